@@ -1,0 +1,273 @@
+/*
+** attn.h - the engine of libattn: tokenizers and Transformer encoders in C11.
+**
+** This is the one header that the layers above the engine include.  The engine
+** knows no database, file or host: settings, vocabularies and tensors are
+** handed in by the caller, vectors and rows are handed back.
+**
+** Conventions
+**   - A function that can fail returns an attn_status.  Where it can say more,
+**     it takes an attn_error, which then holds one sentence: what was found,
+**     where, and what was expected.  Results leave through the last parameters;
+**     after a failure they are NULL or zero.
+**   - Nothing here prints, exits or asserts on data from outside.
+**   - Text is UTF-8 with a length in bytes and need not end in NUL.  Bytes that
+**     are no UTF-8 are read as U+FFFD, one per maximal invalid part (Unicode
+**     15, table 3-8), as Rust's String::from_utf8_lossy does.
+**   - Matrices are row-major float32.  "[n, d]" is n rows of d numbers.
+**   - Same bits: for a given model and text the numbers are identical on every
+**     instruction set, thread count, batch and position in a batch.
+*/
+#ifndef ATTN_H
+#define ATTN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define ATTN_VERSION "0.1.0"
+
+/* ------------------------------------------------------------ status, errors */
+
+typedef enum attn_status {
+  ATTN_OK = 0,
+  ATTN_NOMEM,       /* the allocator returned NULL */
+  ATTN_INVALID,     /* data from outside is wrong; the error says how */
+  ATTN_UNSUPPORTED, /* well-formed, but nothing that this engine can run */
+  ATTN_IO,          /* a read callback failed; the error holds its message */
+  ATTN_INTERRUPTED  /* the caller's stop callback asked for it */
+} attn_status;
+
+typedef struct attn_error {
+  char message[512]; /* UTF-8, NUL-terminated, "" when there is none */
+} attn_error;
+
+/* --------------------------------------------------------------------- memory */
+
+/* Where all memory of the engine comes from.  Default: malloc, realloc, free.
+** Set it once, before any other call. */
+typedef struct attn_allocator {
+  void *(*alloc)(uint64_t n);
+  void *(*resize)(void *p, uint64_t n);
+  void (*release)(void *p);
+} attn_allocator;
+
+void attn_set_allocator(const attn_allocator *allocator);
+
+/* ----------------------------------------------------------- the instruction set */
+
+/* Chooses the kernels for this CPU, once per process.  `wanted` (the value of
+** ATTN_ISA, or NULL) may lower the choice and never raises it: "scalar",
+** "avx2", "avx512", "avx512vnni", "neon", "dotprod".  An unknown word, or a CPU
+** without the baseline, is ATTN_INVALID.  Later calls return the first result. */
+attn_status attn_isa_init(const char *wanted, attn_error *err);
+
+/* The tier in use: one of the words above. */
+const char *attn_isa_name(void);
+
+/* ------------------------------------------------------------------- settings */
+
+/* A JSON document, flattened by the caller (SQLite's json_tree): one entry per
+** node.  `path` is json_tree's fullkey: "$.hidden_size", "$.modules[1].type".
+** The engine sorts the array in place; the strings are borrowed for the call. */
+typedef enum attn_kind {
+  ATTN_NULL,
+  ATTN_FALSE,
+  ATTN_TRUE,
+  ATTN_INTEGER,
+  ATTN_REAL,
+  ATTN_TEXT,
+  ATTN_ARRAY,
+  ATTN_OBJECT
+} attn_kind;
+
+typedef struct attn_setting {
+  const char *path;
+  attn_kind kind;
+  int64_t integer;  /* kind INTEGER */
+  double real;      /* kind INTEGER or REAL */
+  const char *text; /* kind TEXT */
+  size_t n_text;    /* its bytes */
+} attn_setting;
+
+typedef struct attn_settings {
+  attn_setting *entry;
+  size_t n_entry;
+} attn_settings;
+
+/* ------------------------------------------------------------------ tokenizer */
+
+/* A tokenizer, immutable after it is made; any number of threads may use it. */
+typedef struct attn_tokenizer attn_tokenizer;
+
+/* The large parts of a tokenizer.json, which are not settings. */
+typedef struct attn_vocab {
+  const char *const *token; /* token[id], UTF-8; NULL where an id is unused */
+  const uint32_t *n_token;  /* its bytes */
+  uint32_t n;               /* ids are 0 .. n-1 */
+} attn_vocab;
+
+/* Makes a tokenizer from `settings`, a tokenizer.json without model.vocab
+** (Hugging Face tokenizers 0.22: normalizer, pre_tokenizer, model,
+** post_processor, added_tokens).  All is copied.  A component that the engine
+** does not have is ATTN_UNSUPPORTED and named in the error. */
+attn_status attn_tokenizer_new(attn_settings *settings, const attn_vocab *vocab,
+                               attn_error *err, attn_tokenizer **out);
+void attn_tokenizer_free(attn_tokenizer *tokenizer);
+
+/* Bytes of memory that it holds. */
+uint64_t attn_tokenizer_memory(const attn_tokenizer *tokenizer);
+
+typedef struct attn_token {
+  int32_t id;
+  uint32_t start, end; /* bytes of the original text; 0, 0 for a special token */
+} attn_token;
+
+/* A list of tokens, grown as needed.  Start with all zero; free when done. */
+typedef struct attn_tokens {
+  attn_token *token;
+  size_t n, n_alloc;
+} attn_tokens;
+
+void attn_tokens_free(attn_tokens *tokens);
+
+/* Appends the tokens of a text, special tokens of the template included.
+** max_length: tokens at most, special ones included (truncation on the right,
+** as Hugging Face's LongestFirst does it for one text); 0: no limit.
+** Example: "Hello world" gives [CLS] hello world [SEP]. */
+attn_status attn_tokenize(const attn_tokenizer *tokenizer, const char *text, size_t n_text,
+                          uint32_t max_length, attn_error *err, attn_tokens *out);
+
+/* The token of an id (NULL for an unused one) and the id of a token (-1). */
+const char *attn_token_text(const attn_tokenizer *tokenizer, int32_t id, uint32_t *n_text);
+int32_t attn_token_id(const attn_tokenizer *tokenizer, const char *text, size_t n_text);
+
+/* --------------------------------------------------------------------- models */
+
+typedef enum attn_dtype {
+  ATTN_F32,
+  ATTN_F16,
+  ATTN_BF16,
+  ATTN_I8,
+  ATTN_I64,
+  ATTN_OTHER /* carried along, never computed with */
+} attn_dtype;
+
+#define ATTN_MAX_DIM 8
+
+/* One tensor of a source.  n_byte = product of dim x size of dtype. */
+typedef struct attn_tensor {
+  const char *name; /* as in the model tables, host prefixes stripped */
+  attn_dtype dtype;
+  int n_dim;
+  int64_t dim[ATTN_MAX_DIM];
+  uint64_t n_byte;
+} attn_tensor;
+
+/* Where a model's weights are read from.  `tensor` is sorted by name
+** (strcmp).  `read` copies bytes [offset, offset + n) of tensor number i. */
+typedef struct attn_source {
+  const attn_tensor *tensor;
+  size_t n_tensor;
+  attn_status (*read)(void *ctx, size_t i, uint64_t offset, uint64_t n, void *out,
+                      attn_error *err);
+  void *ctx;
+} attn_source;
+
+/* A loaded model: configuration, packed weights, tokenizer.  Immutable, shared
+** between threads, counted. */
+typedef struct attn_model attn_model;
+
+/* What a model's settings say, whether its weights are loaded or not. */
+typedef struct attn_model_info {
+  char architecture[32]; /* "bert", "distilbert", ... */
+  char pooling[64];      /* "mean", "cls", ... ("cls+mean" when concatenated) */
+  uint32_t dimension;    /* of the vector that embed returns */
+  uint32_t n_layer, n_head, d_model, d_ff;
+  uint32_t max_length; /* tokens, special ones included */
+  int normalize;       /* 1: vectors have length 1 */
+} attn_model_info;
+
+/* Reads the settings of a model alone.  Settings are one document with the
+** files of a sentence-transformers folder as members:
+**   $.transformer   config.json
+**   $.sentence      sentence_bert_config.json
+**   $.modules[i]    { type: last component of its class, config: {...}, prefix }
+**   $.tokenizer     tokenizer.json without its vocabulary
+**   $.prompts, $.default_prompt_name
+** Tensors of module i > 0 are named "<prefix>linear.weight" and so on. */
+attn_status attn_model_describe(attn_settings *settings, attn_error *err,
+                                attn_model_info *out);
+
+/* Loads a model and checks every tensor that it uses against the settings.
+** The caller owns one reference. */
+attn_status attn_model_load(attn_settings *settings, const attn_vocab *vocab,
+                            const attn_source *source, attn_error *err, attn_model **out);
+
+const attn_model_info *attn_model_get_info(const attn_model *model);
+const attn_tokenizer *attn_model_tokenizer(const attn_model *model);
+uint64_t attn_model_memory(const attn_model *model);
+
+/* The models of the process, by a key that names their content.  `acquire`
+** returns a counted reference or NULL; `publish` puts a loaded model there and
+** returns the reference to use, which is another's if that one came first. */
+attn_model *attn_model_acquire(const char *key);
+attn_status attn_model_publish(const char *key, attn_model *model, attn_model **out);
+void attn_model_release(attn_model *model);
+
+/* Number of published models and the bytes that they hold. */
+void attn_model_totals(uint32_t *n_model, uint64_t *n_byte);
+
+/* -------------------------------------------------------------------- encoding */
+
+/* Scratch memory of one caller at a time, kept between calls. */
+typedef struct attn_workspace attn_workspace;
+
+attn_status attn_workspace_new(attn_workspace **out);
+void attn_workspace_free(attn_workspace *workspace);
+
+typedef struct attn_text {
+  const char *text;
+  size_t n_text;
+} attn_text;
+
+/* How to embed; all zero is the plain way. */
+typedef struct attn_embed_options {
+  attn_text prompt;        /* put before every text */
+  int (*stop)(void *ctx);  /* asked now and then; non-zero: ATTN_INTERRUPTED */
+  void *ctx;
+} attn_embed_options;
+
+/* Embeds n texts: out is [n, dimension].
+** Example: one text of all-MiniLM-L6-v2 gives 384 numbers of length 1. */
+attn_status attn_embed(attn_workspace *workspace, const attn_model *model,
+                       const attn_text *text, size_t n, const attn_embed_options *options,
+                       attn_error *err, float *out);
+
+/* The same from token ids: sequence i is id[begin[i] .. begin[i+1]), each of 1
+** to max_length tokens; n_skip[i] (or NULL) leading tokens are left out of the
+** pooling, for models whose prompts are not pooled. */
+typedef struct attn_batch {
+  const int32_t *id;
+  const uint32_t *begin; /* n + 1 entries */
+  const uint32_t *n_skip;
+  size_t n;
+} attn_batch;
+
+attn_status attn_encode(attn_workspace *workspace, const attn_model *model,
+                        const attn_batch *batch, const attn_embed_options *options,
+                        attn_error *err, float *out);
+
+/* --------------------------------------------------------------------- SHA-256 */
+
+/* FIPS 180-4; names the content of a model. */
+typedef struct attn_sha256 {
+  uint32_t state[8];
+  uint64_t n_byte;
+  uint8_t block[64];
+} attn_sha256;
+
+void attn_sha256_init(attn_sha256 *hash);
+void attn_sha256_update(attn_sha256 *hash, const void *data, size_t n);
+void attn_sha256_final(attn_sha256 *hash, char hex[65]);
+
+#endif

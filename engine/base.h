@@ -1,0 +1,36 @@
+/*
+** base.h - what every file of the engine needs: errors and memory.
+*/
+#ifndef ATTN_BASE_H
+#define ATTN_BASE_H
+
+#include "attn.h"
+#include <string.h>
+
+/* Writes the message (cut to fit at a character boundary) and returns `status`,
+** so that a check reads: return attn_fail(err, ATTN_INVALID, "...", ...).
+** err may be NULL. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 3, 4)))
+#endif
+attn_status attn_fail(attn_error *err, attn_status status, const char *format, ...);
+
+/* "out of memory", with status ATTN_NOMEM. */
+attn_status attn_no_memory(attn_error *err);
+
+/* Memory through the hook.  A size of 0 gives a pointer that may be freed. */
+void *attn_alloc(uint64_t n);
+void *attn_alloc_zero(uint64_t n);
+void *attn_resize(void *p, uint64_t n); /* p stays valid when NULL is returned */
+void attn_release(void *p);             /* NULL is fine */
+
+/* The same on a 64-byte boundary, on huge pages where it is large and the
+** system has them.  Release with attn_release_aligned. */
+void *attn_alloc_aligned(uint64_t n);
+void attn_release_aligned(void *p);
+
+/* a * b and a + b, or 0 with *overflow set; *overflow is sticky. */
+uint64_t attn_mul(uint64_t a, uint64_t b, int *overflow);
+uint64_t attn_add(uint64_t a, uint64_t b, int *overflow);
+
+#endif

@@ -1,0 +1,19 @@
+/*
+** encoder.h - the forward pass: token ids in, one vector a sequence out.
+*/
+#ifndef ATTN_ENCODER_H
+#define ATTN_ENCODER_H
+
+#include "graph.h"
+
+/* Bytes of arena that attn_forward needs for a batch of n_token tokens in n
+** sequences of at most max_length each; 0 when that overflows. */
+uint64_t attn_forward_memory(const attn_graph *graph, uint32_t n_token, uint32_t n,
+                             uint32_t max_length);
+
+/* Runs the graph over a batch whose ids and lengths are checked already.  The
+** arena is 64-byte aligned and at least attn_forward_memory bytes.  Allocates
+** nothing and cannot fail.  out: [batch->n, graph->dimension]. */
+void attn_forward(const attn_graph *graph, const attn_batch *batch, void *arena, float *out);
+
+#endif

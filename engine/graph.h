@@ -1,0 +1,83 @@
+/*
+** graph.h - the one parametrised Transformer, as data.
+**
+**   x = norm_0(word[id] + position[p] + type[0])
+**   per layer, post-norm:   x = norm_1(x + attention(x));  x = norm_2(x + ffn(x))
+**   vector = normalize?(dense_n(... dense_1(pool(x)) ...))
+**
+** An architecture (BERT, RoBERTa, DistilBERT) is a row of the table in graph.c:
+** names of settings and tensors, and the choices below.  Nothing in the forward
+** pass asks for an architecture by name.
+*/
+#ifndef ATTN_GRAPH_H
+#define ATTN_GRAPH_H
+
+#include "base.h"
+#include "linear.h"
+
+typedef enum attn_activation {
+  ATTN_IDENTITY,
+  ATTN_GELU,      /* x/2 (1 + erf(x / sqrt 2)) */
+  ATTN_GELU_TANH, /* the tanh approximation */
+  ATTN_RELU,
+  ATTN_SILU,
+  ATTN_TANH,
+  ATTN_SIGMOID
+} attn_activation;
+
+/* LayerNorm: (x - mean) / sqrt(variance + eps) * weight + bias; Ba et al. 2016 */
+typedef struct attn_norm {
+  const float *weight, *bias; /* [d_model] */
+  float eps;
+} attn_norm;
+
+typedef struct attn_layer {
+  attn_linear qkv; /* d_model -> 3 d_model: all of Q, then K, then V */
+  attn_linear out; /* d_model -> d_model */
+  attn_linear up;  /* d_model -> d_ff */
+  attn_linear down;
+  attn_norm norm_attention, norm_ffn;
+} attn_layer;
+
+/* How the token vectors become one vector; several are concatenated in this
+** order, as sentence-transformers does. */
+enum {
+  ATTN_POOL_CLS = 1,
+  ATTN_POOL_MAX = 2,
+  ATTN_POOL_MEAN = 4,
+  ATTN_POOL_MEAN_SQRT_LEN = 8,
+  ATTN_POOL_WEIGHTED_MEAN = 16, /* weight of token i: i + 1 */
+  ATTN_POOL_LAST = 32,
+  ATTN_N_POOL = 6
+};
+
+typedef struct attn_dense {
+  attn_linear linear;
+  attn_activation activation;
+} attn_dense;
+
+typedef struct attn_graph {
+  uint32_t d_model, n_layer, n_head, d_head, d_ff;
+  attn_activation activation;
+
+  /* embeddings */
+  const float *word; /* [n_vocab, d_model] */
+  uint32_t n_vocab;
+  const float *position; /* [n_position, d_model] */
+  uint32_t n_position;
+  uint32_t first_position; /* of a sequence's first token: RoBERTa counts from pad + 1 */
+  const float *type;       /* [d_model], row 0 of the table, or NULL */
+  attn_norm norm_embedding;
+
+  attn_layer *layer; /* [n_layer] */
+
+  /* from token vectors to one vector */
+  uint32_t pooling; /* ATTN_POOL_ bits */
+  int pool_prompt;  /* 0: the prompt's tokens are left out of the pooling */
+  attn_dense *dense;
+  uint32_t n_dense;
+  int normalize;
+  uint32_t dimension;
+} attn_graph;
+
+#endif
