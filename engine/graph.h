@@ -39,17 +39,17 @@ typedef struct attn_layer {
   attn_norm norm_attention, norm_ffn;
 } attn_layer;
 
-/* How the token vectors become one vector; several are concatenated in this
-** order, as sentence-transformers does. */
-enum {
-  ATTN_POOL_CLS = 1,
-  ATTN_POOL_MAX = 2,
-  ATTN_POOL_MEAN = 4,
-  ATTN_POOL_MEAN_SQRT_LEN = 8,
-  ATTN_POOL_WEIGHTED_MEAN = 16, /* weight of token i: i + 1 */
-  ATTN_POOL_LAST = 32,
-  ATTN_N_POOL = 6
-};
+/* How the token vectors become one vector; several are concatenated.  The order
+** is that in which sentence-transformers concatenates a legacy configuration. */
+typedef enum attn_pool {
+  ATTN_POOL_CLS, /* the first token that is pooled */
+  ATTN_POOL_MAX,
+  ATTN_POOL_MEAN,
+  ATTN_POOL_MEAN_SQRT_LEN,
+  ATTN_POOL_WEIGHTED_MEAN, /* weight of token i of the sequence: i + 1 */
+  ATTN_POOL_LAST,
+  ATTN_N_POOL
+} attn_pool;
 
 typedef struct attn_dense {
   attn_linear linear;
@@ -72,7 +72,8 @@ typedef struct attn_graph {
   attn_layer *layer; /* [n_layer] */
 
   /* from token vectors to one vector */
-  uint32_t pooling; /* ATTN_POOL_ bits */
+  attn_pool pool[ATTN_N_POOL];
+  uint32_t n_pool;
   int pool_prompt;  /* 0: the prompt's tokens are left out of the pooling */
   attn_dense *dense;
   uint32_t n_dense;
