@@ -17,9 +17,9 @@
 enum { ATTN_MAX_PATH = 512 };
 
 #if defined(__GNUC__)
-#define ATTN_FORMAT(format, first) __attribute__((format(printf, format, first)))
+#define ATTN_FORMAT(f, first) __attribute__((format(printf, f, first)))
 #else
-#define ATTN_FORMAT(format, first)
+#define ATTN_FORMAT(f, first)
 #endif
 
 /* Sorts the entries for the functions below.  A path that comes twice is
