@@ -41,6 +41,12 @@ typedef struct attn_error {
   char message[512]; /* UTF-8, NUL-terminated, "" when there is none */
 } attn_error;
 
+/* A borrowed piece of text. */
+typedef struct attn_text {
+  const char *text;
+  size_t n_text;
+} attn_text;
+
 /* --------------------------------------------------------------------- memory */
 
 /* Where all memory of the engine comes from.  Default: malloc, realloc, free.
@@ -189,19 +195,32 @@ typedef struct attn_model_info {
 
 /* Reads the settings of a model alone.  Settings are one document with the
 ** files of a sentence-transformers folder as members:
-**   $.transformer   config.json
-**   $.sentence      sentence_bert_config.json
-**   $.modules[i]    { type: last component of its class, config: {...}, prefix }
-**   $.tokenizer     tokenizer.json without its vocabulary
-**   $.prompts, $.default_prompt_name
-** Tensors of module i > 0 are named "<prefix>linear.weight" and so on. */
+**   $.transformer            config.json
+**   $.sentence               sentence_bert_config.json
+**   $.sentence_transformers  config_sentence_transformers.json
+**   $.tokenizer_config       tokenizer_config.json
+**   $.modules[i]             {"type": last component of its class, "path": ...,
+**                             "config": its config.json}
+** The tensors of a module other than the first are named "<path>/<name>". */
 attn_status attn_model_describe(attn_settings *settings, attn_error *err,
                                 attn_model_info *out);
 
-/* Loads a model and checks every tensor that it uses against the settings.
-** The caller owns one reference. */
-attn_status attn_model_load(attn_settings *settings, const attn_vocab *vocab,
+/* Loads a model and checks every tensor that it uses against the settings.  The
+** caller owns one reference to the result, which owns the tokenizer; after a
+** failure the tokenizer is still the caller's. */
+attn_status attn_model_load(attn_settings *settings, attn_tokenizer *tokenizer,
                             const attn_source *source, attn_error *err, attn_model **out);
+
+/* What sentence-transformers puts before a text: encode, encode_query and
+** encode_document.  Empty where the model names none. */
+typedef enum attn_prompt {
+  ATTN_PROMPT_DEFAULT,
+  ATTN_PROMPT_QUERY,
+  ATTN_PROMPT_DOCUMENT,
+  ATTN_N_PROMPT
+} attn_prompt;
+
+attn_text attn_model_prompt(const attn_model *model, attn_prompt which);
 
 const attn_model_info *attn_model_get_info(const attn_model *model);
 const attn_tokenizer *attn_model_tokenizer(const attn_model *model);
@@ -224,11 +243,6 @@ typedef struct attn_workspace attn_workspace;
 
 attn_status attn_workspace_new(attn_workspace **out);
 void attn_workspace_free(attn_workspace *workspace);
-
-typedef struct attn_text {
-  const char *text;
-  size_t n_text;
-} attn_text;
 
 /* How to embed; all zero is the plain way. */
 typedef struct attn_embed_options {

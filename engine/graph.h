@@ -56,6 +56,8 @@ typedef struct attn_dense {
   attn_activation activation;
 } attn_dense;
 
+enum { ATTN_MAX_DENSE = 8 };
+
 typedef struct attn_graph {
   uint32_t d_model, n_layer, n_head, d_head, d_ff;
   attn_activation activation;
@@ -66,6 +68,8 @@ typedef struct attn_graph {
   const float *position; /* [n_position, d_model] */
   uint32_t n_position;
   uint32_t first_position; /* of a sequence's first token: RoBERTa counts from pad + 1 */
+  int32_t uncounted;       /* a token of this id takes position `uncounted` and does not
+                           ** count (RoBERTa's padding, typed in a text); -1: none */
   const float *type;       /* [d_model], row 0 of the table, or NULL */
   attn_norm norm_embedding;
 
@@ -75,7 +79,7 @@ typedef struct attn_graph {
   attn_pool pool[ATTN_N_POOL];
   uint32_t n_pool;
   int pool_prompt;  /* 0: the prompt's tokens are left out of the pooling */
-  attn_dense *dense;
+  attn_dense dense[ATTN_MAX_DENSE];
   uint32_t n_dense;
   int normalize;
   uint32_t dimension;
