@@ -53,6 +53,7 @@ typedef enum attn_pool {
 
 typedef struct attn_dense {
   attn_linear linear;
+  uint32_t module; /* its place in the list of modules */
   attn_activation activation;
 } attn_dense;
 
@@ -70,7 +71,8 @@ typedef struct attn_graph {
   uint32_t first_position; /* of a sequence's first token: RoBERTa counts from pad + 1 */
   int32_t uncounted;       /* a token of this id takes position `uncounted` and does not
                            ** count (RoBERTa's padding, typed in a text); -1: none */
-  const float *type;       /* [d_model], row 0 of the table, or NULL */
+  const float *type;       /* [n_type, d_model], of which row 0 is used, or NULL */
+  uint32_t n_type;
   attn_norm norm_embedding;
 
   attn_layer *layer; /* [n_layer] */

@@ -1,0 +1,443 @@
+/*
+** graph.c - from a model's settings to the graph.
+**
+** Here, and only here, a configuration is judged: what passes is what the
+** forward pass can run.  The families that the engine knows are the rows of one
+** table; a further encoder with the same graph is a further row.
+*/
+#include "architecture.h"
+#include "settings.h"
+#include <limits.h>
+#include <stdio.h>
+
+#define BERT_TENSORS                                                                     \
+  .word = "embeddings.word_embeddings", .position = "embeddings.position_embeddings",    \
+  .type = "embeddings.token_type_embeddings", .norm_embedding = "embeddings.LayerNorm",  \
+  .query = "encoder.layer.%u.attention.self.query",                                      \
+  .key = "encoder.layer.%u.attention.self.key",                                          \
+  .value = "encoder.layer.%u.attention.self.value",                                      \
+  .out = "encoder.layer.%u.attention.output.dense",                                      \
+  .norm_attention = "encoder.layer.%u.attention.output.LayerNorm",                       \
+  .up = "encoder.layer.%u.intermediate.dense", .down = "encoder.layer.%u.output.dense",  \
+  .norm_ffn = "encoder.layer.%u.output.LayerNorm"
+
+#define BERT_SETTINGS                                                                    \
+  .d_model = "hidden_size", .n_layer = "num_hidden_layers",                              \
+  .n_head = "num_attention_heads", .d_ff = "intermediate_size",                          \
+  .activation = "hidden_act", .eps = "layer_norm_eps"
+
+static const attn_architecture architectures[] = {
+    {.model_type = "bert", BERT_SETTINGS, BERT_TENSORS},
+    {.model_type = "roberta", BERT_SETTINGS, BERT_TENSORS, .positions_after_pad = 1},
+    {.model_type = "xlm-roberta", BERT_SETTINGS, BERT_TENSORS, .positions_after_pad = 1},
+    {.model_type = "camembert", BERT_SETTINGS, BERT_TENSORS, .positions_after_pad = 1},
+    {.model_type = "distilbert",
+     .d_model = "dim",
+     .n_layer = "n_layers",
+     .n_head = "n_heads",
+     .d_ff = "hidden_dim",
+     .activation = "activation",
+     .word = "embeddings.word_embeddings",
+     .position = "embeddings.position_embeddings",
+     .norm_embedding = "embeddings.LayerNorm",
+     .query = "transformer.layer.%u.attention.q_lin",
+     .key = "transformer.layer.%u.attention.k_lin",
+     .value = "transformer.layer.%u.attention.v_lin",
+     .out = "transformer.layer.%u.attention.out_lin",
+     .norm_attention = "transformer.layer.%u.sa_layer_norm",
+     .up = "transformer.layer.%u.ffn.lin1",
+     .down = "transformer.layer.%u.ffn.lin2",
+     .norm_ffn = "transformer.layer.%u.output_layer_norm"},
+};
+
+enum { N_ARCHITECTURE = sizeof architectures / sizeof architectures[0] };
+
+typedef struct activation_name {
+  const char *name;
+  attn_activation activation;
+} activation_name;
+
+/* Of transformers' ACT2FN and of torch.nn's classes. */
+static const activation_name activation_names[] = {
+    {"gelu", ATTN_GELU},
+    {"gelu_python", ATTN_GELU},
+    {"gelu_new", ATTN_GELU_TANH},
+    {"gelu_pytorch_tanh", ATTN_GELU_TANH},
+    {"gelu_fast", ATTN_GELU_TANH},
+    {"relu", ATTN_RELU},
+    {"silu", ATTN_SILU},
+    {"swish", ATTN_SILU},
+    {"tanh", ATTN_TANH},
+    {"sigmoid", ATTN_SIGMOID},
+    {"linear", ATTN_IDENTITY},
+    {"Identity", ATTN_IDENTITY},
+    {"Tanh", ATTN_TANH},
+    {"ReLU", ATTN_RELU},
+    {"GELU", ATTN_GELU},
+    {"SiLU", ATTN_SILU},
+    {"Sigmoid", ATTN_SIGMOID},
+};
+
+enum { N_ACTIVATION_NAME = sizeof activation_names / sizeof activation_names[0] };
+
+typedef struct pool_name {
+  const char *name;        /* of "pooling_mode" */
+  const char *legacy_flag; /* its boolean before version 6 */
+} pool_name;
+
+static const pool_name pool_names[ATTN_N_POOL] = {
+    [ATTN_POOL_CLS] = {"cls", "pooling_mode_cls_token"},
+    [ATTN_POOL_MAX] = {"max", "pooling_mode_max_tokens"},
+    [ATTN_POOL_MEAN] = {"mean", "pooling_mode_mean_tokens"},
+    [ATTN_POOL_MEAN_SQRT_LEN] = {"mean_sqrt_len_tokens",
+                                 "pooling_mode_mean_sqrt_len_tokens"},
+    [ATTN_POOL_WEIGHTED_MEAN] = {"weightedmean", "pooling_mode_weightedmean_tokens"},
+    [ATTN_POOL_LAST] = {"lasttoken", "pooling_mode_lasttoken"},
+};
+
+const char *attn_pool_name(attn_pool pool) { return pool_names[pool].name; }
+
+/* The text behind the last dot: classes are named by their whole path. */
+static attn_text last_component(attn_text path) {
+  for (size_t i = path.n_text; i > 0; i--) {
+    if (path.text[i - 1] == '.') return (attn_text){path.text + i, path.n_text - i};
+  }
+  return path;
+}
+
+static attn_status find_activation(attn_text name, const char *where, attn_error *err,
+                                   attn_activation *out) {
+  for (int i = 0; i < N_ACTIVATION_NAME; i++) {
+    if (attn_text_is(name, activation_names[i].name)) {
+      *out = activation_names[i].activation;
+      return ATTN_OK;
+    }
+  }
+  return attn_fail(err, ATTN_UNSUPPORTED,
+                   "unsupported activation \"%.*s\" at %s; known are gelu, gelu_new, relu, "
+                   "silu, tanh, sigmoid and linear",
+                   (int)name.n_text, name.text, where);
+}
+
+static attn_status find_architecture(const attn_settings *s, attn_error *err,
+                                     const attn_architecture **out) {
+  attn_text type = {0};
+  attn_status rc = attn_settings_require(s, err, "$.transformer.model_type");
+  if (rc == ATTN_OK) {
+    rc = attn_settings_text(s, err, &type, "$.transformer.model_type");
+  }
+  if (rc != ATTN_OK) return rc;
+  for (int i = 0; i < N_ARCHITECTURE; i++) {
+    if (attn_text_is(type, architectures[i].model_type)) {
+      *out = &architectures[i];
+      return ATTN_OK;
+    }
+  }
+  return attn_fail(err, ATTN_UNSUPPORTED,
+                   "unsupported architecture \"%.*s\" at $.transformer.model_type; known are "
+                   "bert, roberta, xlm-roberta, camembert and distilbert",
+                   (int)type.n_text, type.text);
+}
+
+/* A whole number of config.json that must be there. */
+static attn_status get_size(const attn_settings *s, attn_error *err, const char *key,
+                            int64_t max, uint32_t *out) {
+  int64_t value = 0;
+  attn_status rc = attn_settings_require(s, err, "$.transformer.%s", key);
+  if (rc == ATTN_OK) {
+    rc = attn_settings_integer(s, err, 1, max, &value, "$.transformer.%s", key);
+  }
+  *out = (uint32_t)value;
+  return rc;
+}
+
+static attn_status get_sizes(const attn_settings *s, attn_error *err,
+                             const attn_architecture *a, attn_graph *g) {
+  attn_status rc = get_size(s, err, a->d_model, 65536, &g->d_model);
+  if (rc == ATTN_OK) rc = get_size(s, err, a->n_layer, 1024, &g->n_layer);
+  if (rc == ATTN_OK) rc = get_size(s, err, a->n_head, 1024, &g->n_head);
+  if (rc == ATTN_OK) rc = get_size(s, err, a->d_ff, 1 << 20, &g->d_ff);
+  if (rc == ATTN_OK) rc = get_size(s, err, "vocab_size", 1 << 24, &g->n_vocab);
+  if (rc == ATTN_OK) {
+    rc = get_size(s, err, "max_position_embeddings", 1 << 20, &g->n_position);
+  }
+  if (rc == ATTN_OK && a->type) {
+    rc = get_size(s, err, "type_vocab_size", 1 << 16, &g->n_type);
+  }
+  if (rc != ATTN_OK) return rc;
+  if (g->d_model % g->n_head) {
+    return attn_fail(err, ATTN_INVALID,
+                     "$.transformer.%s is %u, which is not a multiple of $.transformer.%s, %u",
+                     a->d_model, g->d_model, a->n_head, g->n_head);
+  }
+  g->d_head = g->d_model / g->n_head;
+  return ATTN_OK;
+}
+
+/* RoBERTa: position ids start behind that of the padding token. */
+static attn_status get_positions(const attn_settings *s, attn_error *err,
+                                 const attn_architecture *a, attn_graph *g) {
+  g->uncounted = -1;
+  if (!a->positions_after_pad) return ATTN_OK;
+  int64_t pad = 1;
+  attn_status rc = attn_settings_integer(s, err, 0, (int64_t)g->n_position - 2, &pad,
+                                         "$.transformer.pad_token_id");
+  g->first_position = (uint32_t)pad + 1;
+  g->uncounted = (int32_t)pad;
+  return rc;
+}
+
+/* Settings of BERT's family that would change the graph. */
+static attn_status refuse_variants(const attn_settings *s, attn_error *err) {
+  attn_text kind = {"absolute", 8};
+  int decoder = 0;
+  attn_status rc = attn_settings_text(s, err, &kind, "$.transformer.position_embedding_type");
+  if (rc == ATTN_OK) rc = attn_settings_bool(s, err, &decoder, "$.transformer.is_decoder");
+  if (rc != ATTN_OK) return rc;
+  if (!attn_text_is(kind, "absolute")) {
+    return attn_fail(err, ATTN_UNSUPPORTED,
+                     "unsupported $.transformer.position_embedding_type \"%.*s\"; expected "
+                     "\"absolute\"",
+                     (int)kind.n_text, kind.text);
+  }
+  if (decoder) {
+    return attn_fail(err, ATTN_UNSUPPORTED,
+                     "$.transformer.is_decoder is true; expected an encoder");
+  }
+  return ATTN_OK;
+}
+
+static attn_status get_transformer(const attn_settings *s, attn_error *err,
+                                   const attn_architecture *a, attn_graph *g) {
+  attn_text activation = {"gelu", 4};
+  double eps = 1e-12;
+  attn_status rc = get_sizes(s, err, a, g);
+  if (rc == ATTN_OK) rc = get_positions(s, err, a, g);
+  if (rc == ATTN_OK) rc = refuse_variants(s, err);
+  if (rc == ATTN_OK) {
+    rc = attn_settings_text(s, err, &activation, "$.transformer.%s", a->activation);
+  }
+  if (rc == ATTN_OK) {
+    rc = find_activation(activation, "$.transformer", err, &g->activation);
+  }
+  if (rc == ATTN_OK && a->eps) {
+    rc = attn_settings_real(s, err, &eps, "$.transformer.%s", a->eps);
+  }
+  if (rc != ATTN_OK) return rc;
+  if (!(eps >= 0 && eps <= 1)) {
+    return attn_fail(err, ATTN_INVALID, "$.transformer.%s is %g; expected 0 to 1", a->eps,
+                     eps);
+  }
+  g->norm_embedding.eps = (float)eps;
+  return ATTN_OK;
+}
+
+/* ------------------------------------------------------------------- modules */
+
+static attn_status add_pool(attn_text name, unsigned module, attn_error *err, attn_graph *g) {
+  for (int i = 0; i < ATTN_N_POOL; i++) {
+    if (!attn_text_is(name, pool_names[i].name)) continue;
+    if (g->n_pool == ATTN_N_POOL) break;
+    g->pool[g->n_pool++] = (attn_pool)i;
+    return ATTN_OK;
+  }
+  return attn_fail(err, ATTN_UNSUPPORTED,
+                   "unsupported pooling \"%.*s\" at $.modules[%u].config.pooling_mode; "
+                   "expected up to %d of cls, max, mean, mean_sqrt_len_tokens, weightedmean "
+                   "and lasttoken",
+                   (int)name.n_text, name.text, module, ATTN_N_POOL);
+}
+
+/* Before version 6: a boolean each, concatenated in the order of the table. */
+static attn_status get_legacy_pooling(const attn_settings *s, unsigned i, attn_error *err,
+                                      attn_graph *g) {
+  for (int k = 0; k < ATTN_N_POOL; k++) {
+    int on = 0;
+    attn_status rc = attn_settings_bool(s, err, &on, "$.modules[%u].config.%s", i,
+                                        pool_names[k].legacy_flag);
+    if (rc != ATTN_OK) return rc;
+    if (on) g->pool[g->n_pool++] = (attn_pool)k;
+  }
+  if (g->n_pool == 0) g->pool[g->n_pool++] = ATTN_POOL_MEAN;
+  return ATTN_OK;
+}
+
+static attn_status get_pooling_modes(const attn_settings *s, unsigned i, attn_error *err,
+                                     attn_graph *g) {
+  const attn_setting *mode = attn_settings_find(s, "$.modules[%u].config.pooling_mode", i);
+  if (!mode) return get_legacy_pooling(s, i, err, g);
+  attn_text name = {0};
+  attn_status rc = ATTN_OK;
+  if (mode->kind != ATTN_ARRAY) {
+    rc = attn_settings_text(s, err, &name, "$.modules[%u].config.pooling_mode", i);
+    return rc == ATTN_OK ? add_pool(name, i, err, g) : rc;
+  }
+  for (unsigned k = 0; rc == ATTN_OK; k++) {
+    if (!attn_settings_find(s, "$.modules[%u].config.pooling_mode[%u]", i, k)) break;
+    rc = attn_settings_text(s, err, &name, "$.modules[%u].config.pooling_mode[%u]", i, k);
+    if (rc == ATTN_OK) rc = add_pool(name, i, err, g);
+  }
+  if (rc == ATTN_OK && g->n_pool == 0) rc = add_pool((attn_text){"", 0}, i, err, g);
+  return rc;
+}
+
+static attn_status get_pooling(const attn_settings *s, unsigned i, attn_error *err,
+                               attn_graph *g) {
+  int64_t dimension = g->d_model;
+  g->n_pool = 0;
+  g->pool_prompt = 1;
+  attn_status rc = get_pooling_modes(s, i, err, g);
+  if (rc == ATTN_OK) {
+    rc = attn_settings_bool(s, err, &g->pool_prompt, "$.modules[%u].config.include_prompt",
+                            i);
+  }
+  static const char *const keys[] = {"embedding_dimension", "word_embedding_dimension"};
+  for (int k = 0; rc == ATTN_OK && k < 2; k++) {
+    rc = attn_settings_integer(s, err, g->d_model, g->d_model, &dimension,
+                               "$.modules[%u].config.%s", i, keys[k]);
+  }
+  g->dimension = g->d_model * g->n_pool;
+  return rc;
+}
+
+/* The pooled vector is what a Dense and a Normalize must work on. */
+static attn_status check_module_input(const attn_settings *s, unsigned i, attn_error *err) {
+  attn_text in = {"sentence_embedding", 18}, out = in;
+  attn_status rc =
+      attn_settings_text(s, err, &in, "$.modules[%u].config.module_input_name", i);
+  if (rc == ATTN_OK) {
+    rc = attn_settings_text(s, err, &out, "$.modules[%u].config.module_output_name", i);
+  }
+  if (rc != ATTN_OK) return rc;
+  if (attn_text_is(in, "sentence_embedding") && attn_text_is(out, "sentence_embedding")) {
+    return ATTN_OK;
+  }
+  return attn_fail(err, ATTN_UNSUPPORTED,
+                   "$.modules[%u] goes from \"%.*s\" to \"%.*s\"; expected "
+                   "\"sentence_embedding\" for both",
+                   i, (int)in.n_text, in.text, (int)out.n_text, out.text);
+}
+
+static attn_status get_dense(const attn_settings *s, unsigned i, attn_error *err,
+                             attn_graph *g) {
+  if (g->n_dense == ATTN_MAX_DENSE || g->normalize) {
+    return attn_fail(err, ATTN_UNSUPPORTED,
+                     "unexpected Dense at $.modules[%u]; expected at most %d, before Normalize",
+                     i, ATTN_MAX_DENSE);
+  }
+  attn_dense *dense = &g->dense[g->n_dense];
+  int64_t n_in = 0, n_out = 0;
+  int residual = 0;
+  attn_text activation = {"Tanh", 4};
+  attn_status rc = check_module_input(s, i, err);
+  if (rc == ATTN_OK) {
+    rc = attn_settings_require(s, err, "$.modules[%u].config.in_features", i);
+  }
+  if (rc == ATTN_OK) {
+    rc = attn_settings_integer(s, err, g->dimension, g->dimension, &n_in,
+                               "$.modules[%u].config.in_features", i);
+  }
+  if (rc == ATTN_OK) {
+    rc = attn_settings_require(s, err, "$.modules[%u].config.out_features", i);
+  }
+  if (rc == ATTN_OK) {
+    rc = attn_settings_integer(s, err, 1, 65536, &n_out,
+                               "$.modules[%u].config.out_features", i);
+  }
+  if (rc == ATTN_OK) {
+    rc = attn_settings_text(s, err, &activation,
+                            "$.modules[%u].config.activation_function", i);
+  }
+  if (rc == ATTN_OK) {
+    rc = find_activation(last_component(activation), "$.modules", err, &dense->activation);
+  }
+  if (rc == ATTN_OK) {
+    rc = attn_settings_bool(s, err, &residual, "$.modules[%u].config.use_residual", i);
+  }
+  if (rc == ATTN_OK && residual) {
+    rc = attn_fail(err, ATTN_UNSUPPORTED, "unsupported use_residual at $.modules[%u]", i);
+  }
+  if (rc != ATTN_OK) return rc;
+  dense->linear.n_in = (uint32_t)n_in;
+  dense->linear.n_out = (uint32_t)n_out;
+  dense->module = i;
+  g->n_dense++;
+  g->dimension = (uint32_t)n_out;
+  return ATTN_OK;
+}
+
+static attn_status get_normalize(const attn_settings *s, unsigned i, attn_error *err,
+                                 attn_graph *g) {
+  g->normalize = 1;
+  return check_module_input(s, i, err);
+}
+
+typedef struct module_type {
+  const char *name;
+  attn_status (*get)(const attn_settings *s, unsigned i, attn_error *err, attn_graph *g);
+} module_type;
+
+static const module_type module_types[] = {
+    {"Dense", get_dense},
+    {"Normalize", get_normalize},
+};
+
+enum { N_MODULE_TYPE = sizeof module_types / sizeof module_types[0] };
+
+static attn_status expect_module(const attn_settings *s, unsigned i, const char *type,
+                                 attn_error *err) {
+  attn_text found = {0};
+  attn_status rc = attn_settings_require(s, err, "$.modules[%u].type", i);
+  if (rc == ATTN_OK) rc = attn_settings_text(s, err, &found, "$.modules[%u].type", i);
+  if (rc != ATTN_OK || attn_text_is(found, type)) return rc;
+  return attn_fail(err, ATTN_UNSUPPORTED,
+                   "unsupported module \"%.*s\" at $.modules[%u]; expected %s",
+                   (int)found.n_text, found.text, i, type);
+}
+
+/* Transformer, Pooling, then any number of Dense and Normalize. */
+static attn_status get_modules(const attn_settings *s, attn_error *err, attn_graph *g) {
+  attn_status rc = expect_module(s, 0, "Transformer", err);
+  if (rc == ATTN_OK) rc = expect_module(s, 1, "Pooling", err);
+  if (rc == ATTN_OK) rc = get_pooling(s, 1, err, g);
+  for (unsigned i = 2; rc == ATTN_OK && attn_settings_has(s, "$.modules[%u]", i); i++) {
+    attn_text type = {0};
+    rc = attn_settings_text(s, err, &type, "$.modules[%u].type", i);
+    int k = 0;
+    while (k < N_MODULE_TYPE && !attn_text_is(type, module_types[k].name)) k++;
+    if (rc != ATTN_OK) break;
+    rc = k < N_MODULE_TYPE ? module_types[k].get(s, i, err, g)
+                           : expect_module(s, i, "Dense or Normalize", err);
+  }
+  return rc;
+}
+
+/* As sentence-transformers chooses it: its own setting, else the tokenizer's,
+** never more than there are positions. */
+static attn_status get_max_length(const attn_settings *s, attn_error *err,
+                                  const attn_graph *g, uint32_t *out) {
+  int64_t positions = (int64_t)g->n_position - g->first_position;
+  int64_t length = positions;
+  attn_status rc = ATTN_OK;
+  if (attn_settings_has(s, "$.sentence.max_seq_length")) {
+    rc = attn_settings_integer(s, err, 1, INT_MAX, &length, "$.sentence.max_seq_length");
+  } else {
+    /* "No limit" is written as a huge number, 1e30, so any number will do. */
+    double limit = (double)positions;
+    rc = attn_settings_real(s, err, &limit, "$.tokenizer_config.model_max_length");
+    if (limit >= 1 && limit < (double)positions) length = (int64_t)limit;
+  }
+  *out = (uint32_t)(length < positions ? length : positions);
+  return rc;
+}
+
+attn_status attn_graph_configure(const attn_settings *settings, attn_error *err,
+                                 attn_graph *graph, const attn_architecture **architecture,
+                                 uint32_t *max_length) {
+  memset(graph, 0, sizeof *graph);
+  attn_status rc = find_architecture(settings, err, architecture);
+  if (rc == ATTN_OK) rc = get_transformer(settings, err, *architecture, graph);
+  if (rc == ATTN_OK) rc = get_modules(settings, err, graph);
+  if (rc == ATTN_OK) rc = get_max_length(settings, err, graph, max_length);
+  return rc;
+}

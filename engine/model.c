@@ -1,0 +1,220 @@
+/*
+** model.c - making a model from its settings and tensors, and sharing it.
+**
+** The models of the process are a list under one lock.  It is held for moments
+** only, never while a model loads: loading calls back into the host, which has
+** locks of its own.  Two threads that load the same model at once both load it,
+** and the second one to finish throws its copy away.
+*/
+#include "model.h"
+#include "settings.h"
+#include <pthread.h>
+#include <stdio.h>
+
+/* ------------------------------------------------------------------- describing */
+
+static void describe(const attn_graph *g, const attn_architecture *a, uint32_t max_length,
+                     attn_model_info *info) {
+  size_t n = 0;
+  memset(info, 0, sizeof *info);
+  snprintf(info->architecture, sizeof info->architecture, "%s", a->model_type);
+  for (uint32_t i = 0; i < g->n_pool; i++) {
+    n += (size_t)snprintf(info->pooling + n, sizeof info->pooling - n, "%s%s", i ? "+" : "",
+                          attn_pool_name(g->pool[i]));
+    if (n >= sizeof info->pooling) break;
+  }
+  info->dimension = g->dimension;
+  info->n_layer = g->n_layer;
+  info->n_head = g->n_head;
+  info->d_model = g->d_model;
+  info->d_ff = g->d_ff;
+  info->max_length = max_length;
+  info->normalize = g->normalize;
+}
+
+attn_status attn_model_describe(attn_settings *settings, attn_error *err,
+                                attn_model_info *out) {
+  attn_graph graph;
+  const attn_architecture *architecture = NULL;
+  uint32_t max_length = 0;
+  memset(out, 0, sizeof *out);
+  attn_status rc = attn_settings_sort(settings, err);
+  if (rc == ATTN_OK) {
+    rc = attn_graph_configure(settings, err, &graph, &architecture, &max_length);
+  }
+  if (rc == ATTN_OK) describe(&graph, architecture, max_length, out);
+  return rc;
+}
+
+/* ---------------------------------------------------------------------- prompts */
+
+/* The names under which sentence-transformers looks for a prompt, in order. */
+static const char *const prompt_names[ATTN_N_PROMPT][4] = {
+    [ATTN_PROMPT_DEFAULT] = {NULL},
+    [ATTN_PROMPT_QUERY] = {"query", NULL},
+    [ATTN_PROMPT_DOCUMENT] = {"document", "passage", "corpus", NULL},
+};
+
+/* Its own name, else the default prompt; a name that is there but null counts as
+** found and is empty. */
+static attn_status find_prompt(const attn_settings *s, attn_prompt which, attn_error *err,
+                               attn_text *out) {
+  for (int i = 0; prompt_names[which][i]; i++) {
+    const char *name = prompt_names[which][i];
+    if (attn_settings_find(s, "$.sentence_transformers.prompts.%s", name)) {
+      return attn_settings_text(s, err, out, "$.sentence_transformers.prompts.%s", name);
+    }
+  }
+  attn_text name = {0};
+  attn_status rc = attn_settings_text(s, err, &name,
+                                      "$.sentence_transformers.default_prompt_name");
+  if (rc != ATTN_OK || name.n_text == 0) return rc;
+  rc = attn_settings_require(s, err, "$.sentence_transformers.prompts.%.*s",
+                             (int)name.n_text, name.text);
+  if (rc != ATTN_OK) return rc;
+  return attn_settings_text(s, err, out, "$.sentence_transformers.prompts.%.*s",
+                            (int)name.n_text, name.text);
+}
+
+static attn_status load_prompts(attn_model *model, const attn_settings *s, attn_error *err) {
+  for (int i = 0; i < ATTN_N_PROMPT; i++) {
+    attn_text prompt = {0};
+    attn_status rc = find_prompt(s, (attn_prompt)i, err, &prompt);
+    if (rc != ATTN_OK) return rc;
+    if (prompt.n_text == 0) continue;
+    model->prompt[i] = attn_alloc(prompt.n_text);
+    if (!model->prompt[i]) return attn_no_memory(err);
+    memcpy(model->prompt[i], prompt.text, prompt.n_text);
+    model->n_prompt[i] = prompt.n_text;
+  }
+  return ATTN_OK;
+}
+
+attn_text attn_model_prompt(const attn_model *model, attn_prompt which) {
+  return (attn_text){model->prompt[which], model->n_prompt[which]};
+}
+
+/* ---------------------------------------------------------------------- loading */
+
+static void free_model(attn_model *model) {
+  if (!model) return;
+  attn_weights_free(&model->graph, &model->weights);
+  attn_tokenizer_free(model->tokenizer);
+  for (int i = 0; i < ATTN_N_PROMPT; i++) attn_release(model->prompt[i]);
+  attn_release(model->key);
+  attn_release(model);
+}
+
+static uint64_t count_bytes(const attn_model *model) {
+  const attn_graph *g = &model->graph;
+  uint64_t n = sizeof *model + model->weights.n_byte + g->n_layer * sizeof *g->layer;
+  for (uint32_t i = 0; i < g->n_layer; i++) {
+    const attn_layer *layer = &g->layer[i];
+    n += attn_linear_memory(&layer->qkv) + attn_linear_memory(&layer->out) +
+         attn_linear_memory(&layer->up) + attn_linear_memory(&layer->down);
+  }
+  for (uint32_t i = 0; i < g->n_dense; i++) n += attn_linear_memory(&g->dense[i].linear);
+  return n + attn_tokenizer_memory(model->tokenizer);
+}
+
+attn_status attn_model_load(attn_settings *settings, attn_tokenizer *tokenizer,
+                            const attn_source *source, attn_error *err, attn_model **out) {
+  const attn_architecture *architecture = NULL;
+  uint32_t max_length = 0;
+  *out = NULL;
+  attn_model *model = attn_alloc_zero(sizeof *model);
+  if (!model) return attn_no_memory(err);
+  model->n_user = 1;
+  attn_status rc = attn_settings_sort(settings, err);
+  if (rc == ATTN_OK) {
+    rc = attn_graph_configure(settings, err, &model->graph, &architecture, &max_length);
+  }
+  if (rc == ATTN_OK) rc = load_prompts(model, settings, err);
+  if (rc == ATTN_OK) {
+    describe(&model->graph, architecture, max_length, &model->info);
+    rc = attn_weights_load(&model->graph, architecture, settings, source, err,
+                           &model->weights);
+  }
+  if (rc != ATTN_OK) {
+    free_model(model);
+    return rc;
+  }
+  model->tokenizer = tokenizer;
+  model->n_byte = count_bytes(model);
+  *out = model;
+  return ATTN_OK;
+}
+
+const attn_model_info *attn_model_get_info(const attn_model *model) { return &model->info; }
+
+const attn_tokenizer *attn_model_tokenizer(const attn_model *model) {
+  return model->tokenizer;
+}
+
+uint64_t attn_model_memory(const attn_model *model) { return model->n_byte; }
+
+/* ---------------------------------------------------------------------- sharing */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static attn_model *published; /* under the lock */
+
+/* The published model of a key, with one more user; the lock is held. */
+static attn_model *find_published(const char *key) {
+  attn_model *model = published;
+  while (model && strcmp(model->key, key) != 0) model = model->next;
+  if (model) model->n_user++;
+  return model;
+}
+
+attn_model *attn_model_acquire(const char *key) {
+  pthread_mutex_lock(&lock);
+  attn_model *model = find_published(key);
+  pthread_mutex_unlock(&lock);
+  return model;
+}
+
+attn_status attn_model_publish(const char *key, attn_model *model, attn_model **out) {
+  size_t n = strlen(key) + 1;
+  char *copy = attn_alloc(n);
+  *out = NULL;
+  if (!copy) return ATTN_NOMEM;
+  memcpy(copy, key, n);
+  pthread_mutex_lock(&lock);
+  *out = find_published(key);
+  if (!*out) {
+    model->key = copy;
+    model->next = published;
+    published = model;
+    *out = model;
+  }
+  pthread_mutex_unlock(&lock);
+  if (*out != model) {
+    attn_release(copy);
+    free_model(model);
+  }
+  return ATTN_OK;
+}
+
+void attn_model_release(attn_model *model) {
+  if (!model) return;
+  pthread_mutex_lock(&lock);
+  int last = --model->n_user == 0;
+  if (last && model->key) {
+    attn_model **at = &published;
+    while (*at != model) at = &(*at)->next;
+    *at = model->next;
+  }
+  pthread_mutex_unlock(&lock);
+  if (last) free_model(model);
+}
+
+void attn_model_totals(uint32_t *n_model, uint64_t *n_byte) {
+  *n_model = 0;
+  *n_byte = 0;
+  pthread_mutex_lock(&lock);
+  for (const attn_model *model = published; model; model = model->next) {
+    *n_model += 1;
+    *n_byte += model->n_byte;
+  }
+  pthread_mutex_unlock(&lock);
+}

@@ -1,0 +1,25 @@
+/*
+** weights.h - from a source of tensors to the weights of a graph.
+*/
+#ifndef ATTN_WEIGHTS_H
+#define ATTN_WEIGHTS_H
+
+#include "architecture.h"
+
+/* Memory that a graph's weights live in, apart from what its linears own. */
+typedef struct attn_weights {
+  void **block;
+  uint32_t n_block, n_alloc;
+  uint64_t n_byte;
+} attn_weights;
+
+/* Fills the weights of a configured graph.  Each tensor that the graph needs
+** must be there, with the shape that the settings ask for. */
+attn_status attn_weights_load(attn_graph *graph, const attn_architecture *architecture,
+                              const attn_settings *settings, const attn_source *source,
+                              attn_error *err, attn_weights *weights);
+
+/* Frees what load made, whole or in part. */
+void attn_weights_free(attn_graph *graph, attn_weights *weights);
+
+#endif
