@@ -1,8 +1,13 @@
-# libattn - make: the extension; make demo: see it work; make test: all tests
+# libattn
+#   make         libattn.so (the extension) and libattn.a
+#   make demo    see it work; installs what is missing
+#   make test    all tests; T=vec runs those whose name matches
+#   make bench   speed, against others on this machine
 CC      ?= cc
 AR      ?= ar
-ARCH    := $(shell $(CC) -dumpmachine | cut -d- -f1)
+ARCH    := $(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1)
 B       := build
+SO      := libattn.so
 
 WARN    := -Wall -Wextra -Wpedantic -Wconversion
 CFLAGS  ?= -O2 -g
@@ -27,9 +32,11 @@ EXT    := ext/attn.c
 OBJ_ENGINE := $(ENGINE:%.c=$B/%.o)
 OBJ_SO     := $(OBJ_ENGINE) $(SQL:%.c=$B/%.o) $(EXT:%.c=$B/%.o)
 
-all: libattn.so libattn.a
+UNIT       := $(patsubst tests/%.c,$B/%,$(wildcard tests/unit/*.c))
 
-libattn.so: $(OBJ_SO)
+all: $(SO) libattn.a
+
+$(SO): $(OBJ_SO)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS)
 
 libattn.a: $(OBJ_SO)
@@ -40,9 +47,53 @@ $B/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $(ISA_$(lastword $(subst _, ,$*))) -MMD -MP -c -o $@ $<
 
--include $(OBJ_SO:.o=.d)
+# A unit test is one file and the engine.
+unit: $(UNIT)
+
+$B/unit/%: $B/tests/unit/%.o $(OBJ_ENGINE)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# What the compilers have to say is an error (tests/check_warnings).
+sources:
+	@printf '%s\n' $(ENGINE) $(SQL) $(EXT) $(wildcard tests/unit/*.c)
+
+# The same under AddressSanitizer and UBSan.
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+asan:
+	$(MAKE) CC=gcc B=build/asan SO=build/asan/libattn.so LDFLAGS='$(SANITIZE)' \
+	  CFLAGS='-O1 -g -fno-omit-frame-pointer $(SANITIZE)' build/asan/libattn.so unit
+
+testfixture:
+	tests/testfixture/build build/testfixture
+
+model:
+	tests/get_model
+
+deps:
+	@tests/deps build
+
+demo:
+	@tests/deps demo
+	@$(MAKE) --no-print-directory -s -j2 all
+	@tests/get_model
+	@tests/demo/demo
+
+test:
+	@tests/deps test
+	@$(MAKE) --no-print-directory -s -j2 testfixture model all unit asan
+	@tests/run $(T)
+
+bench:
+	@tests/deps bench
+	@$(MAKE) --no-print-directory -s -j2 all
+	@tests/get_model
+	@tests/bench/run $(T)
 
 clean:
-	rm -rf $B libattn.so libattn.a
+	rm -rf $B $(SO) libattn.a
 
-.PHONY: all clean
+-include $(OBJ_SO:.o=.d) $(UNIT:$B/%=$B/tests/%.d)
+
+.PHONY: all unit sources asan testfixture model deps demo test bench clean
+.SECONDARY:

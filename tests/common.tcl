@@ -1,0 +1,108 @@
+# tests/common.tcl - what every test starts with.
+#
+# How to write a test.  tests/NAME.test is about one subject and looks so:
+#
+#     source [file join [file dirname [info script]] common.tcl]
+#     set testprefix NAME
+#
+#     do_execsql_test 1.1 { SELECT vec_length('[1,2,3]') } {3}
+#     do_catchsql_test 1.2 { SELECT vec_length(7) } {1 {...the exact text...}}
+#     finish_test
+#
+#   make test T=NAME      runs it (T is a shell pattern: T='st_*'; T=unit/NAME)
+#
+# - The verbs are SQLite's own: do_test, do_execsql_test, do_catchsql_test,
+#   execsql, catchsql, reset_db, forcedelete, and do_faultsim_test, which makes
+#   the Nth allocation or write fail for every N.
+# - Every connection that is opened (db, and any other: sqlite3 db2 x.db) has the
+#   extension loaded.  `sqlite_orig db2 x.db` opens one that does not.
+# - Each file runs in a process and a scratch folder of its own, under several
+#   configurations.  [config] tells which:
+#     debug      SQLite with asserts and byte-exact memory checks
+#     asan       the extension under AddressSanitizer and UBSan
+#     release    the system's SQLite library, by way of libsqlite3-tcl
+#     isa-scalar isa-avx2 ...  ATTN_ISA set so, on the debug build
+#   A file takes part in the isa-* ones when it has the line `# isa: all`.
+#   Slow ones look smaller there: [sample LIST n] is all of LIST in the debug
+#   configuration and every nth element elsewhere.
+# - Fault simulation goes in NAME_fault.test; it is left out of `release`.
+# - What cannot be tested on this machine is said: skip_test NAME REASON.
+# - Compare with the reference implementation (files in tests/fixtures, made by
+#   the script beside them), never with our own earlier output.
+
+set tests_dir [file dirname [file normalize [info script]]]
+set testdir [file dirname $env(ATTN_TESTER)]
+set G(perm:dbconfig) {load_attn $::dbhandle}
+
+# Loads the extension into a connection.
+proc load_attn {{db db}} {
+  $db enable_load_extension 1
+  $db eval {SELECT load_extension($::env(ATTN_SO))}
+  $db enable_load_extension 0
+}
+
+proc config {} { return $::env(ATTN_CONFIG) }
+
+proc sample {list n} {
+  if {[config] eq "debug"} { return $list }
+  set result {}
+  for {set i 0} {$i < [llength $list]} {incr i $n} { lappend result [lindex $list $i] }
+  return $result
+}
+
+# tests/fixtures/NAME, and the folder of the real model, all-MiniLM-L6-v2.
+proc fixture {name} { return $::tests_dir/fixtures/$name }
+proc model_folder {} { return $::env(ATTN_MODEL) }
+
+proc skip_test {name reason} { puts "SKIP $::testprefix-$name: $reason" }
+
+proc read_file {path} {
+  set f [open $path rb]
+  set data [read $f]
+  close $f
+  return $data
+}
+
+proc write_file {path data} {
+  set f [open $path wb]
+  puts -nonewline $f $data
+  close $f
+}
+
+# The lines of a UTF-8 text file.  A backslash escapes: \n, \t, \\, \uXXXX.
+proc read_lines {path} {
+  set text [encoding convertfrom utf-8 [read_file $path]]
+  return [split [string trimright $text \n] \n]
+}
+
+# A vector (blob of little-endian float32) as a list of numbers.
+proc floats {blob} {
+  binary scan $blob r* result
+  return $result
+}
+
+# The largest difference of two vectors, number by number.
+proc max_difference {a b} {
+  if {[llength $a] != [llength $b]} { return "[llength $a] numbers and [llength $b]" }
+  set max 0.0
+  foreach x $a y $b {
+    set d [expr {abs($x - $y)}]
+    # A NaN is the largest difference of all.
+    if {!($d <= $max)} { set max $d }
+  }
+  return $max
+}
+
+proc cosine {a b} {
+  set ab 0.0
+  set aa 0.0
+  set bb 0.0
+  foreach x $a y $b {
+    set ab [expr {$ab + $x * $y}]
+    set aa [expr {$aa + $x * $x}]
+    set bb [expr {$bb + $y * $y}]
+  }
+  return [expr {$ab / sqrt($aa * $bb)}]
+}
+
+source $env(ATTN_TESTER)
