@@ -26,6 +26,7 @@
 #   Slow ones look smaller there: [sample LIST n] is all of LIST in the debug
 #   configuration and every nth element elsewhere.
 # - Fault simulation goes in NAME_fault.test; it is left out of `release`.
+# - Tcl 8.6 has no characters beyond U+FFFF; in SQL: CAST(x'F09F9880' AS TEXT).
 # - What cannot be tested on this machine is said: skip_test NAME REASON.
 # - Compare with the reference implementation (files in tests/fixtures, made by
 #   the script beside them), never with our own earlier output.
@@ -69,10 +70,14 @@ proc write_file {path data} {
   close $f
 }
 
-# The lines of a UTF-8 text file.  A backslash escapes: \n, \t, \\, \uXXXX.
+# The texts of a UTF-8 file, one a line, in which \n and \\ are escaped.
 proc read_lines {path} {
+  set result {}
   set text [encoding convertfrom utf-8 [read_file $path]]
-  return [split [string trimright $text \n] \n]
+  foreach line [lrange [split $text \n] 0 end-1] {
+    lappend result [string map {\\\\ \\ \\n \n} $line]
+  }
+  return $result
 }
 
 # A vector (blob of little-endian float32) as a list of numbers.
