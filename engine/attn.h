@@ -222,6 +222,10 @@ typedef enum attn_prompt {
 
 attn_text attn_model_prompt(const attn_model *model, attn_prompt which);
 
+/* The checks of attn_model_load without loading: `source->read` is not called. */
+attn_status attn_model_check(attn_settings *settings, const attn_source *source,
+                             attn_error *err);
+
 const attn_model_info *attn_model_get_info(const attn_model *model);
 const attn_tokenizer *attn_model_tokenizer(const attn_model *model);
 uint64_t attn_model_memory(const attn_model *model);
@@ -231,7 +235,8 @@ uint64_t attn_model_memory(const attn_model *model);
 ** returns the reference to use, which is another's if that one came first. */
 attn_model *attn_model_acquire(const char *key);
 attn_status attn_model_publish(const char *key, attn_model *model, attn_model **out);
-void attn_model_release(attn_model *model);
+void attn_model_retain(const attn_model *model); /* one more user */
+void attn_model_release(const attn_model *model);
 
 /* Number of published models and the bytes that they hold. */
 void attn_model_totals(uint32_t *n_model, uint64_t *n_byte);
@@ -270,6 +275,44 @@ typedef struct attn_batch {
 attn_status attn_encode(attn_workspace *workspace, const attn_model *model,
                         const attn_batch *batch, const attn_embed_options *options,
                         attn_error *err, float *out);
+
+/* ----------------------------------------------------------------- safetensors */
+
+/* A dtype as files and tables spell it. */
+typedef struct attn_dtype_name {
+  const char *name;
+  uint32_t size; /* bytes of one number */
+  attn_dtype dtype;
+} attn_dtype_name;
+
+/* NULL for a word that is no dtype. */
+const attn_dtype_name *attn_dtype_find(const char *name);
+
+/* "[30522,384]", as SQLite's JSON functions print it: the number of dimensions, or
+** -1 where it is no list of at most ATTN_MAX_DIM sizes. */
+int attn_shape_parse(const char *text, int64_t dim[ATTN_MAX_DIM]);
+
+/* The bytes of a tensor; UINT64_MAX on overflow. */
+uint64_t attn_shape_bytes(const int64_t *dim, int n_dim, uint32_t size);
+
+/* An entry of a file's header; [begin, end) is in bytes of its data. */
+typedef struct attn_safetensor {
+  const char *name;
+  const attn_dtype_name *dtype;
+  int n_dim;
+  int64_t dim[ATTN_MAX_DIM];
+  uint64_t begin, end;
+  uint32_t file; /* the caller's */
+} attn_safetensor;
+
+/* The length of the JSON header from a file's first 8 bytes. */
+attn_status attn_safetensors_header(const uint8_t first[8], uint64_t n_file, attn_error *err,
+                                    uint64_t *n_header);
+
+/* Sorts the entries of a file by their place, and checks that each has the bytes
+** that it claims and that together they are all of the data. */
+attn_status attn_safetensors_check(attn_safetensor *tensor, size_t n, uint64_t n_data,
+                                   attn_error *err);
 
 /* --------------------------------------------------------------------- SHA-256 */
 

@@ -145,6 +145,19 @@ attn_status attn_model_load(attn_settings *settings, attn_tokenizer *tokenizer,
   return ATTN_OK;
 }
 
+attn_status attn_model_check(attn_settings *settings, const attn_source *source,
+                             attn_error *err) {
+  attn_graph graph;
+  const attn_architecture *architecture = NULL;
+  uint32_t max_length = 0;
+  attn_status rc = attn_settings_sort(settings, err);
+  if (rc == ATTN_OK) {
+    rc = attn_graph_configure(settings, err, &graph, &architecture, &max_length);
+  }
+  if (rc != ATTN_OK) return rc;
+  return attn_weights_check(&graph, architecture, settings, source, err);
+}
+
 const attn_model_info *attn_model_get_info(const attn_model *model) { return &model->info; }
 
 const attn_tokenizer *attn_model_tokenizer(const attn_model *model) {
@@ -195,7 +208,15 @@ attn_status attn_model_publish(const char *key, attn_model *model, attn_model **
   return ATTN_OK;
 }
 
-void attn_model_release(attn_model *model) {
+/* Of a model that is const to its users, only the count changes, under the lock. */
+void attn_model_retain(const attn_model *model) {
+  pthread_mutex_lock(&lock);
+  ((attn_model *)(uintptr_t)model)->n_user++;
+  pthread_mutex_unlock(&lock);
+}
+
+void attn_model_release(const attn_model *shared) {
+  attn_model *model = (attn_model *)(uintptr_t)shared;
   if (!model) return;
   pthread_mutex_lock(&lock);
   int last = --model->n_user == 0;

@@ -18,8 +18,9 @@ typedef struct loader {
   const attn_source *source;
   attn_weights *weights;
   attn_error *err;
-  char *raw;    /* a piece as stored, PIECE bytes or one row */
-  float *piece; /* the same as float32 */
+  int check_only; /* tensors are looked at, not read */
+  char *raw;      /* a piece as stored, PIECE bytes or one row */
+  float *piece;   /* the same as float32 */
 } loader;
 
 /* What becomes of n rows, the first of which is row `first` of its tensor. */
@@ -121,6 +122,7 @@ static attn_status read_tensor(loader *l, const char *name, uint32_t n_row,
   if (rc != ATTN_OK) return rc;
   const attn_tensor *t = &l->source->tensor[i];
   rc = check_tensor(l, t, n_row, n_column);
+  if (rc != ATTN_OK || l->check_only) return rc;
   uint32_t width = n_column ? n_column : 1;
   uint64_t row_size = (uint64_t)width * dtype_size(t->dtype);
   uint32_t step = (uint32_t)(PIECE / row_size);
@@ -174,8 +176,11 @@ static float *new_floats(loader *l, uint64_t n) {
 
 static attn_status load_table(loader *l, const char *name, uint32_t n_row, uint32_t n_column,
                               const float **out) {
-  float *p = new_floats(l, (uint64_t)n_row * (n_column ? n_column : 1));
-  if (!p) return attn_no_memory(l->err);
+  float *p = NULL;
+  if (!l->check_only) {
+    p = new_floats(l, (uint64_t)n_row * (n_column ? n_column : 1));
+    if (!p) return attn_no_memory(l->err);
+  }
   *out = p;
   return read_tensor(l, name, n_row, n_column, take_table, p);
 }
@@ -210,21 +215,27 @@ static attn_status load_part(loader *l, const char *base, uint32_t layer, uint32
                                linear->n_in, take_linear, &part);
   if (rc != ATTN_OK || !with_bias) return rc;
   return read_tensor(l, parameter(name, base, layer, ".bias"), n_row, 0, take_table,
-                     linear->bias + first);
+                     l->check_only ? NULL : linear->bias + first);
+}
+
+static attn_status init_linear(loader *l, uint32_t n_out, uint32_t n_in, attn_linear *linear) {
+  linear->n_in = n_in;
+  linear->n_out = n_out;
+  if (l->check_only || attn_linear_init(linear, n_out, n_in) == ATTN_OK) return ATTN_OK;
+  return attn_no_memory(l->err);
 }
 
 static attn_status load_linear(loader *l, const char *base, uint32_t layer, uint32_t n_out,
                                uint32_t n_in, attn_linear *linear) {
-  attn_status rc = attn_linear_init(linear, n_out, n_in);
-  if (rc != ATTN_OK) return attn_no_memory(l->err);
+  attn_status rc = init_linear(l, n_out, n_in, linear);
+  if (rc != ATTN_OK) return rc;
   return load_part(l, base, layer, 0, n_out, 1, linear);
 }
 
 static attn_status load_qkv(loader *l, const attn_architecture *a, uint32_t layer,
                             uint32_t d, attn_linear *linear) {
   const char *const base[] = {a->query, a->key, a->value};
-  attn_status rc = attn_linear_init(linear, 3 * d, d);
-  if (rc != ATTN_OK) return attn_no_memory(l->err);
+  attn_status rc = init_linear(l, 3 * d, d, linear);
   for (uint32_t i = 0; rc == ATTN_OK && i < 3; i++) {
     rc = load_part(l, base[i], layer, i * d, d, 1, linear);
   }
@@ -232,8 +243,7 @@ static attn_status load_qkv(loader *l, const attn_architecture *a, uint32_t laye
 }
 
 static attn_status load_layer(loader *l, const attn_architecture *a, uint32_t i,
-                              attn_graph *g) {
-  attn_layer *layer = &g->layer[i];
+                              const attn_graph *g, attn_layer *layer) {
   uint32_t d = g->d_model;
   float eps = g->norm_embedding.eps;
   attn_status rc = load_qkv(l, a, i, d, &layer->qkv);
@@ -280,14 +290,15 @@ static attn_status load_dense(loader *l, const attn_settings *s, attn_dense *den
                      path.n_text, MAX_NAME / 2);
   }
   snprintf(base, sizeof base, "%.*s/linear", (int)path.n_text, path.text);
-  if (attn_linear_init(&dense->linear, n_out, n_in) != ATTN_OK) return attn_no_memory(l->err);
+  rc = init_linear(l, n_out, n_in, &dense->linear);
+  if (rc != ATTN_OK) return rc;
   return load_part(l, base, 0, 0, n_out, with_bias, &dense->linear);
 }
 
 static attn_status load_graph(loader *l, const attn_architecture *a, const attn_settings *s,
                               attn_graph *g) {
   attn_status rc = load_embeddings(l, a, g);
-  for (uint32_t i = 0; rc == ATTN_OK && i < g->n_layer; i++) rc = load_layer(l, a, i, g);
+  for (uint32_t i = 0; rc == ATTN_OK && i < g->n_layer; i++) rc = load_layer(l, a, i, g, &g->layer[i]);
   for (uint32_t i = 0; rc == ATTN_OK && i < g->n_dense; i++) {
     rc = load_dense(l, s, &g->dense[i]);
   }
@@ -303,13 +314,31 @@ attn_status attn_weights_load(attn_graph *graph, const attn_architecture *archit
     if (graph->dense[i].linear.n_in > widest) widest = graph->dense[i].linear.n_in;
   }
   uint64_t size = widest * sizeof(float) > PIECE ? widest * sizeof(float) : PIECE;
-  loader l = {source, weights, err, attn_alloc(size), attn_alloc(2 * size)};
+  loader l = {source, weights, err, 0, attn_alloc(size), attn_alloc(2 * size)};
   attn_status rc = ATTN_OK;
   graph->layer = attn_alloc_zero(graph->n_layer * sizeof *graph->layer);
   if (!l.raw || !l.piece || !graph->layer) rc = attn_no_memory(err);
   if (rc == ATTN_OK) rc = load_graph(&l, architecture, settings, graph);
   attn_release(l.raw);
   attn_release(l.piece);
+  return rc;
+}
+
+attn_status attn_weights_check(const attn_graph *graph, const attn_architecture *architecture,
+                               const attn_settings *settings, const attn_source *source,
+                               attn_error *err) {
+  /* A scratch graph with one layer takes what the loader would set. */
+  attn_graph scratch = *graph;
+  attn_layer layer;
+  loader l = {.source = source, .err = err, .check_only = 1};
+  attn_status rc = load_embeddings(&l, architecture, &scratch);
+  for (uint32_t i = 0; rc == ATTN_OK && i < graph->n_layer; i++) {
+    memset(&layer, 0, sizeof layer);
+    rc = load_layer(&l, architecture, i, &scratch, &layer);
+  }
+  for (uint32_t i = 0; rc == ATTN_OK && i < graph->n_dense; i++) {
+    rc = load_dense(&l, settings, &scratch.dense[i]);
+  }
   return rc;
 }
 

@@ -19,6 +19,11 @@ attn_status attn_weights_load(attn_graph *graph, const attn_architecture *archit
                               const attn_settings *settings, const attn_source *source,
                               attn_error *err, attn_weights *weights);
 
+/* The checks of load without loading. */
+attn_status attn_weights_check(const attn_graph *graph, const attn_architecture *architecture,
+                               const attn_settings *settings, const attn_source *source,
+                               attn_error *err);
+
 /* Frees what load made, whole or in part. */
 void attn_weights_free(attn_graph *graph, attn_weights *weights);
 

@@ -1,0 +1,136 @@
+/*
+** connection.c - what a connection remembers: scratch memory and the models that
+** it has used.
+**
+** Which row of attn_model a name stands for is asked anew at each call, because
+** any connection may change it at any time.  The row's sha256 then says whether a
+** model at hand is still the right one.
+*/
+#include "store.h"
+#include "connection.h"
+#include <string.h>
+
+enum { N_HELD = 4 };
+
+/* A model that is kept loaded, and the row that it came from. */
+typedef struct held_model {
+  attn_model *model;
+  attn_model_row row;
+} held_model;
+
+struct attn_connection {
+  sqlite3 *db;
+  int n_user;
+  attn_workspace *workspace;
+  held_model held[N_HELD]; /* the latest used first */
+};
+
+int attn_connection_new(sqlite3 *db, attn_connection **out) {
+  attn_connection *c = sqlite3_malloc64(sizeof *c);
+  *out = c;
+  if (!c) return SQLITE_NOMEM;
+  memset(c, 0, sizeof *c);
+  c->db = db;
+  c->n_user = 1;
+  return SQLITE_OK;
+}
+
+void attn_connection_retain(attn_connection *c) { c->n_user++; }
+
+void attn_connection_release(void *connection) {
+  attn_connection *c = connection;
+  if (--c->n_user) return;
+  attn_connection_forget(c);
+  attn_workspace_free(c->workspace);
+  sqlite3_free(c);
+}
+
+sqlite3 *attn_connection_db(attn_connection *c) { return c->db; }
+
+attn_workspace *attn_connection_workspace(attn_connection *c) {
+  if (!c->workspace) attn_workspace_new(&c->workspace);
+  return c->workspace;
+}
+
+static void drop_held(attn_connection *c, int i) {
+  attn_model_release(c->held[i].model);
+  attn_model_row_free(&c->held[i].row);
+  memmove(&c->held[i], &c->held[i + 1], (size_t)(N_HELD - 1 - i) * sizeof c->held[0]);
+  memset(&c->held[N_HELD - 1], 0, sizeof c->held[0]);
+}
+
+void attn_connection_forget(attn_connection *c) {
+  while (c->held[0].model) drop_held(c, 0);
+}
+
+static int same_row(const attn_model_row *a, const attn_model_row *b) {
+  return strcmp(a->schema, b->schema) == 0 && strcmp(a->name, b->name) == 0;
+}
+
+/* Takes the row over. */
+static void hold(attn_connection *c, attn_model *model, attn_model_row *row) {
+  if (c->held[N_HELD - 1].model) drop_held(c, N_HELD - 1);
+  memmove(&c->held[1], &c->held[0], (N_HELD - 1) * sizeof c->held[0]);
+  c->held[0] = (held_model){model, *row};
+  memset(row, 0, sizeof *row);
+}
+
+/* The model of a row if the connection holds it.  What else it holds of that row
+** is out of date and goes. */
+static attn_model *find_held(attn_connection *c, const attn_model_row *row) {
+  for (int i = 0; i < N_HELD && c->held[i].model; i++) {
+    if (!same_row(&c->held[i].row, row)) continue;
+    if (strcmp(c->held[i].row.sha256, row->sha256) == 0) {
+      held_model found = c->held[i];
+      memmove(&c->held[1], &c->held[0], (size_t)i * sizeof found);
+      c->held[0] = found;
+      return found.model;
+    }
+    drop_held(c, i--);
+  }
+  return NULL;
+}
+
+/* The process's model of that content, loaded if nobody has. */
+static int acquire(attn_connection *c, const attn_model_row *row, char **error,
+                   attn_model **out) {
+  *out = attn_model_acquire(row->sha256);
+  if (*out) return SQLITE_OK;
+  attn_model *loaded = NULL;
+  int rc = attn_store_load(c->db, row, error, &loaded);
+  if (rc != SQLITE_OK) return rc;
+  if (attn_model_publish(row->sha256, loaded, out) == ATTN_OK) return SQLITE_OK;
+  attn_model_release(loaded);
+  return SQLITE_NOMEM;
+}
+
+int attn_connection_model(attn_connection *c, const char *name, char **error,
+                          const attn_model **out) {
+  attn_model_row row = {0};
+  *out = NULL;
+  int rc = attn_store_find(c->db, name, error, &row);
+  if (rc != SQLITE_OK) {
+    /* It may have been dropped: nothing is kept that may be gone. */
+    attn_connection_forget(c);
+    return rc;
+  }
+  attn_model *model = find_held(c, &row);
+  if (!model) {
+    rc = acquire(c, &row, error, &model);
+    if (rc == SQLITE_OK) hold(c, model, &row);
+  }
+  attn_model_row_free(&row);
+  *out = model;
+  return rc;
+}
+
+int attn_connection_model_value(attn_connection *c, sqlite3_value *value, char **error,
+                                const attn_model **out) {
+  attn_text name = {0};
+  int rc = SQLITE_OK;
+  *out = NULL;
+  if (value && sqlite3_value_type(value) != SQLITE_NULL) {
+    rc = attn_value_text(value, "model name", error, &name);
+  }
+  return rc == SQLITE_OK ? attn_connection_model(c, name.text, error, out) : rc;
+}

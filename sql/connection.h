@@ -1,0 +1,17 @@
+/*
+** connection.h - making and ending a connection's state; for register.c.
+*/
+#ifndef ATTN_CONNECTION_H
+#define ATTN_CONNECTION_H
+
+#include "sql.h"
+
+/* A new state with one user. */
+int attn_connection_new(sqlite3 *db, attn_connection **out);
+
+void attn_connection_retain(attn_connection *c);
+
+/* A destructor for sqlite3_create_function_v2. */
+void attn_connection_release(void *connection);
+
+#endif

@@ -1,0 +1,113 @@
+/*
+** json.c - JSON documents as the engine's settings, by SQLite's own parser.
+**
+** json_tree gives a row a node; each becomes one setting.  Its strings are kept
+** in blocks that only ever grow, so that a setting's pointers stay good.
+*/
+#include "json.h"
+#include <string.h>
+
+enum { BLOCK = 1 << 16 };
+
+void attn_document_free(attn_document *document) {
+  for (int i = 0; i < document->n_block; i++) sqlite3_free(document->block[i]);
+  sqlite3_free(document->block);
+  sqlite3_free(document->settings.entry);
+  memset(document, 0, sizeof *document);
+}
+
+/* Room for n bytes and a NUL. */
+static char *new_string(attn_document *document, size_t n) {
+  size_t need = n + 1;
+  if (document->n_block == 0 || BLOCK - document->n_used < need) {
+    char **block = sqlite3_realloc64(document->block, ((sqlite3_uint64)document->n_block + 1) *
+                                                          sizeof *block);
+    if (!block) return NULL;
+    document->block = block;
+    char *p = sqlite3_malloc64(need > BLOCK ? need : BLOCK);
+    if (!p) return NULL;
+    document->block[document->n_block++] = p;
+    document->n_used = 0;
+  }
+  char *p = document->block[document->n_block - 1] + document->n_used;
+  document->n_used = need > BLOCK - document->n_used ? BLOCK : document->n_used + need;
+  return p;
+}
+
+static const char *copy_column(attn_document *document, sqlite3_stmt *stmt, int i,
+                               size_t *n) {
+  const unsigned char *text = sqlite3_column_text(stmt, i);
+  *n = (size_t)sqlite3_column_bytes(stmt, i);
+  if (!text) return NULL;
+  char *copy = new_string(document, *n);
+  if (!copy) return NULL;
+  memcpy(copy, text, *n);
+  copy[*n] = 0;
+  return copy;
+}
+
+static attn_kind kind_of(const char *type) {
+  static const struct {
+    const char *name;
+    attn_kind kind;
+  } kinds[] = {{"null", ATTN_NULL},       {"true", ATTN_TRUE}, {"false", ATTN_FALSE},
+               {"integer", ATTN_INTEGER}, {"real", ATTN_REAL}, {"text", ATTN_TEXT},
+               {"array", ATTN_ARRAY}};
+  for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+    if (strcmp(type, kinds[i].name) == 0) return kinds[i].kind;
+  }
+  return ATTN_OBJECT;
+}
+
+/* A row of json_tree: fullkey, type, atom. */
+static int add_node(attn_document *document, sqlite3_stmt *stmt) {
+  attn_settings *s = &document->settings;
+  if (s->n_entry == document->n_alloc) {
+    size_t n = 2 * document->n_alloc + 64;
+    attn_setting *entry = sqlite3_realloc64(s->entry, n * sizeof *entry);
+    if (!entry) return SQLITE_NOMEM;
+    s->entry = entry;
+    document->n_alloc = n;
+  }
+  attn_setting *node = &s->entry[s->n_entry];
+  memset(node, 0, sizeof *node);
+  size_t n_path;
+  node->path = copy_column(document, stmt, 0, &n_path);
+  const char *type = (const char *)sqlite3_column_text(stmt, 1);
+  if (!node->path || !type) return SQLITE_NOMEM;
+  node->kind = kind_of(type);
+  if (node->kind == ATTN_TEXT) {
+    node->text = copy_column(document, stmt, 2, &node->n_text);
+    if (!node->text) return SQLITE_NOMEM;
+  } else if (node->kind == ATTN_INTEGER || node->kind == ATTN_REAL) {
+    node->integer = sqlite3_column_int64(stmt, 2);
+    node->real = sqlite3_column_double(stmt, 2);
+  }
+  s->n_entry++;
+  return SQLITE_OK;
+}
+
+int attn_document_read(sqlite3 *db, const char *json, int n_json, const char *root,
+                       const char *what, char **error, attn_document *out) {
+  sqlite3_stmt *stmt = NULL;
+  memset(out, 0, sizeof *out);
+  int rc = attn_prepare(db, &stmt, error,
+                        "SELECT '$' || substr(fullkey, length(?2) + 1), type, atom "
+                        "FROM json_tree(?1, ?2)");
+  if (rc != SQLITE_OK) return rc;
+  sqlite3_bind_text(stmt, 1, json, n_json, SQLITE_STATIC);
+  sqlite3_bind_text(stmt, 2, root, -1, SQLITE_STATIC);
+  while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+    rc = add_node(out, stmt);
+  }
+  if (rc == SQLITE_DONE) {
+    rc = SQLITE_OK;
+  } else if (rc != SQLITE_NOMEM) {
+    rc = attn_sql_db_error(db, what, error);
+  }
+  sqlite3_finalize(stmt);
+  if (rc == SQLITE_OK && out->settings.n_entry == 0) {
+    rc = attn_sql_fail(error, SQLITE_ERROR, "%s: nothing found at %s", what, root);
+  }
+  return rc;
+}

@@ -1,0 +1,88 @@
+/*
+** register.c - everything that libattn offers, in one place.
+**
+** A name that begins with vec_ is registered only where the connection has none
+** of that name yet, so that a sqlite-vec that was loaded first stays in charge.
+*/
+#include "connection.h"
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const attn_function *const functions[] = {
+    attn_embed_functions,  attn_tokens_functions, attn_models_functions,
+    attn_import_functions, attn_export_functions, attn_info_functions,
+};
+
+static const attn_table *const tables[] = {
+    &attn_models_table,
+    &attn_tokens_table,
+};
+
+static int register_function(attn_connection *c, const attn_function *f) {
+  attn_connection_retain(c);
+  return sqlite3_create_function_v2(attn_connection_db(c), f->name, f->n_arg, f->flags, c,
+                                    f->call, NULL, NULL, attn_connection_release);
+}
+
+/* 1 if the connection can call a function of that name with that many arguments. */
+static int has_function(sqlite3 *db, const attn_function *f, char **error, int *out) {
+  sqlite3_stmt *stmt;
+  *out = 0;
+  int rc = attn_prepare(db, &stmt, error,
+                        "SELECT 1 FROM pragma_function_list WHERE name = %Q AND narg IN (%d, -1)",
+                        f->name, f->n_arg);
+  if (rc != SQLITE_OK) return rc;
+  rc = sqlite3_step(stmt);
+  *out = rc == SQLITE_ROW;
+  sqlite3_finalize(stmt);
+  return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int register_vec(attn_connection *c, char **error) {
+  for (const attn_function *f = attn_vec_functions; f->name; f++) {
+    int there;
+    int rc = has_function(attn_connection_db(c), f, error, &there);
+    if (rc == SQLITE_OK && !there) rc = register_function(c, f);
+    if (rc != SQLITE_OK) return rc;
+  }
+  return SQLITE_OK;
+}
+
+static int register_all(attn_connection *c, char **error) {
+  int rc = SQLITE_OK;
+  for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
+    for (const attn_function *f = functions[i]; rc == SQLITE_OK && f->name; f++) {
+      rc = register_function(c, f);
+    }
+  }
+  for (size_t i = 0; rc == SQLITE_OK && i < sizeof tables / sizeof tables[0]; i++) {
+    rc = attn_table_register(c, tables[i]);
+  }
+  return rc == SQLITE_OK ? register_vec(c, error) : rc;
+}
+
+static void *memory_alloc(uint64_t n) { return sqlite3_malloc64(n); }
+static void *memory_resize(void *p, uint64_t n) { return sqlite3_realloc64(p, n); }
+static void memory_release(void *p) { sqlite3_free(p); }
+
+/* Once per process, as connections may be opened by several threads. */
+static void set_allocator(void) {
+  static const attn_allocator allocator = {memory_alloc, memory_resize, memory_release};
+  attn_set_allocator(&allocator);
+}
+
+int attn_register(sqlite3 *db, char **error) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  attn_connection *c;
+  attn_error err;
+  pthread_once(&once, set_allocator);
+  if (attn_isa_init(getenv("ATTN_ISA"), &err) != ATTN_OK) {
+    return attn_sql_fail(error, SQLITE_ERROR, "libattn: %s", err.message);
+  }
+  int rc = attn_connection_new(db, &c);
+  if (rc != SQLITE_OK) return rc;
+  rc = register_all(c, error);
+  attn_connection_release(c);
+  return rc;
+}

@@ -1,0 +1,120 @@
+/*
+** sql.h - what the files of sql/ share: one connection's state, and the tables
+** by which they say what they offer.
+**
+** Errors: inside sql/ a function returns an SQLite result code; where it can
+** say more, *error is set to a message from sqlite3_mprintf, which the caller
+** owns.  Messages of the engine are handed on as they are.
+*/
+#ifndef ATTN_SQL_H
+#define ATTN_SQL_H
+
+#include "sqlite3ext.h"
+SQLITE_EXTENSION_INIT3
+
+#include "../engine/attn.h"
+
+#ifndef SQLITE_RESULT_SUBTYPE
+#define SQLITE_RESULT_SUBTYPE 0x001000000 /* since 3.45; ignored before */
+#endif
+
+/* The subtypes of sqlite-vec. */
+enum { ATTN_SUBTYPE_F32 = 223, ATTN_SUBTYPE_BIT = 224, ATTN_SUBTYPE_INT8 = 225 };
+
+/* ------------------------------------------------------------------ connections */
+
+/* The state of one database connection, the user data of every function; it
+** lives as long as one of them is registered. */
+typedef struct attn_connection attn_connection;
+
+sqlite3 *attn_connection_db(attn_connection *c);
+
+/* The model of that name ("name" or "schema.name"; NULL: the default model),
+** loaded if it was not.  Borrowed: valid until the next call on the connection. */
+int attn_connection_model(attn_connection *c, const char *name, char **error,
+                          const attn_model **out);
+
+/* The same for an argument of a function: NULL or absent means the default. */
+int attn_connection_model_value(attn_connection *c, sqlite3_value *value, char **error,
+                                const attn_model **out);
+
+/* Scratch memory for the engine; NULL when there is no memory. */
+attn_workspace *attn_connection_workspace(attn_connection *c);
+
+/* Lets go of models that the connection holds. */
+void attn_connection_forget(attn_connection *c);
+
+/* ---------------------------------------------------------- functions and tables */
+
+/* A list of them ends with name NULL. */
+typedef struct attn_function {
+  const char *name;
+  int n_arg; /* -1: any number */
+  int flags;
+  void (*call)(sqlite3_context *, int, sqlite3_value **);
+} attn_function;
+
+extern const attn_function attn_embed_functions[], attn_tokens_functions[],
+    attn_models_functions[], attn_import_functions[], attn_export_functions[],
+    attn_info_functions[], attn_vec_functions[];
+
+/* A table-valued function whose rows are made by C code: columns first, then one
+** hidden column per argument. */
+typedef struct attn_rows attn_rows;
+
+typedef struct attn_table {
+  const char *name;
+  const char *declaration; /* of the columns: "position INTEGER, ..., text HIDDEN" */
+  int n_column;            /* without the hidden ones */
+  int n_argument, n_required;
+  int flags;      /* SQLITE_DIRECTONLY or 0 */
+  int n_byte;     /* of the state that starts with attn_rows */
+  double n_expected; /* rows, for the planner */
+  /* Puts the rows before the first one.  Absent arguments are NULL pointers. */
+  int (*open)(attn_rows *rows, sqlite3_value **argument, char **error);
+  /* Goes to the next row: SQLITE_ROW, SQLITE_DONE or an error. */
+  int (*next)(attn_rows *rows, char **error);
+  void (*column)(attn_rows *rows, sqlite3_context *ctx, int i);
+  void (*close)(attn_rows *rows); /* also of half-opened rows */
+} attn_table;
+
+struct attn_rows {
+  const attn_table *table;
+  attn_connection *connection;
+};
+
+extern const attn_table attn_models_table, attn_tokens_table, attn_vec_each_table;
+
+int attn_table_register(attn_connection *c, const attn_table *table);
+
+/* Registers all that libattn offers on a connection. */
+int attn_register(sqlite3 *db, char **error);
+
+/* --------------------------------------------------------------------- conversion */
+
+/* The result code for an engine's status, and its message. */
+int attn_sql_status(attn_status status, const attn_error *err, char **error);
+
+/* A message of our own: code, after *error is made. */
+int attn_sql_fail(char **error, int code, const char *format, ...);
+
+/* What SQLite itself said of the last call on the connection, after `doing`. */
+int attn_sql_db_error(sqlite3 *db, const char *doing, char **error);
+
+/* Makes code and message the result of a function; takes the message over. */
+void attn_result_error(sqlite3_context *ctx, int code, char *error);
+
+/* 1 when the connection has been asked to interrupt (SQLite 3.41 and later). */
+int attn_interrupted(void *db);
+
+/* The text of an argument, numbers as their text.  NULL and a blob are errors,
+** in which `what` names the argument. */
+int attn_value_text(sqlite3_value *value, const char *what, char **error, attn_text *out);
+
+/* Prepares the statement that the format (of sqlite3_mprintf) makes. */
+int attn_prepare(sqlite3 *db, sqlite3_stmt **out, char **error, const char *format, ...);
+
+/* Runs statements made by a format. */
+int attn_exec(sqlite3 *db, char **error, const char *format, ...);
+
+#endif

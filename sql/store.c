@@ -1,0 +1,578 @@
+/*
+** store.c - the model tables: creating them, finding a model, loading it.
+*/
+#include "store.h"
+#include "json.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ----------------------------------------------------------------------- tables */
+
+/* %s: the quoted schema.  The triggers say "changed" only where the model's row is
+** there already, so that an import, which writes it last, keeps its name. */
+#define CHANGED(model)                                                                   \
+  "BEGIN UPDATE attn_model SET sha256 = 'changed-' || lower(hex(randomblob(16))) "       \
+  "WHERE name = " model "; END;"
+
+static const char *const schema_sql[] = {
+    "CREATE TABLE IF NOT EXISTS \"%w\".attn_model("
+    "  name TEXT PRIMARY KEY NOT NULL,"
+    "  sha256 TEXT NOT NULL,"
+    "  architecture TEXT NOT NULL,"
+    "  dimension INTEGER NOT NULL,"
+    "  max_length INTEGER NOT NULL,"
+    "  license TEXT,"
+    "  config TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS \"%w\".attn_tensor("
+    "  model TEXT NOT NULL,"
+    "  name TEXT NOT NULL,"
+    "  part INTEGER NOT NULL,"
+    "  dtype TEXT NOT NULL,"
+    "  shape TEXT NOT NULL,"
+    "  data BLOB NOT NULL,"
+    "  UNIQUE(model, name, part))",
+    "CREATE TABLE IF NOT EXISTS \"%w\".attn_tokenizer("
+    "  model TEXT NOT NULL,"
+    "  part TEXT NOT NULL,"
+    "  data BLOB NOT NULL,"
+    "  PRIMARY KEY(model, part))",
+    "CREATE TABLE IF NOT EXISTS \"%w\".attn_setting("
+    "  name TEXT PRIMARY KEY NOT NULL,"
+    "  value)",
+    "CREATE TRIGGER IF NOT EXISTS \"%w\".attn_model_changed "
+    "AFTER UPDATE OF config ON attn_model "
+    "WHEN NEW.config IS NOT OLD.config AND NEW.sha256 IS OLD.sha256 " CHANGED("NEW.name"),
+    "CREATE TRIGGER IF NOT EXISTS \"%w\".attn_tensor_inserted "
+    "AFTER INSERT ON attn_tensor " CHANGED("NEW.model"),
+    "CREATE TRIGGER IF NOT EXISTS \"%w\".attn_tensor_updated "
+    "AFTER UPDATE OF name, part, dtype, shape, data ON attn_tensor " CHANGED("NEW.model"),
+    "CREATE TRIGGER IF NOT EXISTS \"%w\".attn_tensor_deleted "
+    "AFTER DELETE ON attn_tensor " CHANGED("OLD.model"),
+    "CREATE TRIGGER IF NOT EXISTS \"%w\".attn_tokenizer_inserted "
+    "AFTER INSERT ON attn_tokenizer " CHANGED("NEW.model"),
+    "CREATE TRIGGER IF NOT EXISTS \"%w\".attn_tokenizer_updated "
+    "AFTER UPDATE OF part, data ON attn_tokenizer " CHANGED("NEW.model"),
+    "CREATE TRIGGER IF NOT EXISTS \"%w\".attn_tokenizer_deleted "
+    "AFTER DELETE ON attn_tokenizer " CHANGED("OLD.model"),
+};
+
+int attn_store_create(sqlite3 *db, const char *schema, char **error) {
+  int rc = SQLITE_OK;
+  for (size_t i = 0; rc == SQLITE_OK && i < sizeof schema_sql / sizeof schema_sql[0]; i++) {
+    rc = attn_exec(db, error, schema_sql[i], schema);
+  }
+  return rc;
+}
+
+int attn_store_schemas(sqlite3 *db, char **error, char ***out) {
+  sqlite3_stmt *stmt;
+  char **list = NULL, *text = NULL;
+  int n = 0, rc;
+  *out = NULL;
+  /* The names in one block behind the pointers: two passes. */
+  rc = attn_prepare(db, &stmt, error,
+                    "SELECT name FROM pragma_database_list ORDER BY seq");
+  for (int pass = 0; rc == SQLITE_OK && pass < 2; pass++) {
+    sqlite3_int64 n_byte = 0;
+    n = 0;
+    while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+      const char *name = (const char *)sqlite3_column_text(stmt, 0);
+      int n_name = sqlite3_column_bytes(stmt, 0) + 1;
+      if (!name) {
+        rc = SQLITE_NOMEM;
+        break;
+      }
+      if (list) list[n] = memcpy(text + n_byte, name, (size_t)n_name);
+      n_byte += n_name;
+      n++;
+    }
+    if (rc != SQLITE_DONE) break;
+    rc = sqlite3_reset(stmt);
+    if (pass == 0) {
+      list = sqlite3_malloc64(((sqlite3_uint64)n + 1) * sizeof *list + (sqlite3_uint64)n_byte);
+      if (!list) rc = SQLITE_NOMEM;
+      if (list) text = (char *)(list + n + 1);
+    }
+  }
+  if (rc == SQLITE_OK) {
+    list[n] = NULL;
+    *out = list;
+  } else {
+    if (rc != SQLITE_NOMEM) rc = attn_sql_db_error(db, "libattn", error);
+    sqlite3_free(list);
+  }
+  sqlite3_finalize(stmt);
+  return rc;
+}
+
+/* ---------------------------------------------------------------------- finding */
+
+void attn_model_row_free(attn_model_row *row) {
+  sqlite3_free(row->schema);
+  sqlite3_free(row->name);
+  sqlite3_free(row->sha256);
+  memset(row, 0, sizeof *row);
+}
+
+/* The first column of the first row as new text; NULL where there is no row. */
+static int query_text(sqlite3 *db, sqlite3_stmt *stmt, char **error, char **out) {
+  int rc = sqlite3_step(stmt);
+  *out = NULL;
+  if (rc == SQLITE_ROW) {
+    const char *text = (const char *)sqlite3_column_text(stmt, 0);
+    *out = text ? sqlite3_mprintf("%s", text) : NULL;
+    rc = *out || sqlite3_column_type(stmt, 0) == SQLITE_NULL ? SQLITE_OK : SQLITE_NOMEM;
+  } else if (rc == SQLITE_DONE) {
+    rc = SQLITE_OK;
+  } else {
+    rc = attn_sql_db_error(db, "libattn", error);
+  }
+  sqlite3_finalize(stmt);
+  return rc;
+}
+
+static int has_table(sqlite3 *db, const char *schema, const char *table) {
+  return sqlite3_table_column_metadata(db, schema, table, NULL, NULL, NULL, NULL, NULL,
+                                       NULL) == SQLITE_OK;
+}
+
+int attn_store_exists(sqlite3 *db, const char *schema) {
+  return has_table(db, schema, "attn_model");
+}
+
+/* The name that a schema's setting holds, else that of its only model. */
+static int default_name(sqlite3 *db, const char *schema, char **error, char **out) {
+  sqlite3_stmt *stmt;
+  int rc = SQLITE_OK;
+  *out = NULL;
+  if (has_table(db, schema, "attn_setting")) {
+    rc = attn_prepare(db, &stmt, error,
+                      "SELECT value FROM \"%w\".attn_setting WHERE name = 'default'",
+                      schema);
+    if (rc == SQLITE_OK) rc = query_text(db, stmt, error, out);
+  }
+  if (rc != SQLITE_OK || *out) return rc;
+  rc = attn_prepare(db, &stmt, error,
+                    "SELECT min(name) FROM \"%w\".attn_model HAVING count(*) = 1", schema);
+  return rc == SQLITE_OK ? query_text(db, stmt, error, out) : rc;
+}
+
+/* Looks in one schema; row->sha256 stays NULL where the model is not there. */
+static int find_in(sqlite3 *db, const char *schema, const char *wanted, char **error,
+                   attn_model_row *row) {
+  sqlite3_stmt *stmt;
+  if (!attn_store_exists(db, schema)) return SQLITE_OK;
+  int rc = attn_prepare(db, &stmt, error,
+                        "SELECT sha256 FROM \"%w\".attn_model WHERE name = %Q", schema,
+                        wanted);
+  if (rc == SQLITE_OK) rc = query_text(db, stmt, error, &row->sha256);
+  if (rc == SQLITE_OK && row->sha256) {
+    row->schema = sqlite3_mprintf("%s", schema);
+    row->name = sqlite3_mprintf("%s", wanted);
+    if (!row->schema || !row->name) rc = SQLITE_NOMEM;
+  }
+  return rc;
+}
+
+static int find_qualified(sqlite3 *db, const char *wanted, char **error,
+                          attn_model_row *row) {
+  const char *dot = strchr(wanted, '.');
+  if (!dot) return SQLITE_OK;
+  char *schema = sqlite3_mprintf("%.*s", (int)(dot - wanted), wanted);
+  if (!schema) return SQLITE_NOMEM;
+  int rc = find_in(db, schema, dot + 1, error, row);
+  sqlite3_free(schema);
+  return rc;
+}
+
+/* A name that holds a dot may still be a plain one: "bge-small-v1.5". */
+static int find_name(sqlite3 *db, const char *wanted, char **error, attn_model_row *row) {
+  char **schema = NULL;
+  int rc = find_qualified(db, wanted, error, row);
+  /* Nearly always it is in main, and asking main is quicker than to list schemas. */
+  if (rc == SQLITE_OK && !row->sha256) rc = find_in(db, "main", wanted, error, row);
+  if (rc != SQLITE_OK || row->sha256) return rc;
+  rc = attn_store_schemas(db, error, &schema);
+  for (int i = 0; rc == SQLITE_OK && schema[i] && !row->sha256; i++) {
+    rc = find_in(db, schema[i], wanted, error, row);
+  }
+  sqlite3_free(schema);
+  return rc;
+}
+
+/* The default of main, else of the first schema that has one. */
+static int find_default(sqlite3 *db, char **error, attn_model_row *row) {
+  char **schema = NULL, *name = NULL;
+  int rc = SQLITE_OK;
+  if (attn_store_exists(db, "main")) rc = default_name(db, "main", error, &name);
+  if (rc == SQLITE_OK && name) rc = find_name(db, name, error, row);
+  sqlite3_free(name);
+  if (rc != SQLITE_OK || row->sha256) return rc;
+  rc = attn_store_schemas(db, error, &schema);
+  for (int i = 0; rc == SQLITE_OK && schema[i] && !row->sha256; i++) {
+    if (!attn_store_exists(db, schema[i])) continue;
+    rc = default_name(db, schema[i], error, &name);
+    if (rc == SQLITE_OK && name) rc = find_in(db, schema[i], name, error, row);
+    sqlite3_free(name);
+  }
+  sqlite3_free(schema);
+  return rc;
+}
+
+/* "a, b, c": what there is to choose from. */
+static int list_names(sqlite3 *db, char **error, char **out) {
+  char **schema = NULL;
+  *out = NULL;
+  int rc = attn_store_schemas(db, error, &schema);
+  for (int i = 0; rc == SQLITE_OK && schema[i]; i++) {
+    sqlite3_stmt *stmt;
+    char *names = NULL;
+    if (!attn_store_exists(db, schema[i])) continue;
+    rc = attn_prepare(db, &stmt, error,
+                      "SELECT group_concat(CASE WHEN %Q = 'main' THEN '' ELSE %Q || '.' END"
+                      " || name, ', ') FROM (SELECT name FROM \"%w\".attn_model"
+                      " ORDER BY name LIMIT 20)",
+                      schema[i], schema[i], schema[i]);
+    if (rc == SQLITE_OK) rc = query_text(db, stmt, error, &names);
+    if (rc == SQLITE_OK && names) {
+      char *all = *out ? sqlite3_mprintf("%s, %s", *out, names) : sqlite3_mprintf("%s", names);
+      sqlite3_free(*out);
+      *out = all;
+      if (!all) rc = SQLITE_NOMEM;
+    }
+    sqlite3_free(names);
+  }
+  sqlite3_free(schema);
+  return rc;
+}
+
+static int not_found(sqlite3 *db, const char *wanted, char **error) {
+  char *names = NULL;
+  int rc = list_names(db, error, &names);
+  if (rc != SQLITE_OK) {
+    sqlite3_free(names);
+    return rc;
+  }
+  if (!names) {
+    rc = attn_sql_fail(error, SQLITE_ERROR,
+                       "no model%s%s%s: this database has none; import one with "
+                       "attn_import(name, folder)",
+                       wanted ? " \"" : "", wanted ? wanted : "", wanted ? "\"" : "");
+  } else if (wanted) {
+    rc = attn_sql_fail(error, SQLITE_ERROR, "no model \"%s\"; there are: %s", wanted, names);
+  } else {
+    rc = attn_sql_fail(error, SQLITE_ERROR,
+                       "no default model; choose one with attn_default(name): %s", names);
+  }
+  sqlite3_free(names);
+  return rc;
+}
+
+int attn_store_find(sqlite3 *db, const char *wanted, char **error, attn_model_row *out) {
+  memset(out, 0, sizeof *out);
+  int rc = wanted ? find_name(db, wanted, error, out) : find_default(db, error, out);
+  if (rc == SQLITE_OK && !out->sha256) rc = not_found(db, wanted, error);
+  if (rc != SQLITE_OK) attn_model_row_free(out);
+  return rc;
+}
+
+int attn_store_config(sqlite3 *db, const attn_model_row *row, char **error, char **out) {
+  sqlite3_stmt *stmt;
+  *out = NULL;
+  int rc = attn_prepare(db, &stmt, error,
+                        "SELECT config FROM \"%w\".attn_model WHERE name = %Q", row->schema,
+                        row->name);
+  if (rc == SQLITE_OK) rc = query_text(db, stmt, error, out);
+  if (rc == SQLITE_OK && !*out) {
+    rc = attn_sql_fail(error, SQLITE_ERROR, "model \"%s\": attn_model.config is NULL",
+                       row->name);
+  }
+  return rc;
+}
+
+/* ---------------------------------------------------------------------- tensors */
+
+/* A row of attn_tensor: a tensor, or a part of the one before. */
+typedef struct tensor_part {
+  sqlite3_int64 rowid;
+  uint64_t n_byte;
+} tensor_part;
+
+/* What the engine reads through: tensors, their parts, and one blob handle that is
+** moved from row to row. */
+typedef struct tensor_source {
+  sqlite3 *db;
+  const attn_model_row *row;
+  attn_tensor *tensor;
+  size_t *first_part; /* of each tensor, and one behind the last */
+  tensor_part *part;
+  char **name;
+  size_t n_tensor, n_part, n_alloc;
+  sqlite3_blob *blob;
+  sqlite3_int64 open_row;
+  int code; /* SQLite's, of a read that failed */
+} tensor_source;
+
+static void free_source(tensor_source *s) {
+  for (size_t i = 0; i < s->n_tensor; i++) sqlite3_free(s->name[i]);
+  sqlite3_free(s->tensor);
+  sqlite3_free(s->first_part);
+  sqlite3_free(s->part);
+  sqlite3_free(s->name);
+  sqlite3_blob_close(s->blob);
+}
+
+static int grow(void *list, size_t n, size_t size) {
+  void **at = list;
+  void *p = sqlite3_realloc64(*at, (sqlite3_uint64)n * size);
+  if (!p) return SQLITE_NOMEM;
+  *at = p;
+  return SQLITE_OK;
+}
+
+static int reserve_part(tensor_source *s) {
+  if (s->n_part < s->n_alloc) return SQLITE_OK;
+  size_t n = 2 * s->n_alloc + 128;
+  int rc = grow(&s->tensor, n, sizeof *s->tensor);
+  if (rc == SQLITE_OK) rc = grow(&s->first_part, n + 1, sizeof *s->first_part);
+  if (rc == SQLITE_OK) rc = grow(&s->part, n, sizeof *s->part);
+  if (rc == SQLITE_OK) rc = grow(&s->name, n, sizeof *s->name);
+  if (rc == SQLITE_OK) s->n_alloc = n;
+  return rc;
+}
+
+static int bad_tensor(const tensor_source *s, const char *name, char **error,
+                      const char *format, const char *found) {
+  char *what = sqlite3_mprintf(format, found);
+  if (!what) return SQLITE_NOMEM;
+  int rc = attn_sql_fail(error, SQLITE_CORRUPT_VTAB, "model \"%s\", tensor \"%s\": %s",
+                         s->row->name, name, what);
+  sqlite3_free(what);
+  return rc;
+}
+
+/* A row (rowid, name, part, dtype, shape, bytes of data or NULL for no blob). */
+static int add_tensor(tensor_source *s, sqlite3_stmt *stmt, char **error) {
+  const char *name = (const char *)sqlite3_column_text(stmt, 1);
+  const char *dtype = (const char *)sqlite3_column_text(stmt, 3);
+  const char *shape = (const char *)sqlite3_column_text(stmt, 4);
+  if (!name || !dtype || !shape) return SQLITE_NOMEM;
+  int rc = reserve_part(s);
+  if (rc != SQLITE_OK) return rc;
+  if (sqlite3_column_type(stmt, 5) == SQLITE_NULL) {
+    return bad_tensor(s, name, error, "data is no blob%s", "");
+  }
+  size_t last = s->n_tensor - 1;
+  int more = s->n_tensor && strcmp(s->name[last], name) == 0;
+  sqlite3_int64 want = more ? (sqlite3_int64)(s->n_part - s->first_part[last]) : 0;
+  if (sqlite3_column_int64(stmt, 2) != want) {
+    return bad_tensor(s, name, error, "part is %s; expected the next in 0, 1, 2 ...",
+                      (const char *)sqlite3_column_text(stmt, 2));
+  }
+  if (!more) {
+    attn_tensor *t = &s->tensor[s->n_tensor];
+    const attn_dtype_name *d = attn_dtype_find(dtype);
+    if (!d) return bad_tensor(s, name, error, "unknown dtype \"%s\"", dtype);
+    t->n_dim = attn_shape_parse(shape, t->dim);
+    if (t->n_dim < 0) return bad_tensor(s, name, error, "shape is \"%s\"", shape);
+    t->dtype = d->dtype;
+    t->n_byte = 0;
+    s->name[s->n_tensor] = sqlite3_mprintf("%s", name);
+    if (!s->name[s->n_tensor]) return SQLITE_NOMEM;
+    s->first_part[s->n_tensor++] = s->n_part;
+  }
+  tensor_part *part = &s->part[s->n_part++];
+  part->rowid = sqlite3_column_int64(stmt, 0);
+  part->n_byte = (uint64_t)sqlite3_column_int64(stmt, 5);
+  s->tensor[s->n_tensor - 1].n_byte += part->n_byte;
+  s->first_part[s->n_tensor] = s->n_part;
+  return SQLITE_OK;
+}
+
+/* Do the bytes that are there make the shape? */
+static int check_sizes(tensor_source *s, char **error) {
+  for (size_t i = 0; i < s->n_tensor; i++) {
+    attn_tensor *t = &s->tensor[i];
+    t->name = s->name[i];
+    if (t->dtype == ATTN_OTHER || t->dtype == ATTN_I64) continue; /* never read */
+    uint32_t size = t->dtype == ATTN_F32 ? 4 : t->dtype == ATTN_I8 ? 1 : 2;
+    uint64_t n = attn_shape_bytes(t->dim, t->n_dim, size);
+    if (n != t->n_byte) {
+      char found[64];
+      snprintf(found, sizeof found, "%llu bytes; its shape and dtype make %llu",
+               (unsigned long long)t->n_byte, (unsigned long long)n);
+      return bad_tensor(s, t->name, error, "data has %s", found);
+    }
+  }
+  return SQLITE_OK;
+}
+
+static int list_tensors(tensor_source *s, char **error) {
+  sqlite3_stmt *stmt;
+  int rc = attn_prepare(s->db, &stmt, error,
+                        "SELECT rowid, name, part, dtype, shape,"
+                        "  CASE typeof(data) WHEN 'blob' THEN length(data) END"
+                        " FROM \"%w\".attn_tensor WHERE model = %Q ORDER BY name, part",
+                        s->row->schema, s->row->name);
+  if (rc != SQLITE_OK) return rc;
+  while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+    rc = add_tensor(s, stmt, error);
+    if (rc != SQLITE_OK) break;
+  }
+  if (rc == SQLITE_DONE) {
+    rc = SQLITE_OK;
+  } else if (!*error && rc != SQLITE_NOMEM) {
+    rc = attn_sql_db_error(s->db, "attn_tensor", error);
+  }
+  sqlite3_finalize(stmt);
+  return rc == SQLITE_OK ? check_sizes(s, error) : rc;
+}
+
+static int open_part(tensor_source *s, const tensor_part *part) {
+  if (s->blob && s->open_row == part->rowid) return SQLITE_OK;
+  int rc = s->blob ? sqlite3_blob_reopen(s->blob, part->rowid)
+                   : sqlite3_blob_open(s->db, s->row->schema, "attn_tensor", "data",
+                                       part->rowid, 0, &s->blob);
+  s->open_row = part->rowid;
+  return rc;
+}
+
+static attn_status read_tensor(void *ctx, size_t i, uint64_t offset, uint64_t n, void *out,
+                               attn_error *err) {
+  tensor_source *s = ctx;
+  char *to = out;
+  for (size_t k = s->first_part[i]; n > 0 && k < s->first_part[i + 1]; k++) {
+    const tensor_part *part = &s->part[k];
+    if (offset >= part->n_byte) {
+      offset -= part->n_byte;
+      continue;
+    }
+    uint64_t take = part->n_byte - offset < n ? part->n_byte - offset : n;
+    int rc = open_part(s, part);
+    if (rc == SQLITE_OK) rc = sqlite3_blob_read(s->blob, to, (int)take, (int)offset);
+    if (rc != SQLITE_OK) {
+      s->code = rc;
+      snprintf(err->message, sizeof err->message, "tensor \"%s\": %s", s->name[i],
+               sqlite3_errmsg(s->db));
+      return (rc & 0xff) == SQLITE_NOMEM ? ATTN_NOMEM : ATTN_IO;
+    }
+    to += take;
+    n -= take;
+    offset = 0;
+  }
+  return ATTN_OK;
+}
+
+/* -------------------------------------------------------------------- tokenizer */
+
+/* attn_tokenizer, part 'vocab': for id 0, 1, 2 ... the number of bytes as a
+** little-endian 32-bit integer, then that many bytes of UTF-8; an id without a
+** token has 0 bytes. */
+static int parse_vocab(const attn_model_row *row, const unsigned char *data, int n_data,
+                       char **error, attn_vocab *out, void **memory) {
+  uint32_t n = 0;
+  int at = 0;
+  while (n_data - at >= 4) {
+    uint32_t size = (uint32_t)data[at] | (uint32_t)data[at + 1] << 8 |
+                    (uint32_t)data[at + 2] << 16 | (uint32_t)data[at + 3] << 24;
+    if (size > (uint32_t)(n_data - at - 4)) break;
+    at += 4 + (int)size;
+    n++;
+  }
+  if (at != n_data || n == 0) {
+    return attn_sql_fail(error, SQLITE_CORRUPT_VTAB,
+                         "model \"%s\": attn_tokenizer's vocab is damaged at byte %d of %d",
+                         row->name, at, n_data);
+  }
+  *memory = sqlite3_malloc64(n * (sizeof(char *) + sizeof(uint32_t)));
+  if (!*memory) return SQLITE_NOMEM;
+  const char **token = *memory;
+  uint32_t *n_token = (uint32_t *)(token + n);
+  at = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    memcpy(&n_token[i], data + at, 4);
+    n_token[i] = (uint32_t)data[at] | (uint32_t)data[at + 1] << 8 |
+                 (uint32_t)data[at + 2] << 16 | (uint32_t)data[at + 3] << 24;
+    token[i] = n_token[i] ? (const char *)data + at + 4 : NULL;
+    at += 4 + (int)n_token[i];
+  }
+  *out = (attn_vocab){token, n_token, n};
+  return SQLITE_OK;
+}
+
+static int load_tokenizer(sqlite3 *db, const attn_model_row *row, attn_settings *settings,
+                          char **error, attn_tokenizer **out) {
+  sqlite3_stmt *stmt;
+  attn_vocab vocab = {0};
+  attn_error err = {0};
+  void *memory = NULL;
+  int rc = attn_prepare(db, &stmt, error,
+                        "SELECT data FROM \"%w\".attn_tokenizer"
+                        " WHERE model = %Q AND part = 'vocab'",
+                        row->schema, row->name);
+  if (rc != SQLITE_OK) return rc;
+  rc = sqlite3_step(stmt);
+  if (rc == SQLITE_ROW) {
+    const void *data = sqlite3_column_blob(stmt, 0);
+    rc = parse_vocab(row, data, sqlite3_column_bytes(stmt, 0), error, &vocab, &memory);
+  } else if (rc == SQLITE_DONE) {
+    rc = attn_sql_fail(error, SQLITE_ERROR, "model \"%s\" has no vocab in attn_tokenizer",
+                       row->name);
+  } else {
+    rc = attn_sql_db_error(db, "attn_tokenizer", error);
+  }
+  if (rc == SQLITE_OK) {
+    rc = attn_sql_status(attn_tokenizer_new(settings, &vocab, &err, out), &err, error);
+  }
+  sqlite3_free(memory);
+  sqlite3_finalize(stmt);
+  return rc;
+}
+
+/* ---------------------------------------------------------------------- loading */
+
+static int load_model(sqlite3 *db, const attn_model_row *row, const char *config,
+                      char **error, attn_model **out) {
+  attn_document document = {0}, words = {0};
+  attn_tokenizer *tokenizer = NULL;
+  tensor_source s = {.db = db, .row = row};
+  attn_error err = {0};
+  int rc = attn_document_read(db, config, -1, "$.tokenizer", "attn_model.config", error,
+                              &words);
+  if (rc == SQLITE_OK) rc = load_tokenizer(db, row, &words.settings, error, &tokenizer);
+  attn_document_free(&words);
+  if (rc == SQLITE_OK) {
+    rc = attn_document_read(db, config, -1, "$", "attn_model.config", error, &document);
+  }
+  if (rc == SQLITE_OK) rc = list_tensors(&s, error);
+  if (rc == SQLITE_OK) {
+    attn_source source = {s.tensor, s.n_tensor, read_tensor, &s};
+    attn_status status =
+        attn_model_load(&document.settings, tokenizer, &source, &err, out);
+    rc = attn_sql_status(status, &err, error);
+    if (rc == SQLITE_ERROR && s.code) rc = s.code;
+  }
+  if (rc != SQLITE_OK) attn_tokenizer_free(tokenizer);
+  attn_document_free(&document);
+  free_source(&s);
+  return rc;
+}
+
+int attn_store_load(sqlite3 *db, const attn_model_row *row, char **error, attn_model **out) {
+  char *config = NULL;
+  *out = NULL;
+  int rc = attn_store_config(db, row, error, &config);
+  if (rc == SQLITE_OK) rc = load_model(db, row, config, error, out);
+  sqlite3_free(config);
+  if (rc != SQLITE_OK && *error) {
+    char *whole = strncmp(*error, "model \"", 7) == 0
+                      ? NULL
+                      : sqlite3_mprintf("model \"%s\": %s", row->name, *error);
+    if (whole) {
+      sqlite3_free(*error);
+      *error = whole;
+    }
+  }
+  return rc;
+}

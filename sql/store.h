@@ -1,0 +1,47 @@
+/*
+** store.h - the model tables of a database.
+**
+**   attn_model      a row a model: name, what it is, and its configuration as JSON
+**   attn_tensor     a row a tensor, or a part of one: its numbers as a blob
+**   attn_tokenizer  the vocabulary
+**   attn_setting    'default': the name of the default model
+**
+** They are ordinary tables: to be read by SQL, copied with INSERT ... SELECT,
+** backed up and replicated.  attn_model.sha256 names a model's content, and is
+** what the process shares loaded models by.  Triggers put a fresh name there
+** when a row of the model is changed by hand, so nobody goes on with stale
+** weights.
+*/
+#ifndef ATTN_STORE_H
+#define ATTN_STORE_H
+
+#include "sql.h"
+
+/* A row of attn_model that was found. */
+typedef struct attn_model_row {
+  char *schema, *name, *sha256;
+} attn_model_row;
+
+void attn_model_row_free(attn_model_row *row);
+
+/* Finds a model by "schema.name" or by "name", which is looked for in main and then
+** in every other schema; NULL: the default model. */
+int attn_store_find(sqlite3 *db, const char *wanted, char **error, attn_model_row *out);
+
+/* Creates the tables in a schema, where they are not there yet. */
+int attn_store_create(sqlite3 *db, const char *schema, char **error);
+
+/* Loads the weights and the tokenizer of a row. */
+int attn_store_load(sqlite3 *db, const attn_model_row *row, char **error, attn_model **out);
+
+/* Reads attn_model.config of a row: text from sqlite3_malloc. */
+int attn_store_config(sqlite3 *db, const attn_model_row *row, char **error, char **out);
+
+/* Every schema of the connection, main first.  A NULL-terminated list; free with
+** sqlite3_free. */
+int attn_store_schemas(sqlite3 *db, char **error, char ***out);
+
+/* 1 if the schema has the model tables. */
+int attn_store_exists(sqlite3 *db, const char *schema);
+
+#endif

@@ -1,0 +1,122 @@
+/*
+** tokens.c - what a model's tokenizer makes of a text.
+**
+**   attn_tokens(text [, model])       its tokens as rows
+**   attn_token_count(text [, model])  how many there would be without a limit
+**   attn_truncated(text [, model])    1 if embed sees only the beginning of the text
+*/
+#include "sql.h"
+
+static int tokenize(attn_connection *c, sqlite3_value *text_value, sqlite3_value *model_value,
+                    int whole, char **error, const attn_model **model, attn_tokens *out) {
+  attn_text text;
+  attn_error err = {0};
+  int rc = attn_connection_model_value(c, model_value, error, model);
+  if (rc == SQLITE_OK) rc = attn_value_text(text_value, "text to tokenize", error, &text);
+  if (rc != SQLITE_OK) return rc;
+  uint32_t limit = whole ? 0 : attn_model_get_info(*model)->max_length;
+  attn_status status = attn_tokenize(attn_model_tokenizer(*model), text.text, text.n_text,
+                                     limit, &err, out);
+  return attn_sql_status(status, &err, error);
+}
+
+/* -------------------------------------------------------------------- functions */
+
+static void count_tokens(sqlite3_context *ctx, int argc, sqlite3_value **argv,
+                         int compare) {
+  attn_tokens tokens = {0};
+  const attn_model *model;
+  char *error = NULL;
+  if (sqlite3_value_type(argv[0]) == SQLITE_NULL) return;
+  int rc = tokenize(sqlite3_user_data(ctx), argv[0], argc > 1 ? argv[1] : NULL, 1, &error,
+                    &model, &tokens);
+  if (rc != SQLITE_OK) {
+    attn_result_error(ctx, rc, error);
+  } else if (compare) {
+    sqlite3_result_int(ctx, tokens.n > attn_model_get_info(model)->max_length);
+  } else {
+    sqlite3_result_int64(ctx, (sqlite3_int64)tokens.n);
+  }
+  attn_tokens_free(&tokens);
+}
+
+static void token_count(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
+  count_tokens(ctx, argc, argv, 0);
+}
+
+static void truncated(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
+  count_tokens(ctx, argc, argv, 1);
+}
+
+#define FLAGS (SQLITE_UTF8 | SQLITE_DETERMINISTIC)
+
+const attn_function attn_tokens_functions[] = {
+    {"attn_token_count", 1, FLAGS, token_count},
+    {"attn_token_count", 2, FLAGS, token_count},
+    {"attn_truncated", 1, FLAGS, truncated},
+    {"attn_truncated", 2, FLAGS, truncated},
+    {NULL, 0, 0, NULL},
+};
+
+/* ------------------------------------------------------------------------- rows */
+
+typedef struct token_rows {
+  attn_rows base;
+  const attn_model *model;
+  attn_tokens tokens;
+  size_t next;
+} token_rows;
+
+static int open_tokens(attn_rows *base, sqlite3_value **argument, char **error) {
+  token_rows *rows = (token_rows *)base;
+  if (sqlite3_value_type(argument[0]) == SQLITE_NULL) return SQLITE_OK;
+  int rc = tokenize(base->connection, argument[0], argument[1], 0, error, &rows->model,
+                    &rows->tokens);
+  /* The connection may let go of the model while the rows are read. */
+  if (rows->model) attn_model_retain(rows->model);
+  return rc;
+}
+
+static int next_token(attn_rows *base, char **error) {
+  token_rows *rows = (token_rows *)base;
+  (void)error;
+  return rows->next++ < rows->tokens.n ? SQLITE_ROW : SQLITE_DONE;
+}
+
+static void token_column(attn_rows *base, sqlite3_context *ctx, int i) {
+  token_rows *rows = (token_rows *)base;
+  const attn_token *token = &rows->tokens.token[rows->next - 1];
+  uint32_t n = 0;
+  const char *text;
+  switch (i) {
+  case 0: sqlite3_result_int64(ctx, (sqlite3_int64)(rows->next - 1)); break;
+  case 1: sqlite3_result_int(ctx, token->id); break;
+  case 2:
+    text = attn_token_text(attn_model_tokenizer(rows->model), token->id, &n);
+    sqlite3_result_text(ctx, text, (int)n, SQLITE_TRANSIENT);
+    break;
+  case 3: sqlite3_result_int64(ctx, token->start); break;
+  default: sqlite3_result_int64(ctx, token->end); break;
+  }
+}
+
+static void close_tokens(attn_rows *base) {
+  token_rows *rows = (token_rows *)base;
+  attn_tokens_free(&rows->tokens);
+  attn_model_release(rows->model);
+}
+
+const attn_table attn_tokens_table = {
+    .name = "attn_tokens",
+    .declaration = "position INTEGER, id INTEGER, token TEXT, start INTEGER, \"end\" INTEGER,"
+                   " text HIDDEN, model HIDDEN",
+    .n_column = 5,
+    .n_argument = 2,
+    .n_required = 1,
+    .n_byte = sizeof(token_rows),
+    .n_expected = 100,
+    .open = open_tokens,
+    .next = next_token,
+    .column = token_column,
+    .close = close_tokens,
+};

@@ -1,0 +1,86 @@
+/*
+** util.c - from the engine's errors to SQLite's, and statements from formats.
+*/
+#include "sql.h"
+#include <stdarg.h>
+
+int attn_sql_fail(char **error, int code, const char *format, ...) {
+  va_list ap;
+  va_start(ap, format);
+  sqlite3_free(*error);
+  *error = sqlite3_vmprintf(format, ap);
+  va_end(ap);
+  return *error ? code : SQLITE_NOMEM;
+}
+
+int attn_sql_status(attn_status status, const attn_error *err, char **error) {
+  switch (status) {
+  case ATTN_OK: return SQLITE_OK;
+  case ATTN_NOMEM: return SQLITE_NOMEM;
+  case ATTN_INTERRUPTED: return SQLITE_INTERRUPT;
+  default: return attn_sql_fail(error, SQLITE_ERROR, "%s", err->message);
+  }
+}
+
+int attn_sql_db_error(sqlite3 *db, const char *doing, char **error) {
+  int code = sqlite3_extended_errcode(db);
+  if (code == SQLITE_OK) code = SQLITE_ERROR;
+  if ((code & 0xff) == SQLITE_NOMEM) return SQLITE_NOMEM;
+  if (code == SQLITE_INTERRUPT) return code;
+  return attn_sql_fail(error, code, "%s: %s", doing, sqlite3_errmsg(db));
+}
+
+void attn_result_error(sqlite3_context *ctx, int code, char *error) {
+  if ((code & 0xff) == SQLITE_NOMEM) {
+    sqlite3_result_error_nomem(ctx);
+  } else {
+    if (error) sqlite3_result_error(ctx, error, -1);
+    /* The message stays; the code tells an interrupt or a full disk apart. */
+    if (code != SQLITE_ERROR || !error) sqlite3_result_error_code(ctx, code);
+  }
+  sqlite3_free(error);
+}
+
+int attn_interrupted(void *db) {
+#if SQLITE_VERSION_NUMBER >= 3041000
+  if (sqlite3_libversion_number() >= 3041000) return sqlite3_is_interrupted(db);
+#else
+  (void)db;
+#endif
+  return 0;
+}
+
+int attn_value_text(sqlite3_value *value, const char *what, char **error, attn_text *out) {
+  int type = sqlite3_value_type(value);
+  if (type == SQLITE_NULL || type == SQLITE_BLOB) {
+    return attn_sql_fail(error, SQLITE_ERROR, "%s is %s; expected text", what,
+                         type == SQLITE_NULL ? "NULL" : "a blob");
+  }
+  out->text = (const char *)sqlite3_value_text(value);
+  if (!out->text) return SQLITE_NOMEM;
+  out->n_text = (size_t)sqlite3_value_bytes(value);
+  return SQLITE_OK;
+}
+
+int attn_prepare(sqlite3 *db, sqlite3_stmt **out, char **error, const char *format, ...) {
+  va_list ap;
+  va_start(ap, format);
+  char *sql = sqlite3_vmprintf(format, ap);
+  va_end(ap);
+  *out = NULL;
+  if (!sql) return SQLITE_NOMEM;
+  int rc = sqlite3_prepare_v2(db, sql, -1, out, NULL);
+  sqlite3_free(sql);
+  return rc == SQLITE_OK ? rc : attn_sql_db_error(db, "libattn", error);
+}
+
+int attn_exec(sqlite3 *db, char **error, const char *format, ...) {
+  va_list ap;
+  va_start(ap, format);
+  char *sql = sqlite3_vmprintf(format, ap);
+  va_end(ap);
+  if (!sql) return SQLITE_NOMEM;
+  int rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
+  sqlite3_free(sql);
+  return rc == SQLITE_OK ? rc : attn_sql_db_error(db, "libattn", error);
+}
