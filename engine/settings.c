@@ -144,12 +144,10 @@ static attn_status wrong(attn_error *err, const attn_setting *found,
   } else if (found->kind == ATTN_REAL) {
     snprintf(value, sizeof value, " (%g)", found->real);
   } else if (found->kind == ATTN_TEXT) {
-    size_t n = found->n_text;
-    if (n > 40) {
-      for (n = 40; n > 0 && ((unsigned char)found->text[n] & 0xC0) == 0x80;) n--;
-    }
-    snprintf(value, sizeof value, " '%.*s%s'", (int)n, found->text,
-             n < found->n_text ? "..." : "");
+    attn_text text = {found->text, found->n_text};
+    int n = attn_text_cut(text, 40);
+    snprintf(value, sizeof value, " '%.*s%s'", n, found->text,
+             (size_t)n < found->n_text ? "..." : "");
   }
   return attn_fail(err, ATTN_INVALID, "settings: %.200s is %s%s, expected %s",
                    found->path, name[found->kind], value, expected);
@@ -221,4 +219,11 @@ attn_status attn_settings_text(const attn_settings *settings, attn_error *err,
 int attn_text_is(attn_text text, const char *literal) {
   size_t n = strlen(literal);
   return text.n_text == n && memcmp(text.text, literal, n) == 0;
+}
+
+int attn_text_cut(attn_text text, int max) {
+  int n = max;
+  if (text.n_text <= (size_t)max) return (int)text.n_text;
+  while (n > 0 && ((unsigned char)text.text[n] & 0xC0) == 0x80) n--;
+  return n;
 }

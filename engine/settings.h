@@ -56,4 +56,8 @@ attn_status attn_settings_text(const attn_settings *settings, attn_error *err,
 /* 1 if the text is `literal`. */
 int attn_text_is(attn_text text, const char *literal);
 
+/* The length of the text for %.*s in a message: at most max bytes, whole
+** characters. */
+int attn_text_cut(attn_text text, int max);
+
 #endif

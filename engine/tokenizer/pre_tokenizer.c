@@ -1,0 +1,95 @@
+/*
+** pre_tokenizer.c - the pre-tokenizers of Hugging Face tokenizers, as a table.
+*/
+#include "pre_tokenizer.h"
+#include "component.h"
+#include <stdio.h>
+
+enum { KEEP, ALONE, DROP, OTHER_CLASS };
+
+/* What a pre-tokenizer does with white space, with punctuation, and with what is
+** neither white space nor \w; the first that fits counts. */
+typedef struct rule {
+  const char *type;
+  uint8_t space, punctuation, no_word;
+} rule;
+
+static const rule rules[] = {
+    {"BertPreTokenizer", DROP, ALONE, KEEP},
+    {"WhitespaceSplit", DROP, KEEP, KEEP},
+    {"Whitespace", DROP, KEEP, OTHER_CLASS}, /* \w+|[^\w\s]+ */
+};
+
+static const rule behaviors[] = {
+    {"Isolated", KEEP, ALONE, KEEP},
+    {"Removed", KEEP, DROP, KEEP},
+    {"Contiguous", KEEP, OTHER_CLASS, KEEP},
+};
+
+static const rule *find_rule(const rule *list, size_t n, attn_text type) {
+  for (size_t i = 0; i < n; i++) {
+    if (attn_text_is(type, list[i].type)) return &list[i];
+  }
+  return NULL;
+}
+
+static uint8_t apply_rule(const rule *r, uint8_t flags) {
+  if (r->space != KEEP && flags & ATTN_CHAR_SPACE) return r->space;
+  if (r->punctuation != KEEP && flags & ATTN_CHAR_PUNCTUATION) return r->punctuation;
+  return flags & ATTN_CHAR_WORD ? KEEP : r->no_word;
+}
+
+/* A rule splits further what those before it left: two characters stay together
+** if no rule parts them. */
+static attn_status add_rule(attn_splitter *out, attn_error *err, const char *path,
+                            const rule *r, unsigned *n_rule) {
+  if (*n_rule == 7) { /* a bit each, below ATTN_SPLIT_ALONE */
+    return attn_fail(err, ATTN_UNSUPPORTED, "tokenizer: %.200s is more than 7 steps",
+                     path);
+  }
+  for (unsigned i = 0; i < ATTN_N_CHAR_INDEX; i++) {
+    uint8_t *of = &out->of[i], what = apply_rule(r, attn_char_records[i].flags);
+    if (*of == ATTN_SPLIT_DROP || what == DROP) {
+      *of = ATTN_SPLIT_DROP;
+    } else if (*of == ATTN_SPLIT_ALONE || what == ALONE) {
+      *of = ATTN_SPLIT_ALONE;
+    } else if (what == OTHER_CLASS) {
+      *of = (uint8_t)(*of | 1u << *n_rule);
+    }
+  }
+  ++*n_rule;
+  return ATTN_OK;
+}
+
+static attn_status load(const attn_settings *s, attn_error *err, const char *path,
+                        attn_splitter *out, unsigned *n_rule) {
+  attn_text type, behavior = {"Isolated", 8};
+  attn_status rc = attn_component_type(s, err, path, &type);
+  if (rc != ATTN_OK) return rc;
+  if (attn_text_is(type, "Sequence")) {
+    char item[ATTN_MAX_PATH];
+    for (unsigned i = 0; rc == ATTN_OK; i++) {
+      if (!attn_settings_has(s, "%s.pretokenizers[%u]", path, i)) break;
+      snprintf(item, sizeof item, "%s.pretokenizers[%u]", path, i);
+      rc = load(s, err, item, out, n_rule);
+    }
+    return rc;
+  }
+  const rule *r = find_rule(rules, sizeof rules / sizeof *rules, type);
+  if (!r && attn_text_is(type, "Punctuation")) {
+    rc = attn_settings_text(s, err, &behavior, "%s.behavior", path);
+    if (rc != ATTN_OK) return rc;
+    r = find_rule(behaviors, sizeof behaviors / sizeof *behaviors, behavior);
+    if (!r) type = behavior;
+  }
+  return r ? add_rule(out, err, path, r, n_rule)
+           : attn_component_unsupported(err, path, type);
+}
+
+attn_status attn_splitter_load(const attn_settings *settings, attn_error *err,
+                               attn_splitter *out) {
+  unsigned n_rule = 0;
+  memset(out, 0, sizeof *out);
+  if (!attn_settings_has(settings, "$.pre_tokenizer")) return ATTN_OK;
+  return load(settings, err, "$.pre_tokenizer", out, &n_rule);
+}

@@ -1,0 +1,385 @@
+/*
+** tokenizer.c - text to tokens.
+**
+**   bytes -> characters -> added tokens -> normalizer -> normalized added tokens
+**         -> words (pre-tokenizer) -> tokens (model) -> template
+**
+** Each stage hands what it has found straight to the next, a character or a word
+** at a time.  So nothing is kept but the word at hand, every stage knows the
+** bytes of the original text that a character stands for, and a text is read only
+** as far as its tokens are wanted.
+**
+** Almost all text is ASCII, where normalizer and pre-tokenizer come down to one
+** table: read_ascii takes a run of such characters past the first stages.
+*/
+#include "added.h"
+#include "component.h"
+#include "pre_tokenizer.h"
+#include "template.h"
+#include "wordpiece.h"
+
+/* What becomes of an ASCII character: class << 8 | normalized character. */
+enum { ASCII_DROP = 0xFFFE, ASCII_ASK = 0xFFFF };
+
+struct attn_tokenizer {
+  attn_vocabulary vocabulary;
+  attn_normalizer normalizer;
+  attn_splitter splitter;
+  attn_added added;
+  attn_wordpiece model;
+  attn_template template;
+  uint16_t ascii[128]; /* ASCII_ASK: the stages have to decide */
+};
+
+/* ----------------------------------------------------------------------- making */
+
+typedef struct ascii_probe {
+  uint32_t c;
+  unsigned n;
+} ascii_probe;
+
+static void see_character(void *ctx, uint32_t c, attn_span at) {
+  ascii_probe *probe = ctx;
+  (void)at;
+  probe->c = c;
+  probe->n++;
+}
+
+static uint16_t ascii_entry(const attn_tokenizer *t, uint32_t c) {
+  ascii_probe probe = {0, 0};
+  attn_normalization pass = {
+      .normalizer = &t->normalizer, .sink = see_character, .ctx = &probe};
+  if (!attn_patterns_ignore(&t->added.raw, c)) return ASCII_ASK;
+  attn_normalize(&pass, c, (attn_span){0, 0}); /* no mark: allocates nothing */
+  if (probe.n == 0) return ASCII_DROP;
+  if (probe.n > 1 || probe.c > 127) return ASCII_ASK;
+  if (!attn_patterns_ignore(&t->added.normalized, probe.c)) return ASCII_ASK;
+  return (uint16_t)((uint32_t)t->splitter.of[attn_char_index(probe.c)] << 8 | probe.c);
+}
+
+/* Only WordPiece is there; old files do not name it. */
+static attn_status check_model(const attn_settings *s, attn_error *err) {
+  attn_text type = {"WordPiece", 9};
+  if (!attn_settings_has(s, "$.model.max_input_chars_per_word")) {
+    attn_status rc = attn_component_type(s, err, "$.model", &type);
+    if (rc != ATTN_OK) return rc;
+  }
+  attn_status rc = attn_settings_text(s, err, &type, "$.model.type");
+  if (rc != ATTN_OK) return rc;
+  return attn_text_is(type, "WordPiece")
+             ? ATTN_OK
+             : attn_component_unsupported(err, "$.model", type);
+}
+
+static attn_status load(attn_tokenizer *t, const attn_settings *s,
+                        const attn_vocab *vocab, attn_error *err) {
+  attn_status rc = check_model(s, err);
+  if (rc == ATTN_OK) rc = attn_vocabulary_init(&t->vocabulary, vocab, err);
+  if (rc == ATTN_OK) rc = attn_normalizer_load(s, err, &t->normalizer);
+  if (rc == ATTN_OK) rc = attn_splitter_load(s, err, &t->splitter);
+  if (rc == ATTN_OK) rc = attn_wordpiece_load(s, &t->vocabulary, err, &t->model);
+  if (rc == ATTN_OK) rc = attn_template_load(s, err, &t->template);
+  if (rc == ATTN_OK) {
+    rc = attn_added_load(s, &t->vocabulary, &t->normalizer, err, &t->added);
+  }
+  for (uint32_t c = 0; rc == ATTN_OK && c < 128; c++) t->ascii[c] = ascii_entry(t, c);
+  return rc;
+}
+
+attn_status attn_tokenizer_new(attn_settings *settings, const attn_vocab *vocab,
+                               attn_error *err, attn_tokenizer **out) {
+  *out = NULL;
+  attn_status rc = attn_settings_sort(settings, err);
+  if (rc != ATTN_OK) return rc;
+  attn_tokenizer *t = attn_alloc_zero(sizeof *t);
+  if (!t) return attn_no_memory(err);
+  rc = load(t, settings, vocab, err);
+  if (rc == ATTN_OK) {
+    *out = t;
+  } else {
+    attn_tokenizer_free(t);
+  }
+  return rc;
+}
+
+void attn_tokenizer_free(attn_tokenizer *t) {
+  if (!t) return;
+  attn_added_free(&t->added);
+  attn_template_free(&t->template);
+  attn_wordpiece_free(&t->model);
+  attn_vocabulary_free(&t->vocabulary);
+  attn_release(t);
+}
+
+uint64_t attn_tokenizer_memory(const attn_tokenizer *t) {
+  return sizeof *t + attn_vocabulary_memory(&t->vocabulary) + t->added.memory +
+         t->template.n_alloc * sizeof *t->template.id + t->model.n_prefix;
+}
+
+const char *attn_token_text(const attn_tokenizer *t, int32_t id, uint32_t *n_text) {
+  const attn_added_token *added = attn_added_by_id(&t->added, id);
+  if (!added) return attn_vocabulary_text(&t->vocabulary, id, n_text);
+  *n_text = added->n_text;
+  return added->text;
+}
+
+int32_t attn_token_id(const attn_tokenizer *t, const char *text, size_t n_text) {
+  attn_text token = {text, n_text};
+  const attn_added_token *added = attn_added_by_text(&t->added, token);
+  if (added) return added->id;
+  return attn_vocabulary_find(&t->vocabulary, attn_hash(ATTN_HASH_EMPTY, text, n_text),
+                              (attn_text){"", 0}, token);
+}
+
+/* ------------------------------------------------------------- a pass over a text */
+
+typedef struct pass {
+  const attn_tokenizer *t;
+  const char *text;
+  size_t n_text, at; /* read so far */
+  attn_matcher raw;
+  attn_normalization normalization;
+  attn_matcher normalized;
+  attn_word word;
+  uint8_t word_class;
+  attn_tokens *out;
+  size_t first;    /* of the text's tokens in out */
+  size_t n_wanted; /* of them */
+  int is_full;
+  attn_status status; /* the first failure */
+  attn_error *err;
+} pass;
+
+static int stopped(const pass *p) {
+  return p->is_full || p->status != ATTN_OK;
+}
+
+/* Where `n` characters of the text from `start` on end, at `end` at the latest. */
+static uint32_t skip_characters(const pass *p, uint32_t start, uint32_t end, size_t n) {
+  uint32_t c;
+  for (; n > 0 && start < end; n--) {
+    start += attn_utf8_decode(p->text + start, p->n_text - start, &c);
+  }
+  return start;
+}
+
+/* RobertaProcessing: the range of a token loses as many characters as the token
+** has spaces at its ends. */
+static void trim(pass *p, attn_token *token, size_t lead, size_t trail) {
+  int is_first = token == &p->out->token[p->first] || token->start == 0;
+  if (is_first && lead == 1 && p->t->template.keep_one) lead = 0;
+  token->start = skip_characters(p, token->start, token->end, lead);
+  size_t n = 0;
+  for (uint32_t at = token->start; at < token->end; n++) {
+    at = skip_characters(p, at, token->end, 1);
+  }
+  token->end = skip_characters(p, token->start, token->end, n > trail ? n - trail : 0);
+}
+
+/* White space, or the G with a dot that byte-level vocabularies write for it. */
+static int is_space(uint32_t c) {
+  return c == 0x120 || attn_char_of(c)->flags & ATTN_CHAR_SPACE;
+}
+
+static void trim_by_text(pass *p, attn_token *token) {
+  uint32_t n, c;
+  const char *text = attn_vocabulary_text(&p->t->vocabulary, token->id, &n);
+  size_t lead = 0, trail = 0, n_char = 0;
+  for (size_t i = 0; i < n; n_char++) {
+    i += attn_utf8_decode(text + i, n - i, &c);
+    trail = is_space(c) ? trail + 1 : 0;
+    if (trail == n_char + 1) lead = trail;
+  }
+  if (trail) trim(p, token, lead, trail);
+}
+
+/* After tokens were added: keeps those that are wanted. */
+static void count_tokens(pass *p) {
+  if (p->out->n - p->first >= p->n_wanted) {
+    p->out->n = p->first + p->n_wanted;
+    p->is_full = 1;
+  }
+}
+
+static void end_word(pass *p) {
+  attn_word *word = &p->word;
+  if (word->n_char == 0) return;
+  if (!stopped(p)) {
+    size_t n = p->out->n;
+    p->status = attn_wordpiece_split(&p->t->model, word, p->err, p->out);
+    if (p->status == ATTN_OK && p->t->template.trim_offsets) {
+      for (; n < p->out->n; n++) trim_by_text(p, &p->out->token[n]);
+    }
+    if (p->status == ATTN_OK) count_tokens(p);
+  }
+  word->n = 0;
+  word->n_char = 0;
+}
+
+/* A character that is part of the word at hand, or ends it. */
+static void take_character(pass *p, uint8_t class, uint32_t c, attn_span at) {
+  if (class == ATTN_SPLIT_DROP || class == ATTN_SPLIT_ALONE || class != p->word_class) {
+    end_word(p);
+    p->word_class = class;
+  }
+  if (class == ATTN_SPLIT_DROP || stopped(p)) return;
+  p->status = attn_word_add(&p->word, c, at);
+}
+
+static void take_normalized(void *ctx, uint32_t c, attn_span at) {
+  pass *p = ctx;
+  take_character(p, p->t->splitter.of[attn_char_index(c)], c, at);
+}
+
+static void take_token(pass *p, const attn_added_token *token, const attn_item *item,
+                       size_t n) {
+  if (stopped(p)) return;
+  size_t lead = 0, trail = 0;
+  p->status = attn_tokens_add(p->out, token->id,
+                              (attn_span){item[0].at.start, item[n - 1].at.end});
+  if (p->status != ATTN_OK) return;
+  if (p->t->template.trim_offsets) {
+    while (lead < n && is_space(item[lead].c)) lead++;
+    while (trail < n && is_space(item[n - 1 - trail].c)) trail++;
+    trim(p, &p->out->token[p->out->n - 1], lead, trail);
+  }
+  count_tokens(p);
+}
+
+static void found_normalized(void *ctx, const attn_added_token *token,
+                             const attn_item *item, size_t n) {
+  end_word(ctx);
+  take_token(ctx, token, item, n);
+}
+
+/* The normalizer and all that comes after it start afresh behind a token. */
+static void end_piece(pass *p) {
+  attn_normalize_end(&p->normalization);
+  attn_matcher_end(&p->normalized);
+  end_word(p);
+}
+
+static void found_raw(void *ctx, const attn_added_token *token, const attn_item *item,
+                      size_t n) {
+  end_piece(ctx);
+  take_token(ctx, token, item, n);
+}
+
+static void take_raw(void *ctx, uint32_t c, attn_span at) {
+  pass *p = ctx;
+  attn_normalize(&p->normalization, c, at);
+}
+
+static void match_normalized(void *ctx, uint32_t c, attn_span at) {
+  pass *p = ctx;
+  attn_matcher_add(&p->normalized, c, at);
+}
+
+/* ---------------------------------------------------------------------- reading */
+
+static int is_idle(const pass *p) {
+  return attn_matcher_is_idle(&p->raw) && attn_matcher_is_idle(&p->normalized) &&
+         p->normalization.n_waiting == 0;
+}
+
+/* Reads as far as the table decides.  No stage holds anything back. */
+static void read_ascii(pass *p) {
+  const unsigned char *text = (const unsigned char *)p->text;
+  size_t begin = p->at, at = begin;
+  uint32_t normalized = 0;
+  for (; at < p->n_text && text[at] < 128 && !stopped(p); at++) {
+    uint16_t entry = p->t->ascii[text[at]];
+    if (entry == ASCII_DROP) continue;
+    if (entry == ASCII_ASK) break;
+    normalized = entry & 0xFF;
+    take_character(p, (uint8_t)(entry >> 8), normalized,
+                   (attn_span){(uint32_t)at, (uint32_t)at + 1});
+  }
+  p->at = at;
+  if (at == begin) return;
+  attn_matcher_pass(&p->raw, text[at - 1]);
+  if (normalized) attn_matcher_pass(&p->normalized, normalized);
+}
+
+static attn_status first_failure(const pass *p) {
+  if (p->status != ATTN_OK) return p->status;
+  if (p->raw.status != ATTN_OK) return p->raw.status;
+  if (p->normalization.status != ATTN_OK) return p->normalization.status;
+  return p->normalized.status;
+}
+
+static attn_status read_text(pass *p) {
+  while (p->at < p->n_text && !stopped(p)) {
+    if (is_idle(p)) read_ascii(p);
+    if (p->at == p->n_text || stopped(p)) break;
+    uint32_t c, start = (uint32_t)p->at;
+    p->at += attn_utf8_decode(p->text + p->at, p->n_text - p->at, &c);
+    attn_matcher_add(&p->raw, c, (attn_span){start, (uint32_t)p->at});
+    p->status = first_failure(p);
+  }
+  attn_matcher_end(&p->raw);
+  end_piece(p);
+  p->status = first_failure(p);
+  return p->status;
+}
+
+static attn_status tokenize_text(const attn_tokenizer *t, attn_text text, size_t n_wanted,
+                                 attn_error *err, attn_tokens *out) {
+  pass p = {.t = t, .text = text.text, .n_text = text.n_text, .out = out, .err = err};
+  p.first = out->n;
+  p.n_wanted = n_wanted;
+  p.is_full = n_wanted == 0;
+  p.word.max_char = t->model.max_char;
+  p.raw = (attn_matcher){
+      .patterns = &t->added.raw, .plain = take_raw, .found = found_raw, .ctx = &p};
+  p.normalization = (attn_normalization){
+      .normalizer = &t->normalizer, .sink = match_normalized, .ctx = &p};
+  p.normalized = (attn_matcher){.patterns = &t->added.normalized,
+                                .plain = take_normalized,
+                                .found = found_normalized,
+                                .ctx = &p};
+  attn_status rc = read_text(&p);
+  attn_matcher_free(&p.raw);
+  attn_normalization_free(&p.normalization);
+  attn_matcher_free(&p.normalized);
+  attn_word_free(&p.word);
+  return rc == ATTN_NOMEM ? attn_no_memory(err) : rc;
+}
+
+static attn_status add_special(const attn_template *template, uint32_t begin,
+                               uint32_t end, attn_tokens *out) {
+  attn_status rc = ATTN_OK;
+  for (uint32_t i = begin; rc == ATTN_OK && i < end; i++) {
+    rc = attn_tokens_add(out, template->id[i], (attn_span){0, 0});
+  }
+  return rc;
+}
+
+attn_status attn_tokenize(const attn_tokenizer *t, const char *text, size_t n_text,
+                          uint32_t max_length, attn_error *err, attn_tokens *out) {
+  const attn_template *template = &t->template;
+  size_t n_before = out->n;
+  if (n_text > UINT32_MAX) {
+    return attn_fail(err, ATTN_INVALID,
+                     "tokenizer: a text of %zu bytes, at most %u are possible", n_text,
+                     UINT32_MAX);
+  }
+  size_t n_wanted = SIZE_MAX;
+  if (max_length) n_wanted = max_length > template->n ? max_length - template->n : 0;
+  attn_status rc = add_special(template, 0, template->n_before, out);
+  if (rc == ATTN_OK) {
+    rc = tokenize_text(t, (attn_text){text, n_text}, n_wanted, err, out);
+  }
+  if (rc == ATTN_OK) rc = add_special(template, template->n_before, template->n, out);
+  if (rc != ATTN_OK) {
+    out->n = n_before;
+    return rc == ATTN_NOMEM ? attn_no_memory(err) : rc;
+  }
+  if (max_length && out->n - n_before > max_length) out->n = n_before + max_length;
+  return ATTN_OK;
+}
+
+void attn_tokens_free(attn_tokens *tokens) {
+  attn_release(tokens->token);
+  *tokens = (attn_tokens){0};
+}

@@ -1,0 +1,57 @@
+/*
+** unicode.h - UTF-8, and what Hugging Face tokenizers 0.22 knows of characters.
+**
+** The properties are those of that library's crates, which stem from several
+** versions of Unicode; see unicode_tables.py.
+*/
+#ifndef ATTN_UNICODE_H
+#define ATTN_UNICODE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+  ATTN_CHAR_SPACE = 1,       /* White_Space */
+  ATTN_CHAR_CONTROL = 2,     /* dropped by BERT's clean_text: category C, NUL, U+FFFD */
+  ATTN_CHAR_PUNCTUATION = 4, /* category P, and all of ASCII's */
+  ATTN_CHAR_WORD = 8,        /* \w of a regular expression */
+  ATTN_CHAR_MARK = 16,       /* category M */
+  ATTN_CHAR_NONSPACING = 32, /* category Mn */
+  ATTN_CHAR_CJK = 64,        /* BERT puts spaces around it */
+  ATTN_CHAR_DECOMPOSES = 128
+};
+
+typedef struct attn_char {
+  uint8_t flags;
+  uint8_t combining_class; /* canonical; 0: a starter */
+  int32_t to_lower;        /* add it for the lower case (U+0130: its first character) */
+} attn_char;
+
+enum { ATTN_MAX_DECOMPOSITION = 4, ATTN_N_CHAR_INDEX = 256 };
+
+/* unicode_tables.c */
+extern const attn_char attn_char_records[ATTN_N_CHAR_INDEX];
+extern const uint8_t attn_char_block[], attn_char_index_of[];
+extern const unsigned attn_n_decomposition;
+extern const uint32_t attn_decomposition_of[], attn_decomposition_part[];
+extern const uint16_t attn_decomposition_at[];
+
+/* Which of at most 256 kinds of characters c is, a code point; and its properties. */
+static inline uint8_t attn_char_index(uint32_t c) {
+  return attn_char_index_of[attn_char_block[c >> 7] * 128 + (c & 127)];
+}
+static inline const attn_char *attn_char_of(uint32_t c) {
+  return &attn_char_records[attn_char_index(c)];
+}
+
+/* The full canonical decomposition of c; returns its length, 1 where there is none. */
+unsigned attn_decompose(uint32_t c, uint32_t out[ATTN_MAX_DECOMPOSITION]);
+
+/* Reads one character of a text of n > 0 bytes and returns its length.  A maximal
+** part of a character, or a byte that is none, gives U+FFFD. */
+unsigned attn_utf8_decode(const char *text, size_t n, uint32_t *c);
+
+/* Writes a character; returns its length, 1 to 4. */
+unsigned attn_utf8_encode(uint32_t c, char out[4]);
+
+#endif

@@ -1,0 +1,28 @@
+/*
+** word.h - a word on its way from the pre-tokenizer to the model.
+*/
+#ifndef ATTN_WORD_H
+#define ATTN_WORD_H
+
+#include "normalizer.h"
+
+typedef struct attn_word {
+  char *text;     /* normalized UTF-8 */
+  attn_span *at;  /* per byte: the original of its character */
+  uint64_t *hash; /* room for the model: one number a byte */
+  size_t n, n_alloc;
+  uint64_t n_char; /* characters of the word; more than are kept in text when there
+                   ** are more than max_char */
+  uint64_t max_char;
+  attn_span whole; /* from its first character to its last */
+} attn_word;
+
+/* Adds a character.  ATTN_NOMEM leaves the word as it was. */
+attn_status attn_word_add(attn_word *word, uint32_t c, attn_span at);
+
+void attn_word_free(attn_word *word);
+
+/* Adds a token to the list. */
+attn_status attn_tokens_add(attn_tokens *tokens, int32_t id, attn_span at);
+
+#endif
