@@ -15,16 +15,6 @@
 #include "base.h"
 #include "linear.h"
 
-typedef enum attn_activation {
-  ATTN_IDENTITY,
-  ATTN_GELU,      /* x/2 (1 + erf(x / sqrt 2)) */
-  ATTN_GELU_TANH, /* the tanh approximation */
-  ATTN_RELU,
-  ATTN_SILU,
-  ATTN_TANH,
-  ATTN_SIGMOID
-} attn_activation;
-
 /* LayerNorm: (x - mean) / sqrt(variance + eps) * weight + bias; Ba et al. 2016 */
 typedef struct attn_norm {
   const float *weight, *bias; /* [d_model] */

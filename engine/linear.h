@@ -10,7 +10,7 @@
 #ifndef ATTN_LINEAR_H
 #define ATTN_LINEAR_H
 
-#include "base.h"
+#include "kernels/kernels.h"
 
 typedef struct attn_linear {
   uint32_t n_in, n_out;
@@ -23,6 +23,10 @@ attn_status attn_linear_init(attn_linear *linear, uint32_t n_out, uint32_t n_in)
 
 /* Packs `n` rows of W, row[n, n_in], as outputs first .. first + n - 1. */
 void attn_linear_pack(attn_linear *linear, uint32_t first, uint32_t n, const float *row);
+
+/* y[m, n_out] = activation(x Wᵀ + b), or y += x Wᵀ + b; x is [m, n_in]. */
+void attn_linear_apply(const attn_linear *linear, size_t m, const float *x,
+                       attn_store store, attn_activation activation, float *y);
 
 /* Releases what init allocated; an all-zero linear is fine. */
 void attn_linear_free(attn_linear *linear);

@@ -1,0 +1,90 @@
+/*
+** attention.c - scaled dot-product attention over sequences of any length.
+**
+** For one head of one sequence, with keys K[n, d], values V[n, d]:
+**   scores[i, j] = Q[i] . K[j]
+**   out[i]       = sum over j of softmax(scores[i] / sqrt d)[j] V[j]
+** (Vaswani et al. 2017).  Both products are the kernels' GEMM, with K and the
+** transpose of V packed as weights are.  Queries are taken a few at a time, so
+** that their scores stay in the cache however long the sequence is.
+*/
+#include "layers.h"
+#include <math.h>
+
+enum {
+  N_QUERY = 56 /* queries at a time: a multiple of every kernel's tile but 6's */
+};
+
+uint64_t attn_attention_scratch(const attn_graph *graph, uint32_t max_length,
+                                int *overflow) {
+  uint64_t n = ((uint64_t)max_length + ATTN_PANEL - 1) / ATTN_PANEL * ATTN_PANEL;
+  uint64_t d = ((uint64_t)graph->d_head + ATTN_PANEL - 1) / ATTN_PANEL * ATTN_PANEL;
+  return attn_mul(n, attn_add(2 * d, N_QUERY, overflow), overflow);
+}
+
+/* Row j of x becomes output j: x[n, d], rows ld apart. */
+static void pack_rows(size_t n, size_t d, const float *x, size_t ld, float *packed) {
+  for (size_t j = 0; j < n; j++, x += ld) {
+    float *p = packed + attn_packed_index(j, d);
+    for (size_t k = 0; k < d; k++) p[k * ATTN_PANEL] = x[k];
+  }
+}
+
+/* Column j of x becomes output j. */
+static void pack_columns(size_t n, size_t d, const float *x, size_t ld, float *packed) {
+  for (size_t j = 0; j < d; j += ATTN_PANEL) {
+    size_t width = d - j < ATTN_PANEL ? d - j : ATTN_PANEL;
+    for (size_t k = 0; k < n; k++, packed += ATTN_PANEL) {
+      memcpy(packed, x + k * ld + j, width * sizeof *x);
+    }
+  }
+}
+
+/* One head of one sequence of n tokens. */
+static void attend(const attn_graph *graph, size_t n, const float *q, float *scratch,
+                   float *out) {
+  const attn_kernels_f32 *kernels = attn_kernels_get()->f32;
+  const size_t d_model = graph->d_model, d = graph->d_head, ld = 3 * d_model;
+  const size_t ld_scores = (n + ATTN_PANEL - 1) / ATTN_PANEL * ATTN_PANEL;
+  const float scale = 1.0f / sqrtf((float)d);
+  float *keys = scratch, *values = keys + attn_packed_size(n, d);
+  float *scores = values + attn_packed_size(d, n);
+  pack_rows(n, d, q + d_model, ld, keys);
+  pack_columns(n, d, q + 2 * d_model, ld, values);
+
+  for (size_t i = 0; i < n; i += N_QUERY) {
+    size_t m = n - i < N_QUERY ? n - i : N_QUERY;
+    attn_gemm score = {.m = m,
+                       .n = n,
+                       .k = d,
+                       .a = q + i * ld,
+                       .lda = ld,
+                       .packed = keys,
+                       .c = scores,
+                       .ldc = ld_scores};
+    attn_gemm mix = {.m = m,
+                     .n = d,
+                     .k = n,
+                     .a = scores,
+                     .lda = ld_scores,
+                     .packed = values,
+                     .c = out + i * d_model,
+                     .ldc = d_model};
+    kernels->gemm(&score);
+    kernels->softmax(m, n, scale, scores, ld_scores);
+    kernels->gemm(&mix);
+  }
+}
+
+void attn_attention(const attn_graph *graph, const attn_rows *rows, const float *qkv,
+                    float *scratch, float *out) {
+  const size_t d_model = graph->d_model;
+  for (size_t i = 0; i < rows->n; i++) {
+    size_t first = rows->begin[i] - rows->begin[0];
+    size_t n = rows->begin[i + 1] - rows->begin[i];
+    for (size_t h = 0; h < graph->n_head; h++) {
+      attend(graph, n, qkv + first * 3 * d_model + h * graph->d_head, scratch,
+             out + first * d_model + h * graph->d_head);
+    }
+  }
+}

@@ -1,0 +1,175 @@
+/*
+** encoder.c - the forward pass.
+**
+** The batch is cut into passes of a few hundred tokens, whole sequences each, so
+** that the activations of a pass stay in the second-level cache through all
+** layers.  A pass has no padding: its tokens are the rows of one matrix, and
+** only attention and pooling see where a sequence ends.
+*/
+#include "encoder.h"
+#include "layers.h"
+
+enum {
+  PASS_TOKENS = 192 /* a pass ends before it has more, unless it is one sequence */
+};
+
+/* The arena of a pass of up to n tokens in up to n sequences, in floats.
+**
+**   x        [n, d_model]
+**   qkv      [n, 3 d_model]    wide [n, d_ff]    pooled, mapped [n, width]
+**   context  [n, d_model]
+**   scratch  of attention
+**
+** The three columns are never needed at the same time and share their memory. */
+typedef struct arena {
+  uint64_t x, qkv, context, scratch;
+  uint64_t wide;
+  uint64_t pooled, mapped;
+  uint64_t size;
+} arena;
+
+static uint64_t largest(uint64_t a, uint64_t b) {
+  return a > b ? a : b;
+}
+
+/* The widest row between the token vectors and the result. */
+static uint64_t pooled_width(const attn_graph *graph) {
+  uint64_t width = (uint64_t)graph->n_pool * graph->d_model;
+  for (uint32_t i = 0; i < graph->n_dense; i++) {
+    width = largest(width, graph->dense[i].linear.n_out);
+  }
+  return width;
+}
+
+/* Returns non-zero when a size overflows. */
+static int plan_arena(const attn_graph *graph, uint64_t n_token, uint64_t n,
+                      uint32_t max_length, arena *plan) {
+  const uint64_t line = 16; /* a cache line in floats */
+  int overflow = 0;
+  uint64_t row = attn_add(attn_mul(n_token, graph->d_model, &overflow), line, &overflow);
+  uint64_t wide = attn_mul(n_token, graph->d_ff, &overflow);
+  uint64_t pooled =
+      attn_add(attn_mul(n, pooled_width(graph), &overflow), line, &overflow);
+  row = row / line * line;
+  pooled = pooled / line * line;
+  plan->x = 0;
+  plan->qkv = plan->wide = plan->pooled = row;
+  plan->context = attn_add(plan->qkv, attn_mul(row, 3, &overflow), &overflow);
+  plan->scratch = attn_add(plan->context, row, &overflow);
+  plan->mapped = attn_add(plan->pooled, pooled, &overflow);
+  plan->size = attn_add(plan->scratch,
+                        attn_attention_scratch(graph, max_length, &overflow), &overflow);
+  plan->size = largest(plan->size, attn_add(plan->wide, wide, &overflow));
+  plan->size = largest(plan->size, attn_add(plan->mapped, pooled, &overflow));
+  attn_mul(plan->size, sizeof(float), &overflow);
+  return overflow;
+}
+
+static uint64_t least(uint64_t a, uint64_t b) {
+  return a < b ? a : b;
+}
+
+static int plan_batch(const attn_graph *graph, uint32_t n_token, size_t n,
+                      uint32_t max_length, arena *plan) {
+  uint64_t pass = least(n_token, largest(PASS_TOKENS, max_length));
+  return plan_arena(graph, pass, least(n, pass), max_length, plan);
+}
+
+uint64_t attn_forward_memory(const attn_graph *graph, uint32_t n_token, uint32_t n,
+                             uint32_t max_length) {
+  arena plan;
+  return plan_batch(graph, n_token, n, max_length, &plan) ? 0 : plan.size * sizeof(float);
+}
+
+static void norm(const attn_norm *norm, size_t m, size_t n, float *x) {
+  attn_kernels_get()->f32->layer_norm(m, n, norm->weight, norm->bias, norm->eps, x, x);
+}
+
+/* One sequence of n tokens: x = word + type + position, added in this order. */
+static void embed(const attn_graph *graph, const int32_t *id, size_t n, float *x) {
+  const size_t d = graph->d_model;
+  uint32_t next = graph->first_position;
+  for (size_t i = 0; i < n; i++, x += d) {
+    uint32_t at = id[i] == graph->uncounted ? (uint32_t)id[i] : next++;
+    const float *word = graph->word + (size_t)id[i] * d;
+    const float *position = graph->position + (size_t)at * d;
+    for (size_t k = 0; k < d; k++) {
+      float sum = graph->type ? word[k] + graph->type[k] : word[k];
+      x[k] = sum + position[k];
+    }
+  }
+}
+
+/* x += attention(x), x += ffn(x), each followed by its norm. */
+static void layer(const attn_graph *graph, const attn_layer *layer, const attn_rows *rows,
+                  const arena *at, float *arena) {
+  const size_t m = attn_rows_total(rows), d = graph->d_model;
+  float *x = arena + at->x, *qkv = arena + at->qkv, *context = arena + at->context;
+  float *wide = arena + at->wide;
+  attn_linear_apply(&layer->qkv, m, x, ATTN_SET, ATTN_IDENTITY, qkv);
+  attn_attention(graph, rows, qkv, arena + at->scratch, context);
+  attn_linear_apply(&layer->out, m, context, ATTN_ADD, ATTN_IDENTITY, x);
+  norm(&layer->norm_attention, m, d, x);
+  attn_linear_apply(&layer->up, m, x, ATTN_SET, graph->activation, wide);
+  attn_linear_apply(&layer->down, m, wide, ATTN_ADD, ATTN_IDENTITY, x);
+  norm(&layer->norm_ffn, m, d, x);
+}
+
+/* Pools, applies the dense modules, normalizes. */
+static void finish(const attn_graph *graph, const attn_rows *rows, const arena *at,
+                   float *arena, float *out) {
+  float *from = arena + at->pooled, *to = arena + at->mapped;
+  attn_pool_rows(graph, rows, arena + at->x, from);
+  for (uint32_t i = 0; i < graph->n_dense; i++) {
+    const attn_dense *dense = &graph->dense[i];
+    attn_linear_apply(&dense->linear, rows->n, from, ATTN_SET, dense->activation, to);
+    float *swap = from;
+    from = to;
+    to = swap;
+  }
+  if (graph->normalize) attn_normalize(rows->n, graph->dimension, from);
+  memcpy(out, from, rows->n * graph->dimension * sizeof *out);
+}
+
+static void pass(const attn_graph *graph, const int32_t *id, const attn_rows *rows,
+                 const arena *at, float *arena, float *out) {
+  for (size_t i = 0; i < rows->n; i++) {
+    size_t first = rows->begin[i] - rows->begin[0];
+    embed(graph, id + rows->begin[i], rows->begin[i + 1] - rows->begin[i],
+          arena + at->x + first * graph->d_model);
+  }
+  norm(&graph->norm_embedding, attn_rows_total(rows), graph->d_model, arena + at->x);
+  for (uint32_t i = 0; i < graph->n_layer; i++) {
+    layer(graph, &graph->layer[i], rows, at, arena);
+  }
+  finish(graph, rows, at, arena, out);
+}
+
+/* How many sequences from `first` on make a pass. */
+static size_t pass_size(const attn_batch *batch, size_t first) {
+  size_t end = first + 1;
+  while (end < batch->n && batch->begin[end + 1] - batch->begin[first] <= PASS_TOKENS)
+    end++;
+  return end - first;
+}
+
+static uint32_t longest_sequence(const attn_batch *batch) {
+  uint32_t n = 0;
+  for (size_t i = 0; i < batch->n; i++) {
+    if (batch->begin[i + 1] - batch->begin[i] > n)
+      n = batch->begin[i + 1] - batch->begin[i];
+  }
+  return n;
+}
+
+void attn_forward(const attn_graph *graph, const attn_batch *batch, void *memory,
+                  float *out) {
+  arena plan;
+  plan_batch(graph, batch->begin[batch->n] - batch->begin[0], batch->n,
+             longest_sequence(batch), &plan);
+  for (size_t i = 0, n; i < batch->n; i += n) {
+    n = pass_size(batch, i);
+    attn_rows rows = {batch->begin + i, batch->n_skip ? batch->n_skip + i : NULL, n};
+    pass(graph, batch->id, &rows, &plan, memory, out + i * graph->dimension);
+  }
+}

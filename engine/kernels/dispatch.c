@@ -1,0 +1,118 @@
+/*
+** dispatch.c - chooses the instruction set, once per process.
+**
+** A tier is a row of the table below, the slowest first; a CPU that has a tier
+** has all those above it in the table.
+*/
+#include "kernels.h"
+#include <stdatomic.h>
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#ifndef HWCAP_ASIMDDP
+#define HWCAP_ASIMDDP (1 << 20)
+#endif
+#endif
+
+extern const attn_kernels_f32 attn_f32_scalar, attn_f32_avx2, attn_f32_avx512,
+    attn_f32_neon;
+
+static int has_scalar(void) {
+  return 1;
+}
+
+#if defined(__x86_64__)
+/* These look at CPUID, and at XGETBV for what the system saves of the registers. */
+static int has_avx2(void) {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+static int has_avx512(void) {
+  return has_avx2() && __builtin_cpu_supports("avx512f") &&
+         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vl");
+}
+static int has_avx512vnni(void) {
+  return has_avx512() && __builtin_cpu_supports("avx512vnni");
+}
+#elif defined(__aarch64__)
+static int has_dotprod(void) {
+#if defined(__linux__)
+  return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+#else
+  return 0;
+#endif
+}
+#endif
+
+static const attn_kernels tiers[] = {
+    {"scalar", has_scalar, &attn_f32_scalar},
+#if defined(__x86_64__)
+    {"avx2", has_avx2, &attn_f32_avx2},
+    {"avx512", has_avx512, &attn_f32_avx512},
+    {"avx512vnni", has_avx512vnni, &attn_f32_avx512},
+#elif defined(__aarch64__)
+    {"neon", has_scalar, &attn_f32_neon},
+    {"dotprod", has_dotprod, &attn_f32_neon},
+#endif
+};
+enum { N_TIER = sizeof tiers / sizeof tiers[0] };
+
+/* Every word that ATTN_ISA may be, on whatever machine. */
+static const char *const words[] = {"scalar",     "avx2", "avx512",
+                                    "avx512vnni", "neon", "dotprod"};
+
+static _Atomic(const attn_kernels *) in_use;
+
+/* The fastest tier that the CPU has, up to the one called `limit`; a name of
+** another architecture limits nothing. */
+static const attn_kernels *best_tier(const char *limit) {
+  const attn_kernels *best = &tiers[0];
+  for (int i = 0; i < N_TIER && tiers[i].supported(); i++) {
+    best = &tiers[i];
+    if (limit && strcmp(limit, best->name) == 0) break;
+  }
+  return best;
+}
+
+/* The first choice stays; whoever comes later is given that. */
+static const attn_kernels *choose(const char *limit) {
+  const attn_kernels *chosen = atomic_load(&in_use);
+  if (!chosen) {
+    const attn_kernels *best = best_tier(limit);
+    if (atomic_compare_exchange_strong(&in_use, &chosen, best)) chosen = best;
+  }
+  return chosen;
+}
+
+attn_status attn_isa_init(const char *wanted, attn_error *err) {
+  if (wanted) {
+    size_t i = 0, n = sizeof words / sizeof words[0];
+    while (i < n && strcmp(wanted, words[i]) != 0) i++;
+    if (i == n) {
+      return attn_fail(err, ATTN_INVALID,
+                       "ATTN_ISA is \"%s\", expected one of scalar, avx2, avx512, "
+                       "avx512vnni, neon, dotprod",
+                       wanted);
+    }
+  }
+  choose(wanted);
+  return ATTN_OK;
+}
+
+const char *attn_isa_name(void) {
+  return attn_kernels_get()->name;
+}
+
+const attn_kernels *attn_kernels_get(void) {
+  return choose(NULL);
+}
+
+const attn_kernels *attn_kernels_by_name(const char *name) {
+  for (int i = 0; i < N_TIER; i++) {
+    if (strcmp(name, tiers[i].name) == 0 && tiers[i].supported()) return &tiers[i];
+  }
+  return NULL;
+}
+
+void attn_kernels_use(const attn_kernels *kernels) {
+  atomic_store(&in_use, kernels);
+}

@@ -1,0 +1,8 @@
+/*
+** f32_avx2.c - the float32 kernels for AVX2 and FMA.
+*/
+#include "lanes_avx2.h"
+#include "f32.h"
+
+extern const attn_kernels_f32 attn_f32_avx2;
+const attn_kernels_f32 attn_f32_avx2 = F32_KERNELS;

@@ -1,0 +1,8 @@
+/*
+** f32_avx512.c - the float32 kernels for AVX-512.
+*/
+#include "lanes_avx512.h"
+#include "f32.h"
+
+extern const attn_kernels_f32 attn_f32_avx512;
+const attn_kernels_f32 attn_f32_avx512 = F32_KERNELS;

@@ -1,0 +1,8 @@
+/*
+** f32_neon.c - the float32 kernels for Advanced SIMD.
+*/
+#include "lanes_neon.h"
+#include "f32.h"
+
+extern const attn_kernels_f32 attn_f32_neon;
+const attn_kernels_f32 attn_f32_neon = F32_KERNELS;
