@@ -127,7 +127,7 @@ static void finish(const attn_graph *graph, const attn_rows *rows, const arena *
     from = to;
     to = swap;
   }
-  if (graph->normalize) attn_normalize(rows->n, graph->dimension, from);
+  if (graph->normalize) attn_unit_length(rows->n, graph->dimension, from);
   memcpy(out, from, rows->n * graph->dimension * sizeof *out);
 }
 

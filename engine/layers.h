@@ -32,6 +32,6 @@ void attn_pool_rows(const attn_graph *graph, const attn_rows *rows, const float 
                     float *out);
 
 /* Divides each row of x[m, n] by its length, which counts as 1e-12 at least. */
-void attn_normalize(size_t m, size_t n, float *x);
+void attn_unit_length(size_t m, size_t n, float *x);
 
 #endif

@@ -83,7 +83,7 @@ void attn_pool_rows(const attn_graph *graph, const attn_rows *rows, const float 
   }
 }
 
-void attn_normalize(size_t m, size_t n, float *x) {
+void attn_unit_length(size_t m, size_t n, float *x) {
   for (size_t i = 0; i < m; i++, x += n) {
     double sum = 0; /* once a text: exactness is cheap */
     for (size_t k = 0; k < n; k++) sum += (double)x[k] * x[k];
