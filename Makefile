@@ -12,7 +12,7 @@ SO      := libattn.so
 WARN    := -Wall -Wextra -Wpedantic -Wconversion
 CFLAGS  ?= -O2 -g
 CFLAGS_ALL := -std=c11 -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno $(WARN) $(CFLAGS)
-LDFLAGS_ALL := -shared -Wl,-z,nodelete $(LDFLAGS)
+LDFLAGS_ALL := -shared -Wl,-z,nodelete -Wl,-z,defs $(LDFLAGS)
 LDLIBS  := -lm -lpthread
 
 # A kernel file is named for its instruction set, and it alone is compiled for it.

@@ -76,8 +76,9 @@ static void read_texts(void) {
     check(copy != NULL, "memory");
     memcpy(copy, sqlite3_column_text(stmt, 0), n + 1);
     texts[n_text++] = (attn_text){copy, n};
-    check(attn_tokenize(attn_model_tokenizer(model), copy, n, max_length, &err, &tokens) ==
-              ATTN_OK, "tokenize");
+    check(attn_tokenize(attn_model_tokenizer(model), copy, n, max_length, &err,
+                        &tokens) == ATTN_OK,
+          "tokenize");
     begin[n_text] = (uint32_t)tokens.n;
   }
   sqlite3_finalize(stmt);
@@ -103,10 +104,12 @@ static void run(const char *what, int first, int last, int n_batch) {
 }
 
 static void run_sql(int first, int last) {
-  sqlite3_stmt *stmt = prepare("SELECT embed(text) FROM texts WHERE id BETWEEN ?1 AND ?2");
+  sqlite3_stmt *stmt =
+      prepare("SELECT embed(text) FROM texts WHERE id BETWEEN ?1 AND ?2");
   sqlite3_bind_int(stmt, 1, first);
   sqlite3_bind_int(stmt, 2, last);
-  while (sqlite3_step(stmt) == SQLITE_ROW) check(sqlite3_column_bytes(stmt, 0) > 0, "embed");
+  while (sqlite3_step(stmt) == SQLITE_ROW)
+    check(sqlite3_column_bytes(stmt, 0) > 0, "embed");
   sqlite3_finalize(stmt);
 }
 

@@ -58,10 +58,10 @@ def keep(name, text, data):
 def bar_chart(path, title, note, groups):
     """groups: [(heading, [(label, value, text)])]; the longest bar of a group is full.
     Readable on light and dark pages."""
-    width, left, bar, y, body = 720, 130, 440, 64, []
+    width, left, bar, y, body = 760, 170, 480, 80, []
     for heading, bars in groups:
-        body.append(f'<text x="0" y="{y}" class="h">{heading}</text>')
-        y += 12
+        body.append(f'<text x="16" y="{y}" class="h">{heading}</text>')
+        y += 10
         top = max(value for _, value, _ in bars)
         for label, value, text in bars:
             ours = " ours" if label.startswith("libattn") else ""
@@ -70,7 +70,7 @@ def bar_chart(path, title, note, groups):
                         f'<rect x="{left}" y="{y + 2}" width="{length}" height="16" rx="2" class="b{ours}"/>'
                         f'<text x="{left + length + 6}" y="{y + 14}" class="v{ours}">{text}</text>')
             y += 22
-        y += 26
+        y += 24
     with open(path, "w") as f:
         f.write(f'''<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{y}" viewBox="0 0 {width} {y}" role="img">
 <title>{title}</title>
@@ -83,8 +83,8 @@ text {{ font: 13px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-ser
   text {{ fill: #d1d7e0 }} .n {{ fill: #9198a1 }} .b {{ fill: #565f6b }} .b.ours {{ fill: #4493f8 }}
 }}
 </style>
-<text x="0" y="18" class="t">{title}</text>
-<text x="0" y="38" class="n">{note}</text>
+<text x="16" y="26" class="t">{title}</text>
+<text x="16" y="46" class="n">{note}</text>
 {chr(10).join(body)}
 </svg>
 ''')

@@ -36,16 +36,16 @@ static inline void unit_check(int ok, const char *what, const char *file, int li
 
 /* `call` returns `expected` and leaves `message` in `err`, an attn_error that is
 ** in scope. */
-#define CHECK_STATUS(expected, call, text)                                              \
-  do {                                                                                  \
-    err.message[0] = 0;                                                                 \
-    int unit_status = (int)(call);                                                      \
-    int unit_ok = unit_status == (int)(expected) && strcmp(err.message, (text)) == 0;   \
-    unit_check(unit_ok, #call, __FILE__, __LINE__);                                     \
-    if (!unit_ok) {                                                                     \
-      printf("!   expected %d \"%s\"\n!   got      %d \"%s\"\n", (int)(expected), (text), \
-             unit_status, err.message);                                                 \
-    }                                                                                   \
+#define CHECK_STATUS(expected, call, text)                                               \
+  do {                                                                                   \
+    err.message[0] = 0;                                                                  \
+    int unit_status = (int)(call);                                                       \
+    int unit_ok = unit_status == (int)(expected) && strcmp(err.message, (text)) == 0;    \
+    unit_check(unit_ok, #call, __FILE__, __LINE__);                                      \
+    if (!unit_ok) {                                                                      \
+      printf("!   expected %d \"%s\"\n!   got      %d \"%s\"\n", (int)(expected),        \
+             (text), unit_status, err.message);                                          \
+    }                                                                                    \
   } while (0)
 
 /* ------------------------------------------------------------ failing allocations */
