@@ -244,7 +244,7 @@ static double dot(const attn_vector *a, const attn_vector *b) {
 }
 
 static double rounded(double x) {
-  return x <= (double)FLT_MAX ? (double)(float)x : x;
+  return fabs(x) <= (double)FLT_MAX ? (double)(float)x : x;
 }
 
 static double l1(const attn_vector *a, const attn_vector *b) {
@@ -261,6 +261,10 @@ static double cosine(const attn_vector *a, const attn_vector *b) {
   double norms = sqrt(dot(a, a) * dot(b, b));
   double distance = norms == 0 ? 1 : 1 - dot(a, b) / norms;
   return rounded(distance < 0 ? 0 : distance > 2 ? 2 : distance);
+}
+
+static double negative_dot(const attn_vector *a, const attn_vector *b) {
+  return rounded(-dot(a, b));
 }
 
 static double hamming(const attn_vector *a, const attn_vector *b) {
@@ -294,7 +298,11 @@ attn_status attn_vector_distance(attn_metric metric, const attn_vector *a,
   static const struct {
     const char *name;
     double (*between)(const attn_vector *a, const attn_vector *b);
-  } metrics[] = {{"L2", l2}, {"L1", l1}, {"cosine", cosine}, {"hamming", hamming}};
+  } metrics[] = {{"L2", l2},
+                 {"L1", l1},
+                 {"cosine", cosine},
+                 {"hamming", hamming},
+                 {"dot", negative_dot}};
   *out = 0;
   if ((metric == ATTN_HAMMING) != (a->type == ATTN_VECTOR_BIT))
     return attn_fail(err, ATTN_INVALID, "Cannot calculate %s distance between two %s.",

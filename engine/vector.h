@@ -100,10 +100,11 @@ attn_status attn_vector_quantize_binary(const attn_vector *vector, attn_error *e
 /* ------------------------------------------------------------------ distances */
 
 typedef enum attn_metric {
-  ATTN_L2,     /* sqrt(sum (a - b)²), rounded to float32 where that is finite */
-  ATTN_L1,     /* sum |a - b| */
-  ATTN_COSINE, /* 1 - a·b / (|a| |b|), rounded to float32; 1 for a zero vector */
-  ATTN_HAMMING /* number of bits that differ */
+  ATTN_L2,      /* sqrt(sum (a - b)²), rounded to float32 where that is finite */
+  ATTN_L1,      /* sum |a - b| */
+  ATTN_COSINE,  /* 1 - a·b / (|a| |b|), rounded to float32; 1 for a zero vector */
+  ATTN_HAMMING, /* number of bits that differ */
+  ATTN_DOT      /* -a·b, rounded to float32 where that is finite */
 } attn_metric;
 
 /* Hamming is for bit vectors alone, the others are for float32 and int8. */

@@ -1,0 +1,475 @@
+/*
+** chunk.c - vectors as codes of 4 bits a dimension.
+**
+** Each vector x (of length 1 under ATTN_COSINE) is stored as its difference to the
+** chunk's center c, rounded to a grid of 16 levels:
+**
+**   o = x - c,   y[i] = code[i] - 7.5,   code[i] = floor(o[i] / step) + 8 in 0 .. 15
+**
+** with step = 0.335 rms(o), the best for numbers of a normal distribution.  Then
+**
+**   o.q = scale y.q + (o - scale y).q,   |(o - scale y).q| <= error |q|
+**
+** where scale = |o|^2 / o.y makes the rest perpendicular to o, hence the estimate
+** unbiased (RaBitQ), and error = |o - scale y|.  The top bit of the code, the sign
+** of o, is a code of its own with y = bit - 1/2 and another scale and error: it is
+** scanned first, and for most rows says enough.
+**
+** A chunk is one blob, little-endian, for n_slot rows.  Sections, in this order:
+**
+**   header   64 bytes: u32 "ATC1", u32 d, u32 n_slot, u32 metric (attn_metric),
+**            f32 radius >= every |o|, zeros
+**   center   f32 [d], zeros up to a multiple of 32
+**   live     u64 [n_slot / 64]: bit s % 64 of word s / 64: slot s holds a row
+**   rowid    i64 [n_slot]
+**   offset   f32 [n_slot]: |o|^2 under ATTN_L2, else -o.c
+**   scale, error of the sign   bf16 [n_slot] each (the upper half of an f32)
+**   scale, error of the code   bf16 [n_slot] each
+**   sign     top bits: [n_slot / 16] blocks of kernels/scan.h
+**   fine     [n_slot / 16] times three blocks: bits 2, 1, 0
+**
+** Each begins on a multiple of 64 bytes, with zeros before it.  What dead slots
+** hold has no meaning.
+*/
+#include "chunk.h"
+#include "sums.h"
+
+#define MAGIC 0x31435441u /* "ATC1" */
+#define STEP  0.335
+
+typedef struct header {
+  uint32_t magic, d, n_slot, metric;
+  float radius;
+  uint32_t zero[11];
+} header;
+
+/* ------------------------------------------------------------------- the layout */
+
+enum section {
+  HEADER,
+  CENTER,
+  LIVE,
+  ROWID,
+  OFFSET,
+  SIGN_SCALE,
+  SIGN_ERROR,
+  CODE_SCALE,
+  CODE_ERROR,
+  SIGN,
+  FINE_BITS,
+  N_SECTION
+};
+
+/* A section is made of units of n_byte that serve n_slot slots each; 0: of one
+** unit that belongs to no slot. */
+typedef struct unit {
+  uint32_t n_slot;
+  uint64_t n_byte;
+} unit;
+
+static size_t count_groups(uint32_t d) {
+  return ((size_t)d + ATTN_SCAN_DIMS - 1) / ATTN_SCAN_DIMS;
+}
+
+static uint64_t round64(uint64_t n) {
+  return (n + 63) & ~(uint64_t)63;
+}
+
+static unit section_unit(enum section section, uint32_t d) {
+  uint64_t n_group = count_groups(d), block = n_group * ATTN_SCAN_GROUP;
+  const unit units[N_SECTION] = {
+      [HEADER] = {0, sizeof(header)},
+      [CENTER] = {0, n_group * ATTN_SCAN_DIMS * sizeof(float)},
+      [LIVE] = {64, sizeof(uint64_t)},
+      [ROWID] = {1, sizeof(int64_t)},
+      [OFFSET] = {1, sizeof(float)},
+      [SIGN_SCALE] = {1, sizeof(uint16_t)},
+      [SIGN_ERROR] = {1, sizeof(uint16_t)},
+      [CODE_SCALE] = {1, sizeof(uint16_t)},
+      [CODE_ERROR] = {1, sizeof(uint16_t)},
+      [SIGN] = {ATTN_SCAN_ROWS, block},
+      [FINE_BITS] = {ATTN_SCAN_ROWS, N_FINE * block},
+  };
+  return units[section];
+}
+
+/* Where each section begins; the last entry is the size of the chunk. */
+static void layout(uint32_t d, uint32_t n_slot, uint64_t begin[N_SECTION + 1]) {
+  begin[0] = 0;
+  for (int s = 0; s < N_SECTION; s++) {
+    unit u = section_unit((enum section)s, d);
+    uint64_t n_unit = u.n_slot ? n_slot / u.n_slot : 1;
+    begin[s + 1] = begin[s] + round64(n_unit * u.n_byte);
+  }
+}
+
+uint64_t attn_chunk_size(const attn_chunk_shape *shape) {
+  uint64_t begin[N_SECTION + 1];
+  layout(shape->d, shape->n_slot, begin);
+  return begin[N_SECTION];
+}
+
+void attn_chunk_view(const void *chunk, chunk_view *out) {
+  header *h = (header *)(uintptr_t)chunk;
+  uint8_t *p = (uint8_t *)h;
+  uint64_t begin[N_SECTION + 1];
+  layout(h->d, h->n_slot, begin);
+  *out = (chunk_view){
+      .metric = (attn_metric)h->metric,
+      .d = h->d,
+      .n_slot = h->n_slot,
+      .n_group = count_groups(h->d),
+      .radius = &h->radius,
+      .center = (float *)(void *)(p + begin[CENTER]),
+      .live = (uint64_t *)(void *)(p + begin[LIVE]),
+      .rowid = (int64_t *)(void *)(p + begin[ROWID]),
+      .offset = (float *)(void *)(p + begin[OFFSET]),
+      .scale = {(uint16_t *)(void *)(p + begin[SIGN_SCALE]),
+                (uint16_t *)(void *)(p + begin[CODE_SCALE])},
+      .error = {(uint16_t *)(void *)(p + begin[SIGN_ERROR]),
+                (uint16_t *)(void *)(p + begin[CODE_ERROR])},
+      .sign = p + begin[SIGN],
+      .fine = p + begin[FINE_BITS],
+  };
+}
+
+const uint64_t *attn_chunk_live(const void *chunk) {
+  chunk_view v;
+  attn_chunk_view(chunk, &v);
+  return v.live;
+}
+
+const int64_t *attn_chunk_rowid(const void *chunk) {
+  chunk_view v;
+  attn_chunk_view(chunk, &v);
+  return v.rowid;
+}
+
+size_t attn_chunk_ranges(const attn_chunk_shape *shape, uint32_t slot, uint32_t n,
+                         attn_range range[ATTN_CHUNK_RANGES]) {
+  uint64_t begin[N_SECTION + 1];
+  size_t n_range = 0;
+  layout(shape->d, shape->n_slot, begin);
+  for (int s = 0; s < N_SECTION; s++) {
+    if (s == CENTER) continue;
+    unit u = section_unit((enum section)s, shape->d);
+    uint64_t first = u.n_slot ? slot / u.n_slot : 0;
+    uint64_t last = u.n_slot ? (slot + n - 1) / u.n_slot : 0;
+    range[n_range++] =
+        (attn_range){begin[s] + first * u.n_byte, (last - first + 1) * u.n_byte};
+  }
+  return n_range;
+}
+
+/* ---------------------------------------------------------------- init and check */
+
+/* The sum of squares of finite float32 is finite, too. */
+attn_status attn_check_finite(size_t n, const float *x, const char *what,
+                              attn_error *err) {
+  if (isfinite(dot_product(n, x, x))) return ATTN_OK;
+  size_t i = 0;
+  while (isfinite(x[i])) i++;
+  return attn_fail(err, ATTN_INVALID,
+                   "%s: number %zu of %zu is %s, expected a finite one", what, i + 1, n,
+                   isnan(x[i]) ? "not a number" : "infinite");
+}
+
+attn_status attn_check_metric(attn_metric metric, attn_error *err) {
+  if (metric == ATTN_COSINE || metric == ATTN_L2 || metric == ATTN_DOT) return ATTN_OK;
+  return attn_fail(err, ATTN_INVALID, "a search by metric %d, expected cosine, l2 or dot",
+                   (int)metric);
+}
+
+static attn_status check_shape(const attn_chunk_shape *shape, attn_error *err) {
+  if (shape->d < 1 || shape->d > ATTN_MAX_DIMENSION) {
+    return attn_fail(err, ATTN_INVALID, "a vector of %u dimensions, expected 1 to %u",
+                     (unsigned)shape->d, (unsigned)ATTN_MAX_DIMENSION);
+  }
+  if (shape->n_slot < 64 || shape->n_slot > 65536 || shape->n_slot % 64) {
+    return attn_fail(err, ATTN_INVALID,
+                     "a chunk of %u slots, expected a multiple of 64 up to 65536",
+                     (unsigned)shape->n_slot);
+  }
+  return attn_check_metric(shape->metric, err);
+}
+
+attn_status attn_center(attn_metric metric, size_t d, const float *x, size_t n,
+                        attn_error *err, float *center) {
+  double *sum = attn_alloc_zero(d * sizeof *sum);
+  if (!sum) return attn_no_memory(err);
+  for (size_t i = 0; i < n; i++, x += d) {
+    double weight = metric == ATTN_COSINE ? inverse_norm(d, x) : 1;
+    for (size_t j = 0; j < d; j++) sum[j] += weight * (double)x[j];
+  }
+  for (size_t j = 0; j < d; j++) center[j] = n ? (float)(sum[j] / (double)n) : 0;
+  attn_release(sum);
+  return ATTN_OK;
+}
+
+attn_status attn_chunk_init(const attn_chunk_shape *shape, const float *center,
+                            attn_error *err, void *chunk) {
+  attn_status status = check_shape(shape, err);
+  if (!status && center) status = attn_check_finite(shape->d, center, "center", err);
+  if (status) return status;
+  memset(chunk, 0, (size_t)attn_chunk_size(shape));
+  *(header *)chunk = (header){.magic = MAGIC,
+                              .d = shape->d,
+                              .n_slot = shape->n_slot,
+                              .metric = (uint32_t)shape->metric};
+  if (center) {
+    chunk_view v;
+    attn_chunk_view(chunk, &v);
+    memcpy(v.center, center, shape->d * sizeof *center);
+  }
+  return ATTN_OK;
+}
+
+static attn_status check_header(const attn_chunk_shape *shape, const header *h,
+                                attn_error *err) {
+  static const uint32_t zero[11];
+  if (h->magic != MAGIC || memcmp(h->zero, zero, sizeof zero) != 0) {
+    return attn_fail(err, ATTN_INVALID, "chunk: does not begin as one");
+  }
+  if (h->d != shape->d || h->n_slot != shape->n_slot ||
+      h->metric != (uint32_t)shape->metric) {
+    return attn_fail(
+        err, ATTN_INVALID,
+        "chunk: of %u dimensions, %u slots and metric %u, expected %u, %u, %u",
+        (unsigned)h->d, (unsigned)h->n_slot, (unsigned)h->metric, (unsigned)shape->d,
+        (unsigned)shape->n_slot, (unsigned)shape->metric);
+  }
+  if (!(h->radius >= 0)) {
+    return attn_fail(err, ATTN_INVALID, "chunk: its radius is %f", (double)h->radius);
+  }
+  return ATTN_OK;
+}
+
+static int is_live(const chunk_view *v, uint32_t slot) {
+  return (int)(v->live[slot / 64] >> (slot % 64) & 1);
+}
+
+/* The error may be infinite: nothing is known of the row then. */
+static int slot_is_sound(const chunk_view *v, uint32_t slot) {
+  int sound = isfinite(v->offset[slot]);
+  for (int l = 0; l < N_LEVEL; l++) {
+    sound &= isfinite(attn_bf16(v->scale[l][slot])) && attn_bf16(v->error[l][slot]) >= 0;
+  }
+  return sound;
+}
+
+attn_status attn_chunk_check(const attn_chunk_shape *shape, const void *chunk,
+                             uint64_t n_byte, attn_error *err) {
+  attn_status status = check_shape(shape, err);
+  if (status) return status;
+  if (n_byte != attn_chunk_size(shape)) {
+    return attn_fail(err, ATTN_INVALID, "chunk: %llu bytes, expected %llu",
+                     (unsigned long long)n_byte,
+                     (unsigned long long)attn_chunk_size(shape));
+  }
+  status = check_header(shape, chunk, err);
+  if (status) return status;
+  chunk_view v;
+  attn_chunk_view(chunk, &v);
+  status = attn_check_finite(v.n_group * ATTN_SCAN_DIMS, v.center, "chunk: center", err);
+  for (uint32_t slot = 0; !status && slot < v.n_slot; slot++) {
+    if (is_live(&v, slot) && !slot_is_sound(&v, slot)) {
+      status =
+          attn_fail(err, ATTN_INVALID, "chunk: slot %u has no such code", (unsigned)slot);
+    }
+  }
+  return status;
+}
+
+/* --------------------------------------------------------------------- encoding */
+
+/* A float32 at or above x >= 0. */
+static float round_up(double x) {
+  float f = x > (double)HUGE_VALF ? HUGE_VALF : (float)x;
+  return (double)f < x ? nextafterf(f, HUGE_VALF) : f;
+}
+
+/* The nearest bfloat16 to a finite x, and one at or above x >= 0. */
+static uint16_t bf16_nearest(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  return (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+}
+
+static uint16_t bf16_above(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  return (uint16_t)((bits >> 16) + ((bits & 0xFFFF) != 0));
+}
+
+/* o = weight x - c for one group of dimensions; zero beyond the last. */
+static void load_group(const chunk_view *v, const float *x, double weight, size_t g,
+                       double o[ATTN_SCAN_DIMS]) {
+  float tail[ATTN_SCAN_DIMS] = {0};
+  size_t begin = g * ATTN_SCAN_DIMS;
+  const float *c = v->center + begin;
+  x += begin;
+  if (v->d - begin < ATTN_SCAN_DIMS) {
+    memcpy(tail, x, (v->d - begin) * sizeof *x);
+    x = tail;
+  }
+  for (int i = 0; i < ATTN_SCAN_DIMS; i++) o[i] = weight * (double)x[i] - (double)c[i];
+}
+
+/* Four codes are four bytes of a word: bit p of each becomes bit f of each byte. */
+static uint32_t gather_plane(const uint32_t code[8], int p) {
+  uint32_t plane = 0;
+  for (int f = 0; f < 8; f++) plane |= (code[f] >> p & 0x01010101u) << f;
+  return plane;
+}
+
+static void store_group(const chunk_view *v, uint32_t slot, size_t g,
+                        const int32_t code[ATTN_SCAN_DIMS]) {
+  uint32_t words[8];
+  for (int f = 0; f < 8; f++) {
+    const int32_t *c = code + 4 * f;
+    words[f] = (uint32_t)(c[0] | c[1] << 8 | c[2] << 16 | c[3] << 24);
+  }
+  size_t plane_size = v->n_group * ATTN_SCAN_GROUP;
+  size_t block = slot / ATTN_SCAN_ROWS * plane_size;
+  size_t within = g * ATTN_SCAN_GROUP + slot % ATTN_SCAN_ROWS * 4;
+  uint32_t plane = gather_plane(words, N_FINE);
+  memcpy(v->sign + block + within, &plane, sizeof plane);
+  for (int p = 0; p < N_FINE; p++) {
+    plane = gather_plane(words, N_FINE - 1 - p);
+    memcpy(v->fine + N_FINE * block + (size_t)p * plane_size + within, &plane,
+           sizeof plane);
+  }
+}
+
+/* Sums over a vector, from which its scales and errors follow.  The first two are
+** needed before there is a code. */
+typedef struct sums {
+  double oo, oc; /* o.o, o.c */
+  double oy[N_LEVEL], yy[N_LEVEL];
+} sums;
+
+static void sum_vector(const chunk_view *v, const float *x, double weight, sums *out) {
+  double o[ATTN_SCAN_DIMS], oo[N_LANE] = {0}, oc[N_LANE] = {0};
+  for (size_t g = 0; g < v->n_group; g++) {
+    const float *c = v->center + g * ATTN_SCAN_DIMS;
+    load_group(v, x, weight, g, o);
+    for (int i = 0; i < ATTN_SCAN_DIMS; i += N_LANE) {
+      for (int j = 0; j < N_LANE; j++) {
+        oo[j] += o[i + j] * o[i + j];
+        oc[j] += o[i + j] * (double)c[i + j];
+      }
+    }
+  }
+  out->oo = join_lanes(oo);
+  out->oc = join_lanes(oc);
+}
+
+/* Rounds o to the grid and stores the codes. */
+static void encode(const chunk_view *v, uint32_t slot, const float *x, double weight,
+                   sums *s) {
+  double step = STEP * sqrt(s->oo / v->d), inverse = step > 0 ? 1 / step : 0;
+  double o[ATTN_SCAN_DIMS], sign[N_LANE] = {0}, fine[N_LANE] = {0};
+  int32_t code[ATTN_SCAN_DIMS], odd;
+  int64_t yy = 0; /* 4 y.y */
+  for (size_t g = 0; g < v->n_group; g++) {
+    load_group(v, x, weight, g, o);
+    for (int i = 0; i < ATTN_SCAN_DIMS; i++) {
+      double level = o[i] * inverse + 8;
+      level = level > 0 ? level : 0;
+      level = level < 15 ? level : 15;
+      code[i] = (int32_t)level;
+      odd = 2 * code[i] - 15;
+      yy += odd * odd;
+    }
+    for (int i = 0; i < ATTN_SCAN_DIMS; i += N_LANE) {
+      for (int j = 0; j < N_LANE; j++) {
+        sign[j] += o[i + j] * ((code[i + j] >> 3) - 0.5);
+        fine[j] += o[i + j] * (code[i + j] - 7.5);
+      }
+    }
+    store_group(v, slot, g, code);
+  }
+  yy -= (int64_t)(v->n_group * ATTN_SCAN_DIMS - v->d); /* where o was filled up */
+  s->oy[COARSE] = join_lanes(sign);
+  s->oy[FINE] = join_lanes(fine);
+  s->yy[COARSE] = v->d / 4.0;
+  s->yy[FINE] = (double)yy / 4;
+}
+
+/* What rounding adds to the square of the error, 2^-39 of its terms at most for 65536
+** dimensions, is below what is added for it. */
+static void set_factors(const chunk_view *v, uint32_t slot, level l, const sums *s) {
+  double best = s->oy[l] > 0 ? s->oo / s->oy[l] : 0;
+  uint16_t half = bf16_nearest(best < 1e38 ? (float)best : 0);
+  double scale = (double)attn_bf16(half);
+  double rest = s->oo - 2 * scale * s->oy[l] + scale * scale * s->yy[l];
+  double rounding = 0x1p-36 * (s->oo + scale * scale * s->yy[l]);
+  v->scale[l][slot] = half;
+  v->error[l][slot] = bf16_above(round_up(sqrt((rest > 0 ? rest : 0) + rounding)));
+}
+
+attn_status attn_chunk_put(void *chunk, uint32_t slot, int64_t rowid, const float *x,
+                           attn_error *err) {
+  chunk_view v;
+  attn_chunk_view(chunk, &v);
+  attn_status status = attn_check_finite(v.d, x, "vector", err);
+  if (status) return status;
+  double weight = v.metric == ATTN_COSINE ? inverse_norm(v.d, x) : 1;
+  sums s;
+  sum_vector(&v, x, weight, &s);
+  encode(&v, slot, x, weight, &s);
+  for (int l = 0; l < N_LEVEL; l++) set_factors(&v, slot, (level)l, &s);
+  v.offset[slot] = (float)(v.metric == ATTN_L2 ? s.oo : -s.oc);
+  if (!isfinite(v.offset[slot])) { /* too long for a code: always fetched */
+    v.offset[slot] = 0;
+    v.error[COARSE][slot] = v.error[FINE][slot] = bf16_above(HUGE_VALF);
+  }
+  v.rowid[slot] = rowid;
+  v.live[slot / 64] |= (uint64_t)1 << (slot % 64);
+  float radius = round_up(sqrt(s.oo) * (1 + 0x1p-30));
+  if (radius > *v.radius) *v.radius = radius;
+  return ATTN_OK;
+}
+
+void attn_chunk_clear(void *chunk, uint32_t slot) {
+  chunk_view v;
+  attn_chunk_view(chunk, &v);
+  v.live[slot / 64] &= ~((uint64_t)1 << (slot % 64));
+}
+
+/* --------------------------------------------------------------------- filtering */
+
+/* The first of rowid[begin .. n) that is not below x, found by doubling steps: near
+** `begin` it is found at once, and chunks mostly hold rowids in ascending order. */
+static size_t gallop(const int64_t *rowid, size_t begin, size_t n, int64_t x) {
+  size_t step = 1, end = begin;
+  while (end < n && rowid[end] < x) {
+    begin = end + 1;
+    end = n - end > step ? end + step : n;
+    step *= 2;
+  }
+  while (begin < end) {
+    size_t middle = begin + (end - begin) / 2;
+    if (rowid[middle] < x) {
+      begin = middle + 1;
+    } else {
+      end = middle;
+    }
+  }
+  return begin;
+}
+
+void attn_chunk_filter(const void *chunk, const int64_t *rowid, size_t n,
+                       uint64_t *filter) {
+  chunk_view v;
+  attn_chunk_view(chunk, &v);
+  memset(filter, 0, v.n_slot / 8);
+  size_t at = 0;
+  int64_t last = INT64_MIN;
+  for (uint32_t slot = 0; slot < v.n_slot; slot++) {
+    if (!is_live(&v, slot)) continue;
+    at = gallop(rowid, v.rowid[slot] < last ? 0 : at, n, v.rowid[slot]);
+    last = v.rowid[slot];
+    if (at < n && rowid[at] == last) filter[slot / 64] |= (uint64_t)1 << (slot % 64);
+  }
+}

@@ -1,0 +1,50 @@
+/*
+** chunk.h - a chunk from the inside.
+*/
+#ifndef ATTN_CHUNK_H
+#define ATTN_CHUNK_H
+
+#include "../base.h"
+#include "../kernels/scan.h"
+#include "search.h"
+
+/* Estimates of two qualities: from the sign bit alone, and from all four bits. */
+typedef enum level { COARSE, FINE, N_LEVEL } level;
+
+#define N_FINE 3 /* planes that FINE adds */
+
+typedef struct chunk_view {
+  attn_metric metric;
+  uint32_t d, n_slot;
+  size_t n_group; /* of 32 dimensions */
+  float *radius;
+  float *center; /* [d] */
+  uint64_t *live;
+  int64_t *rowid;
+  float *offset;
+  uint16_t *scale[N_LEVEL], *error[N_LEVEL]; /* bfloat16 */
+  uint8_t *sign, *fine;
+} chunk_view;
+
+void attn_chunk_view(const void *chunk, chunk_view *out);
+
+/* ATTN_INVALID where one of n numbers is not finite. */
+attn_status attn_check_finite(size_t n, const float *x, const char *what,
+                              attn_error *err);
+
+/* ATTN_INVALID unless the metric is one that can be searched. */
+attn_status attn_check_metric(attn_metric metric, attn_error *err);
+
+/* The middle of the codes of a level: y = code - half. */
+static inline double attn_code_half(level l) {
+  return l == COARSE ? 0.5 : 7.5;
+}
+
+static inline float attn_bf16(uint16_t half) {
+  uint32_t bits = (uint32_t)half << 16;
+  float f;
+  memcpy(&f, &bits, sizeof f);
+  return f;
+}
+
+#endif

@@ -1,0 +1,373 @@
+/*
+** search.c - one query over chunks: scan, bound, fetch, order.
+**
+** For each row the codes give an interval that its distance lies in (chunk.c), here
+** of the key
+**
+**   ATTN_COSINE  1 - x.q     ATTN_DOT  -x.q     ATTN_L2  |x - q|^2
+**
+** (x and q of length 1 under ATTN_COSINE).  A scan looks at the sign bits of 16 rows,
+** and if one of these rows may be nearer than the k-th, at their other bits.  The
+** k-th smallest upper end met so far is the limit: a row whose lower end is above it
+** is none of the k.  The rest wait in a heap by lower end, and are fetched and
+** measured in that order, until a measured distance is below all lower ends to come
+** (optimal multi-step search, Seidl & Kriegel, SIGMOD 1998).
+**
+** With x = c + o and q = c + p, where c is the chunk's center, and p = step i + rest
+** for integers i of 8 bits,
+**
+**   o.p = scale step (y.i) + (o - scale y).(step i) + o.rest
+**
+** where the first term is computed, the second at most error |step i|, the third at
+** most radius |rest|.  The direction of these errors is as good as random to the
+** query, which makes them 1 / sqrt(d) of that most of the time: one standard
+** deviation of the approximate search.
+*/
+#include "chunk.h"
+#include "heap.h"
+#include "sums.h"
+
+#define BATCH        64
+#define BATCH_NUMBER 65536 /* of floats, which may make it fewer rows */
+
+/* A query as the rows of one chunk see it. */
+typedef struct view_of_query {
+  float *center;  /* [d], that it was made for; */
+  int has_center; /* 0: for none yet */
+  int8_t *code;   /* i, zeros up to a multiple of 32 */
+  double step;
+  double code_sum;    /* sum of i */
+  double norm;        /* |p| */
+  double code_norm;   /* |step i| */
+  double rest_norm;   /* |rest| */
+  double center_dot;  /* c.q */
+  double center_norm; /* |c| */
+} view_of_query;
+
+/* key in base -+ slack + offset - factor scale (dot - shift) -+ width error */
+typedef struct bounds {
+  double low, high; /* base -+ slack */
+  double factor;
+  double shift[N_LEVEL], width;
+} bounds;
+
+struct attn_search {
+  attn_search_options options;
+  attn_scan *scan;
+  float *query;  /* [d] */
+  double weight; /* 1 / |q| under ATTN_COSINE, else 1 */
+  double norm;   /* |q| times it */
+  view_of_query view;
+  double limit;     /* on keys */
+  heap worst;       /* k smallest upper ends, negated: the greatest is on top */
+  heap open;        /* rows by lower end */
+  heap hits;        /* rows by distance */
+  int open_is_heap; /* 0: unordered, and not yet sifted by the limit */
+  uint64_t n_met, n_given;
+  size_t n_batch;
+  float *fetched; /* [n_batch, d] */
+};
+
+/* ------------------------------------------------------------------ new and free */
+
+attn_status attn_search_new(const attn_search_options *options, attn_error *err,
+                            attn_search **out) {
+  size_t d = options->d;
+  *out = NULL;
+  attn_status status = attn_check_metric(options->metric, err);
+  if (status) return status;
+  if (!(options->sigma >= 0)) {
+    return attn_fail(err, ATTN_INVALID, "sigma %f, expected 0 or more", options->sigma);
+  }
+  if (options->max_distance && isnan(*options->max_distance)) {
+    return attn_fail(err, ATTN_INVALID, "the greatest distance is not a number");
+  }
+  attn_search *s = attn_alloc_zero(sizeof *s);
+  if (!s) return attn_no_memory(err);
+  s->options = *options;
+  s->scan = attn_scan_get();
+  s->n_batch = BATCH_NUMBER / d < BATCH ? BATCH_NUMBER / d : BATCH;
+  s->query = attn_alloc(d * sizeof *s->query);
+  s->view.center = attn_alloc(d * sizeof *s->view.center);
+  s->view.code = attn_alloc_zero((d + ATTN_SCAN_DIMS) * sizeof *s->view.code);
+  s->fetched = attn_alloc(s->n_batch * d * sizeof *s->fetched);
+  if (!s->query || !s->view.center || !s->view.code || !s->fetched) {
+    attn_search_free(s);
+    return attn_no_memory(err);
+  }
+  *out = s;
+  return ATTN_OK;
+}
+
+void attn_search_free(attn_search *s) {
+  if (!s) return;
+  attn_release(s->query);
+  attn_release(s->view.center);
+  attn_release(s->view.code);
+  attn_release(s->fetched);
+  heap_free(&s->worst);
+  heap_free(&s->open);
+  heap_free(&s->hits);
+  attn_release(s);
+}
+
+attn_status attn_search_begin(attn_search *s, const float *query, attn_error *err) {
+  size_t d = s->options.d;
+  attn_status status = attn_check_finite(d, query, "query", err);
+  if (status) return status;
+  memcpy(s->query, query, d * sizeof *query);
+  double norm = sqrt(dot_product(d, query, query));
+  int cosine = s->options.metric == ATTN_COSINE;
+  s->weight = !cosine ? 1 : norm > 0 ? 1 / norm : 0;
+  s->norm = norm * s->weight;
+  s->view.has_center = 0;
+  s->limit = HUGE_VAL;
+  if (s->options.max_distance) {
+    double x = *s->options.max_distance;
+    s->limit = s->options.metric == ATTN_L2 ? x * fabs(x) : x;
+  }
+  s->worst.n = s->open.n = s->hits.n = 0;
+  s->open_is_heap = 1;
+  s->n_met = s->n_given = 0;
+  return ATTN_OK;
+}
+
+/* ---------------------------------------------------------- the query for a chunk */
+
+/* Element i of p = q - c. */
+static double query_offset(const attn_search *s, const float *center, size_t i) {
+  return s->weight * (double)s->query[i] - (double)center[i];
+}
+
+static void see_center(attn_search *s, const float *center) {
+  view_of_query *v = &s->view;
+  size_t d = s->options.d;
+  if (v->has_center && memcmp(v->center, center, d * sizeof *center) == 0) return;
+  v->has_center = 1;
+  memcpy(v->center, center, d * sizeof *center);
+
+  double greatest = 0;
+  for (size_t i = 0; i < d; i++) {
+    double p = fabs(query_offset(s, center, i));
+    greatest = p > greatest ? p : greatest;
+  }
+  double square[N_LANE] = {0}, rest[N_LANE] = {0};
+  int64_t sum = 0, sum_squares = 0;
+  double inverse = greatest > 0 ? 127 / greatest : 0;
+  v->step = greatest / 127;
+  for (size_t i = 0; i < d; i++) {
+    double p = query_offset(s, center, i), level = p * inverse;
+    int code = (int)(level < 0 ? level - 0.5 : level + 0.5);
+    double e = p - v->step * code;
+    v->code[i] = (int8_t)code;
+    sum += code;
+    sum_squares += code * code;
+    square[i % N_LANE] += p * p;
+    rest[i % N_LANE] += e * e;
+  }
+  v->code_sum = (double)sum;
+  v->norm = sqrt(join_lanes(square));
+  v->code_norm = v->step * sqrt((double)sum_squares);
+  v->rest_norm = sqrt(join_lanes(rest));
+  v->center_dot = s->weight * dot_product(d, s->query, center);
+  v->center_norm = sqrt(dot_product(d, center, center));
+}
+
+/* The slack holds, besides |o.rest|, all that rounding can do: to offset (2^-24 of
+** it), to a distance (2^-24 of it, and rows that differ by less are equals), and to
+** the sums here and there (2^-37 of |x| |q| at most). */
+static bounds see_chunk(const attn_search *s, const chunk_view *chunk) {
+  const view_of_query *v = &s->view;
+  int l2 = s->options.metric == ATTN_L2;
+  double factor = l2 ? 2 : 1;
+  double deviation = s->options.sigma / sqrt((double)s->options.d);
+  double share = s->options.sigma > 0 && deviation < 1 ? deviation : 1;
+  double base =
+      l2 ? v->norm * v->norm : (s->options.metric == ATTN_COSINE) - v->center_dot;
+  double length = *chunk->radius + (l2 ? v->norm + 0x1p-12 * (s->norm + v->center_norm)
+                                       : s->norm + v->center_norm);
+  double slack =
+      factor * share * *chunk->radius * v->rest_norm + 0x1p-21 * length * length + 1e-44;
+  return (bounds){
+      .low = base - slack,
+      .high = base + slack,
+      .factor = factor * v->step,
+      .shift = {attn_code_half(COARSE) * v->code_sum, attn_code_half(FINE) * v->code_sum},
+      .width = factor * share * v->code_norm};
+}
+
+/* --------------------------------------------------------------------- scanning */
+
+/* The intervals of the 16 rows from `slot` on: middle -+ margin, and bounds.low to
+** bounds.high on top of that. */
+typedef struct intervals {
+  double middle[ATTN_SCAN_ROWS], margin[ATTN_SCAN_ROWS];
+} intervals;
+
+static void estimate(const bounds *b, const chunk_view *v, level l, size_t slot,
+                     const int32_t *restrict dot, intervals *restrict out) {
+  const uint16_t *scale = v->scale[l] + slot, *error = v->error[l] + slot;
+  const float *offset = v->offset + slot;
+  for (int r = 0; r < ATTN_SCAN_ROWS; r++) {
+    double factor = b->factor * (double)attn_bf16(scale[r]);
+    out->middle[r] = (double)offset[r] - factor * (dot[r] - b->shift[l]);
+    out->margin[r] = b->width * (double)attn_bf16(error[r]);
+  }
+}
+
+/* The rows that are not above the limit.  The comparison is made so that a row of
+** which nothing is known (infinite or not a number) is not. */
+static uint32_t within(const attn_search *s, const bounds *b, const intervals *in) {
+  uint32_t mask = 0;
+  for (int r = 0; r < ATTN_SCAN_ROWS; r++) {
+    mask |= (uint32_t) !(b->low + in->middle[r] - in->margin[r] > s->limit) << r;
+  }
+  return mask;
+}
+
+/* Puts a row in the waiting line, and lowers the limit if it can. */
+static attn_status offer(attn_search *s, double low, double high, const attn_row *row) {
+  uint64_t k = s->options.k;
+  s->open_is_heap = 0;
+  if (!heap_append(&s->open, isnan(low) ? -HUGE_VAL : low, row)) return ATTN_NOMEM;
+  if (k > 0 && high < s->limit) {
+    static const attn_row none;
+    if (!heap_push(&s->worst, -high, &none)) return ATTN_NOMEM;
+    if (s->worst.n > k) heap_pop(&s->worst);
+    if (s->worst.n == k && -s->worst.item[0].key < s->limit) {
+      s->limit = -s->worst.item[0].key;
+    }
+  }
+  return ATTN_OK;
+}
+
+/* The fine estimates of a block, of which `dot` has the products of the signs. */
+static void refine(const attn_search *s, const bounds *b, const chunk_view *v,
+                   size_t slot, int32_t *dot, intervals *out) {
+  size_t plane_size = v->n_group * ATTN_SCAN_GROUP;
+  const uint8_t *plane = v->fine + slot / ATTN_SCAN_ROWS * N_FINE * plane_size;
+  int32_t more[ATTN_SCAN_ROWS];
+  for (int p = 0; p < N_FINE; p++, plane += plane_size) {
+    s->scan(plane, v->n_group, s->view.code, more);
+    for (int r = 0; r < ATTN_SCAN_ROWS; r++) dot[r] = 2 * dot[r] + more[r];
+  }
+  estimate(b, v, FINE, slot, dot, out);
+}
+
+/* The rows of `mask` in the block that begins at `slot`. */
+static attn_status scan_block(attn_search *s, const bounds *b, const chunk_view *v,
+                              uint32_t number, size_t slot, uint32_t mask) {
+  int32_t dot[ATTN_SCAN_ROWS];
+  intervals in;
+  size_t block = slot / ATTN_SCAN_ROWS;
+  s->scan(v->sign + block * v->n_group * ATTN_SCAN_GROUP, v->n_group, s->view.code, dot);
+  estimate(b, v, COARSE, slot, dot, &in);
+  mask &= within(s, b, &in);
+  if (!mask) return ATTN_OK;
+  refine(s, b, v, slot, dot, &in);
+  mask &= within(s, b, &in);
+  for (size_t r = 0; mask >> r; r++) {
+    if (!(mask >> r & 1)) continue;
+    attn_row row = {v->rowid[slot + r], number, (uint32_t)(slot + r)};
+    attn_status status = offer(s, b->low + in.middle[r] - in.margin[r],
+                               b->high + in.middle[r] + in.margin[r], &row);
+    if (status) return status;
+  }
+  return ATTN_OK;
+}
+
+static int stopped(const attn_search *s) {
+  return s->options.stop && s->options.stop(s->options.ctx);
+}
+
+attn_status attn_search_scan(attn_search *s, const void *chunk, uint32_t number,
+                             const uint64_t *filter, attn_error *err) {
+  chunk_view v;
+  if (stopped(s)) return attn_fail(err, ATTN_INTERRUPTED, "interrupted");
+  attn_chunk_view(chunk, &v);
+  see_center(s, v.center);
+  bounds b = see_chunk(s, &v);
+  for (size_t word = 0; word < v.n_slot / 64; word++) {
+    uint64_t rows = filter ? v.live[word] & filter[word] : v.live[word];
+    for (size_t slot = 64 * word; rows; slot += ATTN_SCAN_ROWS, rows >>= ATTN_SCAN_ROWS) {
+      uint32_t mask = rows & 0xFFFF;
+      if (!mask) continue;
+      s->n_met += (uint64_t)__builtin_popcount(mask);
+      if (scan_block(s, &b, &v, number, slot, mask)) return attn_no_memory(err);
+    }
+  }
+  return ATTN_OK;
+}
+
+uint64_t attn_search_met(const attn_search *s) {
+  return s->n_met;
+}
+
+/* --------------------------------------------------------------------- results */
+
+/* The rows that the limit of today still lets through, as a heap. */
+static void sift_open(attn_search *s) {
+  size_t n = 0;
+  for (size_t i = 0; i < s->open.n; i++) {
+    if (s->open.item[i].key <= s->limit) s->open.item[n++] = s->open.item[i];
+  }
+  s->open.n = n;
+  heap_order(&s->open);
+  s->open_is_heap = 1;
+}
+
+/* Whether the nearest row of those measured is in front of all that wait. */
+static int hit_is_next(const attn_search *s) {
+  if (!s->hits.n) return 0;
+  if (!s->open.n) return 1;
+  double low = s->open.item[0].key;
+  if (s->options.metric == ATTN_L2) low = low > 0 ? sqrt(low) : 0;
+  return s->hits.item[0].key < low;
+}
+
+static attn_vector vector_of(const float *x, size_t d) {
+  return (attn_vector){.type = ATTN_VECTOR_FLOAT32, .n = d, .data = (const uint8_t *)x};
+}
+
+/* Fetches and measures rows from the front of the line. */
+static attn_status measure(attn_search *s, attn_error *err) {
+  attn_row row[BATCH];
+  size_t n = 0, d = s->options.d;
+  if (stopped(s)) return attn_fail(err, ATTN_INTERRUPTED, "interrupted");
+  while (n < s->n_batch && s->open.n && !hit_is_next(s)) {
+    row[n++] = s->open.item[0].row;
+    heap_pop(&s->open);
+  }
+  attn_status status = s->options.fetch(s->options.ctx, row, n, err, s->fetched);
+  attn_vector query = vector_of(s->query, d);
+  for (size_t i = 0; !status && i < n; i++) {
+    attn_vector x = vector_of(s->fetched + i * d, d);
+    double distance;
+    status = attn_vector_distance(s->options.metric, &x, &query, err, &distance);
+    if (status) break;
+    if (!isfinite(distance)) {
+      status = attn_fail(err, ATTN_INVALID, "the vector of row %lld is not finite",
+                         (long long)row[i].rowid);
+    } else if (!heap_push(&s->hits, distance, &row[i])) {
+      status = attn_no_memory(err);
+    }
+  }
+  return status;
+}
+
+attn_status attn_search_next(attn_search *s, attn_error *err, attn_hit *hit) {
+  *hit = (attn_hit){.found = 0};
+  if (s->options.k && s->n_given == s->options.k) return ATTN_OK;
+  if (!s->open_is_heap) sift_open(s);
+  while (!hit_is_next(s)) {
+    if (!s->open.n) return ATTN_OK;
+    attn_status status = measure(s, err);
+    if (status) return status;
+  }
+  const heap_item *first = &s->hits.item[0];
+  if (s->options.max_distance && first->key > *s->options.max_distance) return ATTN_OK;
+  *hit = (attn_hit){first->row, first->key, 1};
+  heap_pop(&s->hits);
+  s->n_given++;
+  return ATTN_OK;
+}
