@@ -158,34 +158,33 @@ static int is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-static void add_digit(decimal *d, const char *p) {
-  if (d->n_digit == 0 && *p == '0') return;
-  if (d->n_digit < MAX_KEPT) {
-    d->kept = d->kept * 10 + (uint64_t)(*p - '0');
-  } else {
-    if (d->n_digit == MAX_KEPT) d->rest = p;
-    d->exponent++;
-  }
-  d->n_digit++;
-}
-
-/* Digits with a point somewhere; returns where they end, or NULL if there are
-** none. */
+/* Takes digits as far as there are any; returns where they end. */
 static const char *read_digits(const char *p, const char *end, decimal *d) {
-  const char *start = p;
-  int point = 0, any = 0;
-  for (; p < end; p++) {
-    if (*p == '.' && !point) {
-      point = 1;
-    } else if (is_digit(*p) && (point || p == start || *start != '0')) {
-      add_digit(d, p);
-      d->exponent -= point;
-      any = 1;
+  for (; p < end && is_digit(*p); p++) {
+    if (d->n_digit < MAX_KEPT) {
+      d->kept = d->kept * 10 + (uint64_t)(*p - '0');
+      d->n_digit += d->kept != 0;
     } else {
-      break;
+      if (d->n_digit++ == MAX_KEPT) d->rest = p;
+      d->exponent++;
     }
   }
-  return any ? p : NULL;
+  return p;
+}
+
+/* Digits with a point somewhere; NULL if there are none.  A leading 0 is the only
+** digit before the point. */
+static const char *read_mantissa(const char *p, const char *end, decimal *d) {
+  const char *start = p;
+  p = p < end && *p == '0' ? p + 1 : read_digits(p, end, d);
+  int64_t n = p - start;
+  if (p < end && *p == '.') {
+    const char *fraction = p + 1;
+    p = read_digits(fraction, end, d);
+    d->exponent -= p - fraction;
+    n += p - fraction;
+  }
+  return n ? p : NULL;
 }
 
 /* What follows an "e"; returns where it ends, or NULL if it has no digits.  Past
@@ -207,7 +206,7 @@ size_t attn_decimal_read(const char *text, size_t n_text, float *out) {
   decimal d = {0};
   int negative = n_text && *p == '-';
   if (n_text && (*p == '-' || *p == '+')) p++;
-  p = read_digits(p, end, &d);
+  p = read_mantissa(p, end, &d);
   if (p && p < end && (*p == 'e' || *p == 'E'))
     p = read_exponent(p + 1, end, &d.exponent);
   if (!p) return 0;

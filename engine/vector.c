@@ -201,35 +201,67 @@ typedef enum term { PRODUCT, SQUARE, ABSOLUTE } term;
 /* The sums are called with a constant term, so that each call becomes a loop of
 ** its own. */
 #if defined(__GNUC__)
-#define INLINE static inline __attribute__((always_inline))
+#define INLINE __attribute__((always_inline)) static inline
 #else
 #define INLINE static inline
 #endif
 
-enum { LANES = 16 };
+enum { LANES = 8 };
 
-INLINE void add_to_lane(term t, const uint8_t *a, const uint8_t *b, size_t j,
-                        double *lane) {
+INLINE void add_floats(term t, const uint8_t *a, const uint8_t *b, size_t j,
+                       double *lane) {
   double x = (double)get_float(a, j), y = (double)get_float(b, j), d = x - y;
   lane[j] += t == PRODUCT ? x * y : t == SQUARE ? d * d : fabs(d);
 }
 
-INLINE double float_sum(term t, const uint8_t *a, const uint8_t *b, size_t n) {
-  double lane[LANES] = {0};
-  for (; n >= LANES; n -= LANES, a += 4 * LANES, b += 4 * LANES)
-    for (size_t j = 0; j < LANES; j++) add_to_lane(t, a, b, j, lane);
-  for (size_t j = 0; j < n; j++) add_to_lane(t, a, b, j, lane);
+INLINE double join(double *lane) {
   for (size_t width = LANES / 2; width; width /= 2)
     for (size_t j = 0; j < width; j++) lane[j] += lane[j + width];
   return lane[0];
 }
 
+INLINE double float_sum(term t, const uint8_t *a, const uint8_t *b, size_t n) {
+  double lane[LANES] = {0};
+  for (; n >= LANES; n -= LANES, a += 4 * LANES, b += 4 * LANES)
+    for (size_t j = 0; j < LANES; j++) add_floats(t, a, b, j, lane);
+  for (size_t j = 0; j < n; j++) add_floats(t, a, b, j, lane);
+  return join(lane);
+}
+
+/* a·b, a·a and b·b in one go. */
+INLINE void add_products(const uint8_t *a, const uint8_t *b, size_t j,
+                         double lane[3][LANES]) {
+  add_floats(PRODUCT, a, b, j, lane[0]);
+  add_floats(PRODUCT, a, a, j, lane[1]);
+  add_floats(PRODUCT, b, b, j, lane[2]);
+}
+
+static void float_products(const uint8_t *a, const uint8_t *b, size_t n, double out[3]) {
+  double lane[3][LANES] = {{0}};
+  for (; n >= LANES; n -= LANES, a += 4 * LANES, b += 4 * LANES)
+    for (size_t j = 0; j < LANES; j++) add_products(a, b, j, lane);
+  for (size_t j = 0; j < n; j++) add_products(a, b, j, lane);
+  for (int i = 0; i < 3; i++) out[i] = join(lane[i]);
+}
+
+INLINE int int8_term(term t, int x, int y) {
+  int d = x - y;
+  return t == PRODUCT ? x * y : t == SQUARE ? d * d : d < 0 ? -d : d;
+}
+
 INLINE int64_t int8_sum(term t, const uint8_t *a, const uint8_t *b, size_t n) {
   int64_t sum = 0;
-  for (size_t i = 0; i < n; i++) {
-    int x = get_int8(a, i), y = get_int8(b, i), d = x - y;
-    sum += t == PRODUCT ? x * y : t == SQUARE ? d * d : d < 0 ? -d : d;
+  while (n >= 2 * LANES) {
+    int32_t lane[2 * LANES] = {0};
+    /* 32768 times 255² is just below 2^31 */
+    for (int k = 0; k < 32768 && n >= 2 * LANES; k++) {
+      for (size_t j = 0; j < 2 * LANES; j++)
+        lane[j] += int8_term(t, get_int8(a, j), get_int8(b, j));
+      n -= 2 * LANES, a += 2 * LANES, b += 2 * LANES;
+    }
+    for (size_t j = 0; j < 2 * LANES; j++) sum += lane[j];
   }
+  for (size_t j = 0; j < n; j++) sum += int8_term(t, get_int8(a, j), get_int8(b, j));
   return sum;
 }
 
@@ -258,8 +290,14 @@ static double l2(const attn_vector *a, const attn_vector *b) {
 /* The square root of the product makes the distance of a vector from itself 0;
 ** double has the range for it.  Rounding must not make other ones negative. */
 static double cosine(const attn_vector *a, const attn_vector *b) {
-  double norms = sqrt(dot(a, a) * dot(b, b));
-  double distance = norms == 0 ? 1 : 1 - dot(a, b) / norms;
+  double dots[3]; /* a·b, a·a, b·b */
+  if (a->type == ATTN_VECTOR_FLOAT32) {
+    float_products(a->data, b->data, a->n, dots);
+  } else {
+    dots[0] = dot(a, b), dots[1] = dot(a, a), dots[2] = dot(b, b);
+  }
+  double norms = sqrt(dots[1] * dots[2]);
+  double distance = norms == 0 ? 1 : 1 - dots[0] / norms;
   return rounded(distance < 0 ? 0 : distance > 2 ? 2 : distance);
 }
 
@@ -286,10 +324,9 @@ attn_status attn_vector_normalize(const attn_vector *v, attn_error *err,
     return attn_fail(err, ATTN_INVALID,
                      "only float32 vectors are supported when normalizing");
   if (attn_vector_new(v->type, v->n, err, out)) return ATTN_NOMEM;
-  double norm = sqrt(dot(v, v));
-  if (norm == 0) norm = 1;
+  double norm = sqrt(dot(v, v)), scale = norm == 0 ? 1 : 1 / norm;
   for (size_t i = 0; i < v->n; i++)
-    put_float(out->owned, i, (float)((double)get_float(v->data, i) / norm));
+    put_float(out->owned, i, (float)((double)get_float(v->data, i) * scale));
   return ATTN_OK;
 }
 

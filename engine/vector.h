@@ -7,7 +7,7 @@
 **
 ** The bytes are worked on where they lie; they need not be aligned.  Sums of
 ** float32 are made in double, in which every product of two of them is exact, and
-** over 16 lanes joined by one fixed tree: the same bits on every machine.  A NaN
+** over 8 lanes joined by one fixed tree: the same bits on every machine.  A NaN
 ** that comes out of arithmetic is always 0x7FC00000.
 */
 #ifndef ATTN_VECTOR_H

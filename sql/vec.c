@@ -97,24 +97,54 @@ int attn_value_floats(sqlite3_value *value, char **error, float **values, size_t
   return rc;
 }
 
-static int read_nth(const char *nth, sqlite3_value *value, char **error,
+/* A constant argument, such as a long JSON literal, is parsed once a statement:
+** what was read from argument i stays with the statement. */
+static int read_nth(sqlite3_context *ctx, int i, sqlite3_value *value, char **error,
                     attn_vector *out) {
+  attn_vector *kept = sqlite3_get_auxdata(ctx, i);
   char *reason = NULL;
+  if (kept) {
+    *out = *kept;
+    out->owned = NULL;
+    return SQLITE_OK;
+  }
   int rc = attn_value_vector(value, &reason, out);
-  if (reason) rc = attn_sql_fail(error, rc, "Error reading %s vector: %s", nth, reason);
+  if (reason)
+    rc = attn_sql_fail(error, rc, "Error reading %s vector: %s", i ? "2nd" : "1st",
+                       reason);
   sqlite3_free(reason);
   return rc;
 }
 
-/* Two vectors of one type and length. */
-static int value_pair(sqlite3_value **argv, char **error, attn_vector *a,
-                      attn_vector *b) {
+static void free_kept(void *kept) {
+  attn_vector_free(kept);
+  sqlite3_free(kept);
+}
+
+static void keep_nth(sqlite3_context *ctx, int i, attn_vector *v) {
+  attn_vector *kept = v->owned ? sqlite3_malloc64(sizeof *kept) : NULL;
+  if (kept) {
+    *kept = *v;
+    sqlite3_set_auxdata(ctx, i, kept, free_kept);
+  } else {
+    attn_vector_free(v);
+  }
+}
+
+/* Two vectors of one type and length, to be given to release_pair. */
+static int value_pair(sqlite3_context *ctx, sqlite3_value **argv, char **error,
+                      attn_vector *a, attn_vector *b) {
   attn_error err = {""};
   *b = (attn_vector){0};
-  int rc = read_nth("1st", argv[0], error, a);
-  if (rc == SQLITE_OK) rc = read_nth("2nd", argv[1], error, b);
+  int rc = read_nth(ctx, 0, argv[0], error, a);
+  if (rc == SQLITE_OK) rc = read_nth(ctx, 1, argv[1], error, b);
   if (rc == SQLITE_OK) rc = attn_sql_status(attn_vector_match(a, b, &err), &err, error);
   return rc;
+}
+
+static void release_pair(sqlite3_context *ctx, attn_vector *a, attn_vector *b) {
+  keep_nth(ctx, 0, a);
+  keep_nth(ctx, 1, b);
 }
 
 /* ------------------------------------------------------------------- results */
@@ -307,10 +337,9 @@ static void apply_to_pair(sqlite3_context *ctx, sqlite3_value **argv, binary f) 
   attn_vector a, b, out = {0};
   attn_error err = {""};
   char *error = NULL;
-  int rc = value_pair(argv, &error, &a, &b);
+  int rc = value_pair(ctx, argv, &error, &a, &b);
   if (rc == SQLITE_OK) rc = attn_sql_status(f(&a, &b, &err, &out), &err, &error);
-  attn_vector_free(&a);
-  attn_vector_free(&b);
+  release_pair(ctx, &a, &b);
   finish(ctx, rc, error, &out);
 }
 
@@ -329,7 +358,7 @@ static void distance(sqlite3_context *ctx, sqlite3_value **argv, attn_metric met
   attn_error err = {""};
   char *error = NULL;
   double result = 0;
-  int rc = value_pair(argv, &error, &a, &b);
+  int rc = value_pair(ctx, argv, &error, &a, &b);
   if (rc == SQLITE_OK)
     rc = attn_sql_status(attn_vector_distance(metric, &a, &b, &err, &result), &err,
                          &error);
@@ -340,8 +369,7 @@ static void distance(sqlite3_context *ctx, sqlite3_value **argv, attn_metric met
   } else {
     sqlite3_result_double(ctx, result);
   }
-  attn_vector_free(&a);
-  attn_vector_free(&b);
+  release_pair(ctx, &a, &b);
 }
 
 static void vec_distance_l2(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
