@@ -25,13 +25,14 @@ static int register_function(attn_connection *c, const attn_function *f) {
                                     f->call, NULL, NULL, attn_connection_release);
 }
 
-/* 1 if the connection can call a function of that name with that many arguments. */
-static int has_function(sqlite3 *db, const attn_function *f, char **error, int *out) {
+/* *out: 1 if the connection has a function or a module of that name. */
+static int is_taken(sqlite3 *db, const char *name, char **error, int *out) {
   sqlite3_stmt *stmt;
   *out = 0;
   int rc = attn_prepare(db, &stmt, error,
-                        "SELECT 1 FROM pragma_function_list WHERE name = %Q AND narg IN (%d, -1)",
-                        f->name, f->n_arg);
+                        "SELECT 1 FROM pragma_function_list WHERE name = %Q UNION ALL "
+                        "SELECT 1 FROM pragma_module_list WHERE name = %Q",
+                        name, name);
   if (rc != SQLITE_OK) return rc;
   rc = sqlite3_step(stmt);
   *out = rc == SQLITE_ROW;
@@ -40,13 +41,15 @@ static int has_function(sqlite3 *db, const attn_function *f, char **error, int *
 }
 
 static int register_vec(attn_connection *c, char **error) {
+  sqlite3 *db = attn_connection_db(c);
+  int taken, rc;
   for (const attn_function *f = attn_vec_functions; f->name; f++) {
-    int there;
-    int rc = has_function(attn_connection_db(c), f, error, &there);
-    if (rc == SQLITE_OK && !there) rc = register_function(c, f);
+    rc = is_taken(db, f->name, error, &taken);
+    if (rc == SQLITE_OK && !taken) rc = register_function(c, f);
     if (rc != SQLITE_OK) return rc;
   }
-  return SQLITE_OK;
+  rc = is_taken(db, attn_vec_each_table.name, error, &taken);
+  return rc == SQLITE_OK && !taken ? attn_table_register(c, &attn_vec_each_table) : rc;
 }
 
 static int register_all(attn_connection *c, char **error) {
