@@ -11,14 +11,6 @@
 #include "json.h"
 #include <string.h>
 
-/* A change of several statements: all of it or nothing.  `done` is its result. */
-static int end_savepoint(sqlite3 *db, int done, char **error) {
-  if (done == SQLITE_OK) return attn_exec(db, error, "RELEASE attn_change");
-  /* The first error is the one to tell. */
-  sqlite3_exec(db, "ROLLBACK TO attn_change; RELEASE attn_change", NULL, NULL, NULL);
-  return done;
-}
-
 /* ------------------------------------------------------------------------- drop */
 
 static int drop_rows(sqlite3 *db, const attn_model_row *row, char **error) {
@@ -45,8 +37,8 @@ static void drop_model(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   int rc = attn_value_text(argv[0], "attn_drop: name", &error, &name);
   if (rc == SQLITE_OK) rc = attn_store_find(db, name.text, &error, &row);
   if (rc == SQLITE_OK) rc = attn_store_create(db, row.schema, &error);
-  if (rc == SQLITE_OK) rc = attn_exec(db, &error, "SAVEPOINT attn_change");
-  if (rc == SQLITE_OK) rc = end_savepoint(db, drop_rows(db, &row, &error), &error);
+  if (rc == SQLITE_OK) rc = attn_begin(db, &error);
+  if (rc == SQLITE_OK) rc = attn_end(db, drop_rows(db, &row, &error), &error);
   if (rc == SQLITE_OK) {
     attn_connection_forget(c);
     sqlite3_result_text(ctx, row.name, -1, SQLITE_TRANSIENT);
@@ -73,24 +65,6 @@ static int rename_rows(sqlite3 *db, const attn_model_row *row, const char *name,
   return rc;
 }
 
-/* Is there a model of exactly this name in the schema? */
-static int check_free(sqlite3 *db, const char *schema, const char *name, char **error) {
-  sqlite3_stmt *stmt;
-  int rc = attn_prepare(db, &stmt, error,
-                        "SELECT 1 FROM \"%w\".attn_model WHERE name = %Q", schema, name);
-  if (rc != SQLITE_OK) return rc;
-  rc = sqlite3_step(stmt);
-  if (rc == SQLITE_DONE) {
-    rc = SQLITE_OK;
-  } else if (rc == SQLITE_ROW) {
-    rc = attn_sql_fail(error, SQLITE_ERROR, "there is a model \"%s\" already", name);
-  } else {
-    rc = attn_sql_db_error(db, "attn_model", error);
-  }
-  sqlite3_finalize(stmt);
-  return rc;
-}
-
 static void rename_model(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   attn_connection *c = sqlite3_user_data(ctx);
   sqlite3 *db = attn_connection_db(c);
@@ -105,10 +79,10 @@ static void rename_model(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   }
   if (rc == SQLITE_OK) rc = attn_store_find(db, old.text, &error, &row);
   if (rc == SQLITE_OK) rc = attn_store_create(db, row.schema, &error);
-  if (rc == SQLITE_OK) rc = check_free(db, row.schema, name.text, &error);
-  if (rc == SQLITE_OK) rc = attn_exec(db, &error, "SAVEPOINT attn_change");
+  if (rc == SQLITE_OK) rc = attn_store_check_free(db, row.schema, name.text, &error);
+  if (rc == SQLITE_OK) rc = attn_begin(db, &error);
   if (rc == SQLITE_OK) {
-    rc = end_savepoint(db, rename_rows(db, &row, name.text, &error), &error);
+    rc = attn_end(db, rename_rows(db, &row, name.text, &error), &error);
   }
   if (rc == SQLITE_OK) {
     sqlite3_result_value(ctx, argv[1]);

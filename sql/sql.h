@@ -117,4 +117,9 @@ int attn_prepare(sqlite3 *db, sqlite3_stmt **out, char **error, const char *form
 /* Runs statements made by a format. */
 int attn_exec(sqlite3 *db, char **error, const char *format, ...);
 
+/* A change of several statements, all of it or nothing: attn_end is given the result
+** of what was done, and returns the result of all. */
+int attn_begin(sqlite3 *db, char **error);
+int attn_end(sqlite3 *db, int done, char **error);
+
 #endif

@@ -3,6 +3,7 @@
 */
 #include "store.h"
 #include "json.h"
+#include "vocab.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -291,6 +292,43 @@ int attn_store_config(sqlite3 *db, const attn_model_row *row, char **error, char
   return rc;
 }
 
+int attn_store_check_free(sqlite3 *db, const char *schema, const char *name, char **error) {
+  sqlite3_stmt *stmt;
+  int rc = attn_prepare(db, &stmt, error,
+                        "SELECT 1 FROM \"%w\".attn_model WHERE name = %Q", schema, name);
+  if (rc != SQLITE_OK) return rc;
+  rc = sqlite3_step(stmt);
+  if (rc == SQLITE_DONE) {
+    rc = SQLITE_OK;
+  } else if (rc == SQLITE_ROW) {
+    rc = attn_sql_fail(error, SQLITE_ERROR, "there is a model \"%s\" already", name);
+  } else {
+    rc = attn_sql_db_error(db, "attn_model", error);
+  }
+  sqlite3_finalize(stmt);
+  return rc;
+}
+
+int attn_store_target(sqlite3 *db, const char *wanted, char **error, char **schema,
+                      char **name) {
+  char **all = NULL;
+  const char *dot = strchr(wanted, '.');
+  int n_schema = dot ? (int)(dot - wanted) : 0, found = 0;
+  int rc = attn_store_schemas(db, error, &all);
+  for (int i = 0; rc == SQLITE_OK && dot && all[i]; i++) {
+    if ((int)strlen(all[i]) == n_schema && sqlite3_strnicmp(all[i], wanted, n_schema) == 0) {
+      found = 1;
+    }
+  }
+  sqlite3_free(all);
+  if (rc != SQLITE_OK) return rc;
+  *schema = found ? sqlite3_mprintf("%.*s", n_schema, wanted) : sqlite3_mprintf("main");
+  *name = sqlite3_mprintf("%s", found ? dot + 1 : wanted);
+  if (!*schema || !*name) return SQLITE_NOMEM;
+  if (**name) return SQLITE_OK;
+  return attn_sql_fail(error, SQLITE_ERROR, "the name of a model is empty");
+}
+
 /* ---------------------------------------------------------------------- tensors */
 
 /* A row of attn_tensor: a tensor, or a part of the one before. */
@@ -301,26 +339,33 @@ typedef struct tensor_part {
 
 /* What the engine reads through: tensors, their parts, and one blob handle that is
 ** moved from row to row. */
-typedef struct tensor_source {
+struct attn_tensor_source {
   sqlite3 *db;
   const attn_model_row *row;
+  attn_source source; /* of the arrays below */
   attn_tensor *tensor;
   size_t *first_part; /* of each tensor, and one behind the last */
   tensor_part *part;
   char **name;
+  const attn_dtype_name **dtype;
   size_t n_tensor, n_part, n_alloc;
   sqlite3_blob *blob;
   sqlite3_int64 open_row;
   int code; /* SQLite's, of a read that failed */
-} tensor_source;
+};
 
-static void free_source(tensor_source *s) {
+typedef attn_tensor_source tensor_source;
+
+void attn_store_close_tensors(attn_tensor_source *s) {
+  if (!s) return;
   for (size_t i = 0; i < s->n_tensor; i++) sqlite3_free(s->name[i]);
   sqlite3_free(s->tensor);
   sqlite3_free(s->first_part);
   sqlite3_free(s->part);
   sqlite3_free(s->name);
+  sqlite3_free(s->dtype);
   sqlite3_blob_close(s->blob);
+  sqlite3_free(s);
 }
 
 static int grow(void *list, size_t n, size_t size) {
@@ -338,6 +383,7 @@ static int reserve_part(tensor_source *s) {
   if (rc == SQLITE_OK) rc = grow(&s->first_part, n + 1, sizeof *s->first_part);
   if (rc == SQLITE_OK) rc = grow(&s->part, n, sizeof *s->part);
   if (rc == SQLITE_OK) rc = grow(&s->name, n, sizeof *s->name);
+  if (rc == SQLITE_OK) rc = grow(&s->dtype, n, sizeof *s->dtype);
   if (rc == SQLITE_OK) s->n_alloc = n;
   return rc;
 }
@@ -378,6 +424,7 @@ static int add_tensor(tensor_source *s, sqlite3_stmt *stmt, char **error) {
     if (t->n_dim < 0) return bad_tensor(s, name, error, "shape is \"%s\"", shape);
     t->dtype = d->dtype;
     t->n_byte = 0;
+    s->dtype[s->n_tensor] = d;
     s->name[s->n_tensor] = sqlite3_mprintf("%s", name);
     if (!s->name[s->n_tensor]) return SQLITE_NOMEM;
     s->first_part[s->n_tensor++] = s->n_part;
@@ -395,9 +442,7 @@ static int check_sizes(tensor_source *s, char **error) {
   for (size_t i = 0; i < s->n_tensor; i++) {
     attn_tensor *t = &s->tensor[i];
     t->name = s->name[i];
-    if (t->dtype == ATTN_OTHER || t->dtype == ATTN_I64) continue; /* never read */
-    uint32_t size = t->dtype == ATTN_F32 ? 4 : t->dtype == ATTN_I8 ? 1 : 2;
-    uint64_t n = attn_shape_bytes(t->dim, t->n_dim, size);
+    uint64_t n = attn_shape_bytes(t->dim, t->n_dim, s->dtype[i]->size);
     if (n != t->n_byte) {
       char found[64];
       snprintf(found, sizeof found, "%llu bytes; its shape and dtype make %llu",
@@ -464,49 +509,32 @@ static attn_status read_tensor(void *ctx, size_t i, uint64_t offset, uint64_t n,
   return ATTN_OK;
 }
 
-/* -------------------------------------------------------------------- tokenizer */
-
-/* attn_tokenizer, part 'vocab': for id 0, 1, 2 ... the number of bytes as a
-** little-endian 32-bit integer, then that many bytes of UTF-8; an id without a
-** token has 0 bytes. */
-static int parse_vocab(const attn_model_row *row, const unsigned char *data, int n_data,
-                       char **error, attn_vocab *out, void **memory) {
-  uint32_t n = 0;
-  int at = 0;
-  while (n_data - at >= 4) {
-    uint32_t size = (uint32_t)data[at] | (uint32_t)data[at + 1] << 8 |
-                    (uint32_t)data[at + 2] << 16 | (uint32_t)data[at + 3] << 24;
-    if (size > (uint32_t)(n_data - at - 4)) break;
-    at += 4 + (int)size;
-    n++;
-  }
-  if (at != n_data || n == 0) {
-    return attn_sql_fail(error, SQLITE_CORRUPT_VTAB,
-                         "model \"%s\": attn_tokenizer's vocab is damaged at byte %d of %d",
-                         row->name, at, n_data);
-  }
-  *memory = sqlite3_malloc64(n * (sizeof(char *) + sizeof(uint32_t)));
-  if (!*memory) return SQLITE_NOMEM;
-  const char **token = *memory;
-  uint32_t *n_token = (uint32_t *)(token + n);
-  at = 0;
-  for (uint32_t i = 0; i < n; i++) {
-    memcpy(&n_token[i], data + at, 4);
-    n_token[i] = (uint32_t)data[at] | (uint32_t)data[at + 1] << 8 |
-                 (uint32_t)data[at + 2] << 16 | (uint32_t)data[at + 3] << 24;
-    token[i] = n_token[i] ? (const char *)data + at + 4 : NULL;
-    at += 4 + (int)n_token[i];
-  }
-  *out = (attn_vocab){token, n_token, n};
-  return SQLITE_OK;
+int attn_store_open_tensors(sqlite3 *db, const attn_model_row *row, char **error,
+                            attn_tensor_source **out) {
+  tensor_source *s = *out = sqlite3_malloc64(sizeof *s);
+  if (!s) return SQLITE_NOMEM;
+  memset(s, 0, sizeof *s);
+  s->db = db;
+  s->row = row;
+  int rc = list_tensors(s, error);
+  s->source = (attn_source){s->tensor, s->n_tensor, read_tensor, s};
+  return rc;
 }
 
-static int load_tokenizer(sqlite3 *db, const attn_model_row *row, attn_settings *settings,
-                          char **error, attn_tokenizer **out) {
+const attn_source *attn_store_source(const attn_tensor_source *s) { return &s->source; }
+
+const char *attn_store_dtype(const attn_tensor_source *s, size_t i) {
+  return s->dtype[i]->name;
+}
+
+int attn_store_read_code(const attn_tensor_source *s) { return s->code; }
+
+/* -------------------------------------------------------------------- tokenizer */
+
+int attn_store_vocab(sqlite3 *db, const attn_model_row *row, char **error, char **out,
+                     sqlite3_int64 *n) {
   sqlite3_stmt *stmt;
-  attn_vocab vocab = {0};
-  attn_error err = {0};
-  void *memory = NULL;
+  *out = NULL;
   int rc = attn_prepare(db, &stmt, error,
                         "SELECT data FROM \"%w\".attn_tokenizer"
                         " WHERE model = %Q AND part = 'vocab'",
@@ -515,18 +543,35 @@ static int load_tokenizer(sqlite3 *db, const attn_model_row *row, attn_settings 
   rc = sqlite3_step(stmt);
   if (rc == SQLITE_ROW) {
     const void *data = sqlite3_column_blob(stmt, 0);
-    rc = parse_vocab(row, data, sqlite3_column_bytes(stmt, 0), error, &vocab, &memory);
+    *n = sqlite3_column_bytes(stmt, 0);
+    *out = sqlite3_malloc64((sqlite3_uint64)*n + 1);
+    rc = *out && (data || *n == 0) ? SQLITE_OK : SQLITE_NOMEM;
+    if (rc == SQLITE_OK && data) memcpy(*out, data, (size_t)*n);
   } else if (rc == SQLITE_DONE) {
-    rc = attn_sql_fail(error, SQLITE_ERROR, "model \"%s\" has no vocab in attn_tokenizer",
-                       row->name);
+    rc = attn_sql_fail(error, SQLITE_CORRUPT_VTAB,
+                       "model \"%s\" has no vocab in attn_tokenizer", row->name);
   } else {
     rc = attn_sql_db_error(db, "attn_tokenizer", error);
+  }
+  sqlite3_finalize(stmt);
+  return rc;
+}
+
+static int load_tokenizer(sqlite3 *db, const attn_model_row *row, attn_settings *settings,
+                          char **error, attn_tokenizer **out) {
+  attn_vocab vocab = {0};
+  attn_error err = {0};
+  char *data;
+  sqlite3_int64 n = 0;
+  int rc = attn_store_vocab(db, row, error, &data, &n);
+  if (rc == SQLITE_OK) {
+    rc = attn_vocab_parse((const unsigned char *)data, n, row->name, error, &vocab);
   }
   if (rc == SQLITE_OK) {
     rc = attn_sql_status(attn_tokenizer_new(settings, &vocab, &err, out), &err, error);
   }
-  sqlite3_free(memory);
-  sqlite3_finalize(stmt);
+  attn_vocab_free(&vocab);
+  sqlite3_free(data);
   return rc;
 }
 
@@ -536,7 +581,7 @@ static int load_model(sqlite3 *db, const attn_model_row *row, const char *config
                       char **error, attn_model **out) {
   attn_document document = {0}, words = {0};
   attn_tokenizer *tokenizer = NULL;
-  tensor_source s = {.db = db, .row = row};
+  attn_tensor_source *tensors = NULL;
   attn_error err = {0};
   int rc = attn_document_read(db, config, -1, "$.tokenizer", "attn_model.config", error,
                               &words);
@@ -545,17 +590,18 @@ static int load_model(sqlite3 *db, const attn_model_row *row, const char *config
   if (rc == SQLITE_OK) {
     rc = attn_document_read(db, config, -1, "$", "attn_model.config", error, &document);
   }
-  if (rc == SQLITE_OK) rc = list_tensors(&s, error);
+  if (rc == SQLITE_OK) rc = attn_store_open_tensors(db, row, error, &tensors);
   if (rc == SQLITE_OK) {
-    attn_source source = {s.tensor, s.n_tensor, read_tensor, &s};
-    attn_status status =
-        attn_model_load(&document.settings, tokenizer, &source, &err, out);
+    attn_status status = attn_model_load(&document.settings, tokenizer,
+                                         attn_store_source(tensors), &err, out);
     rc = attn_sql_status(status, &err, error);
-    if (rc == SQLITE_ERROR && s.code) rc = s.code;
+    if (rc == SQLITE_ERROR && attn_store_read_code(tensors)) {
+      rc = attn_store_read_code(tensors);
+    }
   }
   if (rc != SQLITE_OK) attn_tokenizer_free(tokenizer);
   attn_document_free(&document);
-  free_source(&s);
+  attn_store_close_tensors(tensors);
   return rc;
 }
 

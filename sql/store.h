@@ -28,6 +28,14 @@ void attn_model_row_free(attn_model_row *row);
 ** in every other schema; NULL: the default model. */
 int attn_store_find(sqlite3 *db, const char *wanted, char **error, attn_model_row *out);
 
+/* Where a new model of that name goes: "schema.name" where such a schema is there,
+** else main.  The texts are the caller's to free, in any case. */
+int attn_store_target(sqlite3 *db, const char *wanted, char **error, char **schema,
+                      char **name);
+
+/* An error if the schema has a model of that name. */
+int attn_store_check_free(sqlite3 *db, const char *schema, const char *name, char **error);
+
 /* Creates the tables in a schema, where they are not there yet. */
 int attn_store_create(sqlite3 *db, const char *schema, char **error);
 
@@ -43,5 +51,22 @@ int attn_store_schemas(sqlite3 *db, char **error, char ***out);
 
 /* 1 if the schema has the model tables. */
 int attn_store_exists(sqlite3 *db, const char *schema);
+
+/* The tensors of a row as the engine reads them.  Close it in any case. */
+typedef struct attn_tensor_source attn_tensor_source;
+
+int attn_store_open_tensors(sqlite3 *db, const attn_model_row *row, char **error,
+                            attn_tensor_source **out);
+void attn_store_close_tensors(attn_tensor_source *source);
+
+/* The engine's view of it, the dtype and shape of tensor i as the table spells them,
+** and the code of SQLite's that a read failed with. */
+const attn_source *attn_store_source(const attn_tensor_source *source);
+const char *attn_store_dtype(const attn_tensor_source *source, size_t i);
+int attn_store_read_code(const attn_tensor_source *source);
+
+/* The blob attn_tokenizer.data 'vocab' of a row, memory from sqlite3_malloc. */
+int attn_store_vocab(sqlite3 *db, const attn_model_row *row, char **error, char **out,
+                     sqlite3_int64 *n);
 
 #endif

@@ -84,3 +84,16 @@ int attn_exec(sqlite3 *db, char **error, const char *format, ...) {
   sqlite3_free(sql);
   return rc == SQLITE_OK ? rc : attn_sql_db_error(db, "libattn", error);
 }
+
+int attn_begin(sqlite3 *db, char **error) {
+  return attn_exec(db, error, "SAVEPOINT attn_change");
+}
+
+int attn_end(sqlite3 *db, int done, char **error) {
+  if (done == SQLITE_OK) done = attn_exec(db, error, "RELEASE attn_change");
+  if (done == SQLITE_OK) return done;
+  /* The first error is the one to tell. */
+  sqlite3_exec(db, "ROLLBACK TO attn_change", NULL, NULL, NULL);
+  sqlite3_exec(db, "RELEASE attn_change", NULL, NULL, NULL);
+  return done;
+}

@@ -1,0 +1,90 @@
+/*
+** file.c - reading and writing the files of a model's folder.
+*/
+#define _FILE_OFFSET_BITS 64
+#define _POSIX_C_SOURCE 200809L
+#include "file.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+int attn_file_is(const char *path, char kind) {
+  struct stat st;
+  if (stat(path, &st) != 0) return 0;
+  return kind == 'd' ? S_ISDIR(st.st_mode) : S_ISREG(st.st_mode);
+}
+
+static int fail(char **error, const char *path, const char *what) {
+  return attn_sql_fail(error, SQLITE_ERROR, "%s: %s: %s", path, what, strerror(errno));
+}
+
+int attn_file_open(const char *path, char **error, FILE **out, sqlite3_int64 *n) {
+  struct stat st;
+  *out = NULL;
+  *n = 0;
+  if (stat(path, &st) != 0) return fail(error, path, "cannot open");
+  if (!S_ISREG(st.st_mode)) {
+    return attn_sql_fail(error, SQLITE_ERROR, "%s: expected a file, found a %s", path,
+                         S_ISDIR(st.st_mode) ? "folder" : "device");
+  }
+  FILE *file = fopen(path, "rb");
+  if (!file) return fail(error, path, "cannot open");
+  *out = file;
+  *n = (sqlite3_int64)st.st_size;
+  return SQLITE_OK;
+}
+
+int attn_file_read_at(FILE *file, const char *path, sqlite3_int64 offset, void *to, size_t n,
+                      char **error) {
+  if (fseeko(file, (off_t)offset, SEEK_SET) != 0) return fail(error, path, "cannot seek");
+  size_t got = fread(to, 1, n, file);
+  if (got == n) return SQLITE_OK;
+  if (ferror(file)) return fail(error, path, "cannot read");
+  return attn_sql_fail(error, SQLITE_ERROR, "%s: ends at byte %lld; expected at least %lld",
+                       path, offset + (sqlite3_int64)got, offset + (sqlite3_int64)n);
+}
+
+int attn_file_read(const char *path, sqlite3_int64 max, char **error, attn_bytes *out) {
+  FILE *file;
+  memset(out, 0, sizeof *out);
+  int rc = attn_file_open(path, error, &file, &out->n);
+  if (rc != SQLITE_OK) return rc;
+  if (out->n > max) {
+    rc = attn_sql_fail(error, SQLITE_ERROR, "%s: has %lld bytes; expected at most %lld", path,
+                       out->n, max);
+  } else {
+    out->data = sqlite3_malloc64((sqlite3_uint64)out->n + 1);
+    rc = out->data ? SQLITE_OK : SQLITE_NOMEM;
+  }
+  if (rc == SQLITE_OK) {
+    out->data[out->n] = 0;
+    rc = attn_file_read_at(file, path, 0, out->data, (size_t)out->n, error);
+  }
+  fclose(file);
+  if (rc != SQLITE_OK) {
+    sqlite3_free(out->data);
+    out->data = NULL;
+  }
+  return rc;
+}
+
+int attn_file_make_folder(const char *path, char **error) {
+#if defined(_WIN32)
+  int failed = mkdir(path);
+#else
+  int failed = mkdir(path, 0777);
+#endif
+  if (failed && !(errno == EEXIST && attn_file_is(path, 'd'))) {
+    return fail(error, path, "cannot make the folder");
+  }
+  return SQLITE_OK;
+}
+
+int attn_file_write(const char *path, const void *data, size_t n, char **error) {
+  FILE *file = fopen(path, "wb");
+  if (!file) return fail(error, path, "cannot write");
+  int bad = fwrite(data, 1, n, file) != n;
+  if (fclose(file) != 0) bad = 1;
+  return bad ? fail(error, path, "cannot write") : SQLITE_OK;
+}
