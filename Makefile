@@ -19,10 +19,11 @@ LDLIBS  := -lm -lpthread
 ISA_avx2       := -mavx2 -mfma -mf16c
 ISA_avx512     := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
 ISA_avx512vnni := $(ISA_avx512) -mavx512vnni
+ISA_shani      := -msha -msse4.1
 ISA_dotprod    := -march=armv8.2-a+dotprod
-ISA_FILES_x86_64  := avx2 avx512 avx512vnni
+ISA_FILES_x86_64  := avx2 avx512 avx512vnni shani
 ISA_FILES_aarch64 := neon dotprod
-OTHER_ISA := $(filter-out $(ISA_FILES_$(ARCH)),avx2 avx512 avx512vnni neon dotprod)
+OTHER_ISA := $(filter-out $(ISA_FILES_$(ARCH)),avx2 avx512 avx512vnni shani neon dotprod)
 
 ENGINE := $(wildcard engine/*.c engine/*/*.c)
 ENGINE := $(filter-out $(foreach i,$(OTHER_ISA),%_$(i).c),$(ENGINE))

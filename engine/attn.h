@@ -321,6 +321,7 @@ typedef struct attn_sha256 {
   uint32_t state[8];
   uint64_t n_byte;
   uint8_t block[64];
+  void (*blocks)(uint32_t state[8], const uint8_t *block, size_t n);
 } attn_sha256;
 
 void attn_sha256_init(attn_sha256 *hash);
