@@ -8,6 +8,7 @@
 */
 #include "encoder.h"
 #include "layers.h"
+#include <math.h>
 
 enum {
   PASS_TOKENS = 192 /* a pass ends before it has more, unless it is one sequence */
@@ -128,7 +129,10 @@ static void finish(const attn_graph *graph, const attn_rows *rows, const arena *
     to = swap;
   }
   if (graph->normalize) attn_unit_length(rows->n, graph->dimension, from);
-  memcpy(out, from, rows->n * graph->dimension * sizeof *out);
+  for (size_t i = 0; i < rows->n * graph->dimension; i++) {
+    /* Processors differ in the NaN that they make; the result does not. */
+    out[i] = from[i] == from[i] ? from[i] : NAN;
+  }
 }
 
 static void pass(const attn_graph *graph, const int32_t *id, const attn_rows *rows,

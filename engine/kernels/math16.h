@@ -71,11 +71,11 @@ static inline v16 tanh16(v16 x) {
   p = v16_fma(p, s, v16_set(-5.3687915205955505e-2f));
   p = v16_fma(p, s, v16_set(0.1333082914352417f));
   p = v16_fma(p, s, v16_set(-0.3333325982093811f));
-  v16 small = v16_fma(v16_mul(p, s), x, x);
+  v16 small = v16_fma(v16_mul(p, s), t, t);
 
   v16 e = v16_add(exp16(v16_add(t, t)), v16_set(1.0f));
   v16 large = v16_sub(v16_set(1.0f), v16_div(v16_set(2.0f), e));
-  return v16_if_less(t, v16_set(0.65f), small, v16_copysign(large, x));
+  return v16_copysign(v16_if_less(t, v16_set(0.65f), small, large), x);
 }
 
 /* x / (1 + exp(-u)) */

@@ -1,0 +1,451 @@
+/*
+** test_forward.c - the forward pass of tiny random graphs beside the formulas in
+** double, and its bits: the same on every instruction set, for a text alone and
+** for the same text anywhere in a batch.
+*/
+#include "unit.h"
+#include "../../engine/encoder.h"
+#include <math.h>
+
+enum {
+  N_VOCAB = 50,
+  MAX_LENGTH = 300,
+  MAX_WIDE = 512,
+  MAX_TOKENS = 20000,
+  MAX_SEQUENCES = 400
+};
+
+/* --------------------------------------------------------------- random numbers */
+
+static uint64_t state = 88172645;
+
+static uint32_t random_below(uint32_t n) {
+  state ^= state << 13;
+  state ^= state >> 7;
+  state ^= state << 17;
+  return (uint32_t)(state >> 32) % n;
+}
+
+static float random_number(void) {
+  return (float)random_below(1 << 24) * 0x1p-23f - 1;
+}
+
+/* ------------------------------------------------------------------ a tiny graph */
+
+/* A linear with the weights that it was packed from. */
+typedef struct plain {
+  float *weight; /* [n_out, n_in] */
+  const attn_linear *linear;
+} plain;
+
+enum { MAX_PLAIN = 64 };
+static plain plains[MAX_PLAIN];
+static int n_plain;
+static float *owned[MAX_PLAIN];
+static int n_owned;
+
+static float *random_floats(size_t n, float size, float center) {
+  float *x = malloc(n * sizeof *x);
+  for (size_t i = 0; i < n; i++) x[i] = center + size * random_number();
+  return owned[n_owned++] = x;
+}
+
+static void make_linear(attn_linear *linear, uint32_t n_out, uint32_t n_in) {
+  float *weight = random_floats((size_t)n_out * n_in, 1.5f / sqrtf((float)n_in), 0);
+  CHECK(attn_linear_init(linear, n_out, n_in) == ATTN_OK);
+  uint32_t middle = n_out / 3; /* rows come in any order, a few at a time */
+  attn_linear_pack(linear, middle, n_out - middle, weight + (size_t)middle * n_in);
+  attn_linear_pack(linear, 0, middle, weight);
+  for (uint32_t i = 0; i < n_out; i++) linear->bias[i] = 0.1f * random_number();
+  plains[n_plain++] = (plain){weight, linear};
+}
+
+static attn_norm make_norm(uint32_t d) {
+  const float *weight = random_floats(d, 0.3f, 1);
+  return (attn_norm){weight, random_floats(d, 0.1f, 0), 1e-5f};
+}
+
+static void make_graph(attn_graph *graph, uint32_t n_head, uint32_t d_head, uint32_t d_ff,
+                       uint32_t n_layer) {
+  uint32_t d = n_head * d_head;
+  *graph = (attn_graph){.d_model = d,
+                        .n_layer = n_layer,
+                        .n_head = n_head,
+                        .d_head = d_head,
+                        .d_ff = d_ff,
+                        .activation = ATTN_GELU,
+                        .n_vocab = N_VOCAB,
+                        .n_position = MAX_LENGTH + 2,
+                        .uncounted = -1,
+                        .pool = {ATTN_POOL_MEAN},
+                        .n_pool = 1,
+                        .pool_prompt = 1,
+                        .normalize = 1,
+                        .dimension = d};
+  graph->word = random_floats((size_t)N_VOCAB * d, 1, 0);
+  graph->position = random_floats((size_t)graph->n_position * d, 0.5f, 0);
+  graph->norm_embedding = make_norm(d);
+  graph->layer = calloc(n_layer, sizeof *graph->layer);
+  for (uint32_t i = 0; i < n_layer; i++) {
+    attn_layer *layer = &graph->layer[i];
+    make_linear(&layer->qkv, 3 * d, d);
+    make_linear(&layer->out, d, d);
+    make_linear(&layer->up, d_ff, d);
+    make_linear(&layer->down, d, d_ff);
+    layer->norm_attention = make_norm(d);
+    layer->norm_ffn = make_norm(d);
+  }
+}
+
+static void add_dense(attn_graph *graph, uint32_t n_out, attn_activation activation) {
+  attn_dense *dense = &graph->dense[graph->n_dense++];
+  make_linear(&dense->linear, n_out, graph->dimension);
+  dense->activation = activation;
+  graph->dimension = n_out;
+}
+
+static void free_graph(attn_graph *graph) {
+  for (int i = 0; i < n_plain; i++) attn_linear_free((attn_linear *)plains[i].linear);
+  for (int i = 0; i < n_owned; i++) free(owned[i]);
+  n_plain = n_owned = 0;
+  free(graph->layer);
+}
+
+/* ---------------------------------------------------------- the same in double */
+
+static const float *weight_of(const attn_linear *linear) {
+  int i = 0;
+  while (plains[i].linear != linear) i++;
+  return plains[i].weight;
+}
+
+static double activate(attn_activation f, double x) {
+  switch (f) {
+  case ATTN_GELU:
+    return 0.5 * x * (1 + erf(x / sqrt(2)));
+  case ATTN_GELU_TANH:
+    return 0.5 * x * (1 + tanh(sqrt(2 / acos(-1)) * (x + 0.044715 * x * x * x)));
+  case ATTN_RELU:
+    return x > 0 ? x : 0;
+  case ATTN_SILU:
+    return x / (1 + exp(-x));
+  case ATTN_TANH:
+    return tanh(x);
+  case ATTN_SIGMOID:
+    return 1 / (1 + exp(-x));
+  case ATTN_IDENTITY:
+    break;
+  }
+  return x;
+}
+
+/* y = f(x Wᵀ + b) for one row. */
+static void apply(const attn_linear *linear, attn_activation f, const double *x,
+                  double *y) {
+  const float *weight = weight_of(linear);
+  for (uint32_t i = 0; i < linear->n_out; i++) {
+    double sum = (double)linear->bias[i];
+    for (uint32_t k = 0; k < linear->n_in; k++) {
+      sum += (double)weight[(size_t)i * linear->n_in + k] * x[k];
+    }
+    y[i] = activate(f, sum);
+  }
+}
+
+static void add_and_norm(const attn_norm *norm, size_t d, const double *more, double *x) {
+  double mean = 0, variance = 0;
+  for (size_t k = 0; k < d; k++) mean += (x[k] += more ? more[k] : 0) / (double)d;
+  for (size_t k = 0; k < d; k++) variance += (x[k] - mean) * (x[k] - mean) / (double)d;
+  for (size_t k = 0; k < d; k++) {
+    x[k] = (x[k] - mean) / sqrt(variance + (double)norm->eps) * (double)norm->weight[k] +
+           (double)norm->bias[k];
+  }
+}
+
+static double reference_x[MAX_LENGTH][MAX_WIDE], reference_qkv[MAX_LENGTH][3 * MAX_WIDE];
+static double reference_context[MAX_LENGTH][MAX_WIDE];
+
+static void reference_attention(const attn_graph *graph, size_t n) {
+  const size_t d_model = graph->d_model, d = graph->d_head;
+  for (size_t i = 0; i < n; i++) {
+    for (size_t first = 0; first < d_model; first += d) {
+      double weight[MAX_LENGTH], sum = 0, *out = reference_context[i] + first;
+      for (size_t j = 0; j < n; j++) {
+        double score = 0;
+        for (size_t k = first; k < first + d; k++) {
+          score += reference_qkv[i][k] * reference_qkv[j][d_model + k];
+        }
+        sum += weight[j] = exp(score / sqrt((double)d));
+      }
+      for (size_t k = 0; k < d; k++) {
+        out[k] = 0;
+        for (size_t j = 0; j < n; j++) {
+          out[k] += weight[j] / sum * reference_qkv[j][2 * d_model + first + k];
+        }
+      }
+    }
+  }
+}
+
+static void reference_layer(const attn_graph *graph, const attn_layer *layer, size_t n) {
+  double wide[MAX_WIDE], more[MAX_WIDE];
+  for (size_t i = 0; i < n; i++) {
+    apply(&layer->qkv, ATTN_IDENTITY, reference_x[i], reference_qkv[i]);
+  }
+  reference_attention(graph, n);
+  for (size_t i = 0; i < n; i++) {
+    apply(&layer->out, ATTN_IDENTITY, reference_context[i], more);
+    add_and_norm(&layer->norm_attention, graph->d_model, more, reference_x[i]);
+    apply(&layer->up, graph->activation, reference_x[i], wide);
+    apply(&layer->down, ATTN_IDENTITY, wide, more);
+    add_and_norm(&layer->norm_ffn, graph->d_model, more, reference_x[i]);
+  }
+}
+
+/* Column k of rows [first, n), pooled. */
+static double reference_pool(attn_pool pool, size_t first, size_t n, size_t k) {
+  double sum = 0, most = -INFINITY, weighted = 0, weights = 0;
+  for (size_t i = first; i < n; i++) {
+    double x = reference_x[i][k];
+    sum += x;
+    most = x > most ? x : most;
+    weighted += (double)(i + 1) * x;
+    weights += (double)(i + 1);
+  }
+  switch (pool) {
+  case ATTN_POOL_CLS:
+    return reference_x[first][k];
+  case ATTN_POOL_MAX:
+    return most;
+  case ATTN_POOL_MEAN:
+    return sum / (double)(n - first);
+  case ATTN_POOL_MEAN_SQRT_LEN:
+    return sum / sqrt((double)(n - first));
+  case ATTN_POOL_WEIGHTED_MEAN:
+    return weighted / weights;
+  case ATTN_POOL_LAST:
+    return reference_x[n - 1][k];
+  case ATTN_N_POOL:
+    break;
+  }
+  return NAN;
+}
+
+static void reference_embed(const attn_graph *graph, const int32_t *id, size_t n) {
+  uint32_t next = graph->first_position;
+  for (size_t i = 0; i < n; i++) {
+    uint32_t at = id[i] == graph->uncounted ? (uint32_t)id[i] : next++;
+    for (size_t k = 0; k < graph->d_model; k++) {
+      reference_x[i][k] = (double)graph->word[(size_t)id[i] * graph->d_model + k] +
+                          (double)graph->position[(size_t)at * graph->d_model + k] +
+                          (graph->type ? (double)graph->type[k] : 0);
+    }
+    add_and_norm(&graph->norm_embedding, graph->d_model, NULL, reference_x[i]);
+  }
+}
+
+static void reference_forward(const attn_graph *graph, const int32_t *id, size_t n,
+                              size_t n_skip, double *out) {
+  double from[MAX_WIDE * ATTN_N_POOL], to[MAX_WIDE], length = 0;
+  size_t width = 0;
+  reference_embed(graph, id, n);
+  for (uint32_t i = 0; i < graph->n_layer; i++)
+    reference_layer(graph, &graph->layer[i], n);
+  for (uint32_t p = 0; p < graph->n_pool; p++) {
+    for (size_t k = 0; k < graph->d_model; k++) {
+      from[width++] =
+          reference_pool(graph->pool[p], graph->pool_prompt ? 0 : n_skip, n, k);
+    }
+  }
+  for (uint32_t i = 0; i < graph->n_dense; i++) {
+    apply(&graph->dense[i].linear, graph->dense[i].activation, from, to);
+    memcpy(from, to, sizeof to);
+  }
+  for (uint32_t k = 0; k < graph->dimension; k++) length += from[k] * from[k];
+  for (uint32_t k = 0; k < graph->dimension; k++) {
+    out[k] = graph->normalize ? from[k] / sqrt(length) : from[k];
+  }
+}
+
+/* ------------------------------------------------------------------------ a batch */
+
+static int32_t ids[MAX_TOKENS];
+static uint32_t begin[MAX_SEQUENCES + 1], skips[MAX_SEQUENCES];
+
+/* n sequences of the lengths 1 .. longest, some of them many times. */
+static attn_batch make_batch(size_t n, uint32_t longest, int with_skips) {
+  for (size_t i = 0; i < n; i++) {
+    uint32_t length = i == 1 ? longest : 1 + random_below(i % 7 ? 20 : longest);
+    begin[i + 1] = begin[i] + length;
+    skips[i] = random_below(length);
+    for (uint32_t k = begin[i]; k < begin[i + 1]; k++)
+      ids[k] = (int32_t)random_below(N_VOCAB);
+  }
+  return (attn_batch){ids, begin, with_skips ? skips : NULL, n};
+}
+
+/* Runs the batch in an arena of exactly the size that was asked for. */
+static void run(const attn_graph *graph, const attn_batch *batch, float *out) {
+  const uint32_t n = batch->begin[batch->n] - batch->begin[0];
+  uint64_t size = attn_forward_memory(graph, n, (uint32_t)batch->n, MAX_LENGTH);
+  char *arena = attn_alloc_aligned(size + 64);
+  memset(arena, 0xAB, (size_t)size + 64); /* what it holds before does not matter */
+  attn_forward(graph, batch, arena, out);
+  int intact = 1;
+  for (int i = 0; i < 64; i++)
+    intact = intact && (unsigned char)arena[size + (uint64_t)i] == 0xAB;
+  CHECK(intact);
+  attn_release_aligned(arena);
+}
+
+static float results[MAX_SEQUENCES * MAX_WIDE], others[MAX_SEQUENCES * MAX_WIDE];
+
+/* Sequence by sequence, the error beside the reference is at most `limit`. */
+static void check_values(const attn_graph *graph, const attn_batch *batch, double limit) {
+  double worst = 0, expected[MAX_WIDE * ATTN_N_POOL];
+  for (size_t i = 0; i < batch->n; i++) {
+    size_t first = batch->begin[i], n = batch->begin[i + 1] - first;
+    reference_forward(graph, batch->id + first, n, batch->n_skip ? batch->n_skip[i] : 0,
+                      expected);
+    for (uint32_t k = 0; k < graph->dimension; k++) {
+      double error = fabs((double)results[i * graph->dimension + k] - expected[k]);
+      if (!(error <= worst)) worst = error;
+    }
+  }
+  if (!(worst <= limit))
+    printf("! largest error %g, at most %g expected\n", worst, limit);
+  CHECK(worst <= limit);
+}
+
+/* Alone, in the reverse order and on every instruction set: the same bits. */
+static void check_bits(const attn_graph *graph, const attn_batch *batch) {
+  static const char *const tiers[] = {"scalar", "avx2",    "avx512", "avx512vnni",
+                                      "neon",   "dotprod", NULL};
+  const size_t size = graph->dimension * sizeof(float);
+  int same = 1;
+  for (size_t i = 0; i < batch->n; i++) {
+    attn_batch one = {batch->id, batch->begin + i,
+                      batch->n_skip ? batch->n_skip + i : NULL, 1};
+    run(graph, &one, others);
+    same = same && memcmp(others, results + i * graph->dimension, size) == 0;
+  }
+  CHECK(same);
+
+  const attn_kernels *chosen = attn_kernels_get();
+  for (int t = 0; tiers[t]; t++) {
+    const attn_kernels *tier = attn_kernels_by_name(tiers[t]);
+    if (!tier) continue;
+    attn_kernels_use(tier);
+    memset(others, 0, sizeof others);
+    run(graph, batch, others);
+    same = memcmp(others, results, batch->n * size) == 0;
+    if (!same) printf("! %s differs\n", tiers[t]);
+    CHECK(same);
+  }
+  attn_kernels_use(chosen);
+}
+
+static void check_graph(const attn_graph *graph, const attn_batch *batch, double limit) {
+  run(graph, batch, results);
+  check_values(graph, batch, limit);
+  check_bits(graph, batch);
+}
+
+/* ------------------------------------------------------------------------- tests */
+
+static void test_plain(void) {
+  attn_graph graph;
+  make_graph(&graph, 3, 16, 100, 2);
+  attn_batch batch = make_batch(60, MAX_LENGTH, 0);
+  check_graph(&graph, &batch, 1e-6);
+  free_graph(&graph);
+}
+
+/* No width is a multiple of 16; RoBERTa's positions; every pooling; dense heads. */
+static void test_odd_shapes(void) {
+  attn_graph graph;
+  make_graph(&graph, 5, 7, 51, 3);
+  graph.type = random_floats(graph.d_model, 0.5f, 0);
+  graph.first_position = 2;
+  graph.uncounted = 1;
+  graph.normalize = 0;
+  attn_batch batch = make_batch(40, 70, 1);
+  for (int f = ATTN_IDENTITY; f <= ATTN_SIGMOID; f++) {
+    graph.activation = (attn_activation)f;
+    graph.pool_prompt = f % 2;
+    graph.pool[0] = (attn_pool)(f % ATTN_N_POOL);
+    check_graph(&graph, &batch, 2e-5);
+  }
+  free_graph(&graph);
+}
+
+static void test_heads(void) {
+  attn_graph graph;
+  make_graph(&graph, 2, 8, 33, 1);
+  for (int p = 0; p < ATTN_N_POOL; p++) graph.pool[p] = (attn_pool)p;
+  graph.n_pool = ATTN_N_POOL;
+  graph.dimension = graph.d_model * ATTN_N_POOL;
+  add_dense(&graph, 77, ATTN_TANH);
+  add_dense(&graph, 19, ATTN_IDENTITY);
+  attn_batch batch = make_batch(MAX_SEQUENCES, 30, 1);
+  check_graph(&graph, &batch, 1e-6);
+  free_graph(&graph);
+}
+
+static void test_no_layers(void) {
+  attn_graph graph;
+  make_graph(&graph, 1, 4, 1, 0);
+  attn_batch batch = make_batch(3, 4, 0);
+  check_graph(&graph, &batch, 1e-6);
+  free_graph(&graph);
+}
+
+/* NaN has one bit pattern in a result, whatever the processor made of it. */
+static void test_not_a_number(void) {
+  attn_graph graph;
+  make_graph(&graph, 2, 8, 20, 1);
+  graph.layer[0].up.bias[3] = -NAN;
+  attn_batch batch = make_batch(2, 5, 0);
+  run(&graph, &batch, results);
+  const uint32_t nan = 0x7FC00000u;
+  CHECK(memcmp(results, &nan, sizeof nan) == 0);
+  free_graph(&graph);
+}
+
+static void test_memory(void) {
+  attn_graph graph;
+  make_graph(&graph, 2, 8, 20, 1);
+  uint64_t one = attn_forward_memory(&graph, 1, 1, 1);
+  uint64_t many = attn_forward_memory(&graph, UINT32_MAX, UINT32_MAX, 512);
+  CHECK(one > 0 && one < 32768);
+  CHECK(many > one && many < 1 << 20); /* bounded: passes of a few hundred tokens */
+  graph.d_ff = UINT32_MAX;
+  graph.d_model = UINT32_MAX;
+  CHECK(attn_forward_memory(&graph, UINT32_MAX, UINT32_MAX, UINT32_MAX) == 0);
+  free_graph(&graph);
+
+  attn_linear linear;
+  CHECK(attn_linear_init(&linear, UINT32_MAX, UINT32_MAX) == ATTN_NOMEM);
+  for (int n = 1;; n++) {
+    unit_fail_at = n, unit_count = 0;
+    attn_status status = attn_linear_init(&linear, 20, 3);
+    CHECK(status == ATTN_OK || (linear.packed == NULL && unit_live == 0));
+    attn_linear_free(&linear);
+    CHECK(unit_live == 0);
+    if (status == ATTN_OK) break;
+    CHECK(status == ATTN_NOMEM);
+  }
+  unit_fail_at = 0;
+}
+
+int main(void) {
+  unit_begin();
+  test_plain();
+  test_odd_shapes();
+  test_heads();
+  test_no_layers();
+  test_not_a_number();
+  test_memory();
+  CHECK(unit_live == 0);
+  return unit_end();
+}

@@ -1,0 +1,473 @@
+/*
+** test_kernels.c - every instruction set of this machine gives the bits of the
+** scalar kernels, and these are close to libm's doubles.
+**
+** A difference is printed with the tier, the function, the shape, the place and
+** both values, so that whoever adds an instruction set sees where it begins.
+*/
+#include "unit.h"
+#include "../../engine/kernels/kernels.h"
+#include "../../engine/kernels/lanes_scalar.h"
+#include "../../engine/kernels/math16.h"
+
+static const char *const tier_names[] = {"avx2", "avx512", "avx512vnni", "neon",
+                                         "dotprod"};
+enum { N_TIER = sizeof tier_names / sizeof tier_names[0] };
+
+/* --------------------------------------------------------------- random numbers */
+
+enum { SEED = 88172645 };
+static uint64_t state = SEED; /* xorshift64, Marsaglia 2003 */
+
+static uint64_t random_bits(void) {
+  state ^= state << 13;
+  state ^= state >> 7;
+  return state ^= state << 17;
+}
+
+static float from_bits(uint32_t bits) {
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+static uint32_t to_bits(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+
+/* About normal with deviation 1: the sum of uniform numbers. */
+static float random_normal(void) {
+  float sum = 0;
+  for (int i = 0; i < 12; i++) sum += (float)(random_bits() >> 40) * 0x1p-24f;
+  return sum - 6;
+}
+
+static void fill(size_t n, float *x) {
+  for (size_t i = 0; i < n; i++) x[i] = random_normal();
+}
+
+/* One bit pattern for all NaNs: which one comes out differs between processors. */
+static int same(float a, float b) {
+  return to_bits(a) == to_bits(b) || (a != a && b != b);
+}
+
+/* FNV-1a over all results of the scalar kernels.  It is the same on every
+** processor, and changes only when the order of a sum or a polynomial does. */
+static const uint64_t all_results = 0x847c6238d1e74f5cu;
+static uint64_t hash = 14695981039346656037u;
+
+static void add_to_hash(size_t n, const float *x) {
+  for (size_t i = 0; i < n; i++) {
+    uint32_t bits = x[i] == x[i] ? to_bits(x[i]) : 0x7FC00000u;
+    for (int k = 0; k < 4; k++) hash = (hash ^ (bits >> 8 * k & 255)) * 1099511628211u;
+  }
+}
+
+/* --------------------------------------------------------------------------- fma */
+
+static int fma_agrees(float a, float b, float c) {
+  float got = fma_exact(a, b, c), expected = fmaf(a, b, c);
+  if (same(got, expected)) return 1;
+  printf("! fma(%a, %a, %a) is %a, expected %a\n", (double)a, (double)b, (double)c,
+         (double)got, (double)expected);
+  return 0;
+}
+
+/* A number whose exponent puts c near a * b, or near the ends of the range. */
+static float random_near(int exponent) {
+  uint32_t e = (uint32_t)(exponent + (int)(random_bits() % 60) - 30 + 127) & 255;
+  uint32_t fraction = (uint32_t)random_bits() & 0x7FFFFF;
+  if (random_bits() & 1) fraction &= 0x7FE000; /* short: makes ties */
+  return from_bits(e << 23 | fraction | (uint32_t)(random_bits() & 1) << 31);
+}
+
+static void test_fma(void) {
+  static const uint32_t special[] = {
+      0,          1,          2,          0x007FFFFF, 0x00800000, 0x00800001, 0x33800000,
+      0x3F7FFFFF, 0x3F800000, 0x3F800001, 0x4B7FFFFF, 0x7F7FFFFF, 0x7F800000, 0x7FC00000,
+      0x1FFFFFFF, 0x20000001, 0x5F7FFFFF, 0x3F000000, 0x34000000, 0x00400000, 0x00000003};
+  enum { N = sizeof special / sizeof special[0] };
+  int ok = 1;
+  for (unsigned i = 0; i < N * N * N * 8; i++) {
+    unsigned s = i & 7, k = i >> 3;
+    float a = from_bits(special[k % N] | (s & 1) << 31);
+    float b = from_bits(special[k / N % N] | (s >> 1 & 1) << 31);
+    float c = from_bits(special[k / N / N] | (s >> 2) << 31);
+    ok = ok && fma_agrees(a, b, c);
+  }
+  CHECK(ok);
+  const char *count = getenv("ATTN_TEST_FMA"); /* millions */
+  for (long i = (count ? atol(count) : 2) * 1000000; ok && i > 0; i--) {
+    int e = (int)(random_bits() % 250) - 125;
+    float a = random_near(e), b = random_near(-e / 2);
+    float c = random_near(i & 1 ? e - e / 2 : -126);
+    ok = fma_agrees(a, b, c);
+    a = from_bits((uint32_t)random_bits());
+    b = from_bits((uint32_t)random_bits());
+    c = from_bits((uint32_t)random_bits());
+    ok = ok && fma_agrees(a, b, c);
+  }
+  CHECK(ok);
+}
+
+/* ---------------------------------------------------------------------- accuracy */
+
+static float first_lane(v16 x) {
+  return x.lane[0];
+}
+static float exp_of(float x) {
+  return first_lane(exp16(v16_set(x)));
+}
+static float erf_of(float x) {
+  return first_lane(erf16(v16_set(x)));
+}
+static float tanh_of(float x) {
+  return first_lane(tanh16(v16_set(x)));
+}
+static float gelu_of(float x) {
+  return first_lane(gelu16(v16_set(x)));
+}
+static float gelu_tanh_of(float x) {
+  return first_lane(gelu_tanh16(v16_set(x)));
+}
+static float silu_of(float x) {
+  return first_lane(activate16(ATTN_SILU, v16_set(x)));
+}
+static float sigmoid_of(float x) {
+  return first_lane(activate16(ATTN_SIGMOID, v16_set(x)));
+}
+static float relu_of(float x) {
+  return first_lane(activate16(ATTN_RELU, v16_set(x)));
+}
+
+static double true_gelu(double x) {
+  return x * 0.5 * erfc(-x * sqrt(0.5));
+}
+static double true_gelu_tanh(double x) {
+  return 0.5 * x * (1 + tanh(sqrt(2 / acos(-1)) * (x + 0.044715 * x * x * x)));
+}
+static double true_sigmoid(double x) {
+  return 1 / (1 + exp(-x));
+}
+static double true_silu(double x) {
+  return x * true_sigmoid(x);
+}
+static double true_relu(double x) {
+  return x > 0 ? x : 0;
+}
+
+/* Largest error over numbers of all sizes up to `limit`, in units of the last
+** place of the true value, or of `floor` where that is larger. */
+static double largest_error(float (*f)(float), double (*expected)(double), float limit,
+                            double floor) {
+  double worst = 0;
+  for (uint32_t bits = 0; bits <= to_bits(limit); bits += 9973) {
+    for (uint32_t sign = 0; sign < 2; sign++) {
+      float x = from_bits(bits | sign << 31);
+      double y = expected((double)x), size = fabs(y) > floor ? fabs(y) : floor;
+      int e;
+      frexp(size, &e);
+      double error = fabs((double)f(x) - y) / ldexp(1, e < -125 ? -149 : e - 24);
+      if (!(error <= worst)) worst = error;
+    }
+  }
+  return worst;
+}
+
+static void test_accuracy(void) {
+  CHECK(largest_error(exp_of, exp, 88.7f, 0) <= 1.1);
+  CHECK(largest_error(erf_of, erf, 30, 0) <= 1.2);
+  CHECK(largest_error(tanh_of, tanh, 30, 0) <= 1.6);
+  CHECK(largest_error(sigmoid_of, true_sigmoid, 80, 0) <= 2.5);
+  CHECK(largest_error(silu_of, true_silu, 80, 0) <= 3);
+  CHECK(largest_error(relu_of, true_relu, 80, 0) == 0);
+  /* Where the true value is a small difference of large ones, what counts is the
+  ** error beside the numbers that it is added to. */
+  CHECK(largest_error(gelu_of, true_gelu, 10, 0.25) <= 3);
+  CHECK(largest_error(gelu_tanh_of, true_gelu_tanh, 10, 0.25) <= 2);
+}
+
+static void test_ends_of_range(void) {
+  CHECK(exp_of(0) == 1 && exp_of(-0.0f) == 1);
+  CHECK(exp_of(INFINITY) == INFINITY && exp_of(89) == INFINITY);
+  CHECK(exp_of(-INFINITY) == 0 && exp_of(-104) == 0);
+  CHECK(exp_of(-103) == (float)exp(-103)); /* subnormal */
+  CHECK(erf_of(INFINITY) == 1 && erf_of(-INFINITY) == -1);
+  CHECK(tanh_of(INFINITY) == 1 && tanh_of(-INFINITY) == -1);
+  CHECK(to_bits(erf_of(-0.0f)) == 0x80000000u && to_bits(tanh_of(-0.0f)) == 0x80000000u);
+  CHECK(gelu_of(100) == 100 && gelu_of(-100) == 0);
+  float (*const all[])(float) = {exp_of,       erf_of,  tanh_of,   gelu_of,
+                                 gelu_tanh_of, silu_of, sigmoid_of};
+  for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) CHECK(isnan(all[i](NAN)));
+}
+
+/* ----------------------------------------------------------------- tier by tier */
+
+/* A block of numbers with guards before, between and after its rows. */
+enum { MAX_BLOCK = 1 << 16 };
+static const float guard = -12345.0f;
+
+static void fill_guards(float *x) {
+  for (size_t i = 0; i < MAX_BLOCK; i++) x[i] = guard;
+}
+
+/* The whole block is the same, guards included. */
+static int blocks_agree(const char *tier, const char *what, const float *x,
+                        const float *expected) {
+  for (size_t i = 0; i < MAX_BLOCK; i++) {
+    if (same(x[i], expected[i])) continue;
+    printf("! %s %s: number %zu is %a, expected %a\n", tier, what, i, (double)x[i],
+           (double)expected[i]);
+    return 0;
+  }
+  return 1;
+}
+
+static int guards_intact(const float *x, size_t m, size_t n, size_t ld) {
+  for (size_t i = 0; i < MAX_BLOCK; i++) {
+    if ((i / ld >= m || i % ld >= n) && to_bits(x[i]) != to_bits(guard)) return 0;
+  }
+  return 1;
+}
+
+static float a[MAX_BLOCK], w[MAX_BLOCK], packed[2 * MAX_BLOCK], bias[MAX_BLOCK];
+static float start[MAX_BLOCK], expected[MAX_BLOCK], got[MAX_BLOCK];
+
+static void pack(size_t n, size_t n_k, const float *rows) {
+  memset(packed, 0, attn_packed_size(n, n_k) * sizeof *packed);
+  for (size_t i = 0; i < n; i++) {
+    for (size_t k = 0; k < n_k; k++) {
+      packed[attn_packed_index(i, n_k) + k * ATTN_PANEL] = rows[i * n_k + k];
+    }
+  }
+}
+
+/* The definition: one chain per output. */
+static int gemm_agrees_with_definition(const attn_gemm *g, const float *c) {
+  for (size_t i = 0; i < g->m; i++) {
+    for (size_t j = 0; j < g->n; j++) {
+      float sum = g->bias ? g->bias[j] : 0;
+      for (size_t k = 0; k < g->k; k++) {
+        sum = fmaf(g->a[i * g->lda + k], w[j * g->k + k], sum);
+      }
+      if (g->store == ATTN_ADD) sum = start[i * g->ldc + j] + sum;
+      if (g->activation != ATTN_IDENTITY) {
+        sum = first_lane(activate16(g->activation, v16_set(sum)));
+      }
+      if (!same(sum, c[i * g->ldc + j])) return 0;
+    }
+  }
+  return 1;
+}
+
+static void test_gemm(size_t m, size_t n, size_t k, attn_store store,
+                      attn_activation activation, int has_bias) {
+  char what[100];
+  attn_gemm g = {.m = m,
+                 .n = n,
+                 .k = k,
+                 .a = a,
+                 .lda = k + 3,
+                 .packed = packed,
+                 .bias = has_bias ? bias : NULL,
+                 .store = store,
+                 .activation = activation,
+                 .c = expected,
+                 .ldc = n + 5};
+  snprintf(what, sizeof what, "gemm m %zu n %zu k %zu store %d activation %d bias %d", m,
+           n, k, (int)store, (int)activation, has_bias);
+  fill(m * (k + 3), a);
+  fill(n * k, w);
+  fill(n, bias);
+  pack(n, k, w);
+  fill_guards(start);
+  for (size_t i = 0; i < m; i++) fill(n, start + i * g.ldc);
+
+  memcpy(expected, start, sizeof expected);
+  attn_kernels_by_name("scalar")->f32->gemm(&g);
+  CHECK(gemm_agrees_with_definition(&g, expected));
+  CHECK(guards_intact(expected, m, n, g.ldc));
+  add_to_hash(m * g.ldc, expected);
+  g.c = got;
+  for (int t = 0; t < N_TIER; t++) {
+    const attn_kernels *tier = attn_kernels_by_name(tier_names[t]);
+    if (!tier) continue;
+    memcpy(got, start, sizeof got);
+    tier->f32->gemm(&g);
+    CHECK(blocks_agree(tier->name, what, got, expected));
+  }
+}
+
+static void test_gemms(void) {
+  for (size_t m = 1; m <= 30; m++) {
+    size_t n = 1 + random_bits() % 70, k = 1 + random_bits() % 40;
+    test_gemm(m, n, k, m % 3 ? ATTN_SET : ATTN_ADD, ATTN_IDENTITY, m % 2);
+  }
+  for (size_t n = 1; n <= 50; n++) test_gemm(3, n, 7, ATTN_ADD, ATTN_IDENTITY, 1);
+  for (int f = ATTN_IDENTITY; f <= ATTN_SIGMOID; f++) {
+    test_gemm(15, 37, 5, ATTN_SET, (attn_activation)f, 1);
+    test_gemm(5, 500, 1, ATTN_SET, (attn_activation)f, 1);
+  }
+  test_gemm(13, 33, 1536, ATTN_SET, ATTN_IDENTITY, 1);
+  test_gemm(2, 3, 0, ATTN_SET, ATTN_GELU, 1);
+}
+
+/* Numbers that overflow, underflow and are none. */
+static void test_special_numbers(void) {
+  static const uint32_t special[] = {0x7F800000, 0xFF800000, 0x7FC00000, 0x7F7FFFFF,
+                                     0x00000001, 0x80000001, 0x00800000, 0x1E3CE508};
+  const size_t m = 8, n = 40, k = 5;
+  attn_gemm g = {.m = m,
+                 .n = n,
+                 .k = k,
+                 .a = a,
+                 .lda = k,
+                 .packed = packed,
+                 .bias = bias,
+                 .c = expected,
+                 .ldc = n};
+  for (int f = ATTN_IDENTITY; f <= ATTN_SIGMOID; f++) {
+    g.activation = (attn_activation)f;
+    for (size_t i = 0; i < m * k; i++) a[i] = from_bits(special[random_bits() % 8]);
+    for (size_t i = 0; i < n * k; i++)
+      w[i] = i % 3 ? 1 : from_bits(special[random_bits() % 8]);
+    for (size_t i = 0; i < n; i++) bias[i] = from_bits(special[random_bits() % 8]);
+    pack(n, k, w);
+    fill_guards(start);
+    memcpy(expected, start, sizeof expected);
+    g.c = expected;
+    attn_kernels_by_name("scalar")->f32->gemm(&g);
+    CHECK(gemm_agrees_with_definition(&g, expected));
+    add_to_hash(m * n, expected);
+    for (int t = 0; t < N_TIER; t++) {
+      const attn_kernels *tier = attn_kernels_by_name(tier_names[t]);
+      if (!tier) continue;
+      memcpy(got, start, sizeof got);
+      g.c = got;
+      tier->f32->gemm(&g);
+      CHECK(blocks_agree(tier->name, "gemm of special numbers", got, expected));
+    }
+  }
+}
+
+static int softmax_is_right(size_t m, size_t n, float scale, size_t ld) {
+  for (size_t i = 0; i < m; i++) {
+    double most = -INFINITY, sum = 0;
+    for (size_t k = 0; k < n; k++) most = fmax(most, (double)start[i * ld + k]);
+    for (size_t k = 0; k < n; k++)
+      sum += exp((double)scale * ((double)start[i * ld + k] - most));
+    for (size_t k = 0; k < n; k++) {
+      double y = exp((double)scale * ((double)start[i * ld + k] - most)) / sum;
+      if (!(fabs((double)expected[i * ld + k] - y) <= 4e-7 * y + 1e-12)) return 0;
+    }
+  }
+  return 1;
+}
+
+static void test_softmax(size_t m, size_t n, float scale) {
+  const size_t ld = n + 2;
+  char what[100];
+  snprintf(what, sizeof what, "softmax m %zu n %zu", m, n);
+  fill_guards(start);
+  for (size_t i = 0; i < m; i++) fill(n, start + i * ld);
+  memcpy(expected, start, sizeof expected);
+  attn_kernels_by_name("scalar")->f32->softmax(m, n, scale, expected, ld);
+  CHECK(guards_intact(expected, m, n, ld));
+  CHECK(softmax_is_right(m, n, scale, ld));
+  add_to_hash(m * ld, expected);
+  for (int t = 0; t < N_TIER; t++) {
+    const attn_kernels *tier = attn_kernels_by_name(tier_names[t]);
+    if (!tier) continue;
+    memcpy(got, start, sizeof got);
+    tier->f32->softmax(m, n, scale, got, ld);
+    CHECK(blocks_agree(tier->name, what, got, expected));
+  }
+}
+
+static int layer_norm_is_right(size_t m, size_t n, float eps) {
+  for (size_t i = 0; i < m; i++) {
+    double mean = 0, variance = 0;
+    for (size_t k = 0; k < n; k++) mean += (double)a[i * n + k] / (double)n;
+    for (size_t k = 0; k < n; k++) {
+      variance +=
+          ((double)a[i * n + k] - mean) * ((double)a[i * n + k] - mean) / (double)n;
+    }
+    for (size_t k = 0; k < n; k++) {
+      double y =
+          ((double)a[i * n + k] - mean) / sqrt(variance + (double)eps) * (double)w[k] +
+          (double)bias[k];
+      if (!(fabs((double)expected[i * n + k] - y) <= 3e-6)) return 0;
+    }
+  }
+  return 1;
+}
+
+static void test_layer_norm(size_t m, size_t n) {
+  const float eps = 1e-5f;
+  char what[100];
+  snprintf(what, sizeof what, "layer_norm m %zu n %zu", m, n);
+  fill(m * n, a);
+  fill(n, w);
+  fill(n, bias);
+  fill_guards(start);
+  memcpy(expected, start, sizeof expected);
+  attn_kernels_by_name("scalar")->f32->layer_norm(m, n, w, bias, eps, a, expected);
+  CHECK(guards_intact(expected, 1, m * n, MAX_BLOCK));
+  CHECK(layer_norm_is_right(m, n, eps));
+  add_to_hash(m * n, expected);
+  for (int t = 0; t < N_TIER; t++) {
+    const attn_kernels *tier = attn_kernels_by_name(tier_names[t]);
+    if (!tier) continue;
+    memcpy(got, start, sizeof got);
+    tier->f32->layer_norm(m, n, w, bias, eps, a, got);
+    CHECK(blocks_agree(tier->name, what, got, expected));
+    memcpy(got, start, sizeof got);
+    memcpy(got, a, m * n * sizeof *a);
+    tier->f32->layer_norm(m, n, w, bias, eps, got, got);
+    CHECK(blocks_agree(tier->name, what, got, expected));
+  }
+}
+
+static void test_rows(void) {
+  for (size_t n = 1; n <= 50; n++) {
+    test_softmax(1 + n % 4, n, 0.3f);
+    if (n > 1) test_layer_norm(1 + n % 3, n);
+  }
+  test_softmax(2, 513, 20.0f); /* most of it underflows */
+  test_softmax(2, 4096, 0.01f);
+  test_layer_norm(2, 384);
+  test_layer_norm(2, 1023);
+}
+
+/* --------------------------------------------------------------------- dispatch */
+
+static void test_dispatch(void) {
+  attn_error err = {""};
+  CHECK_STATUS(ATTN_INVALID, attn_isa_init("sse9", &err),
+               "ATTN_ISA is \"sse9\", expected one of scalar, avx2, avx512, avx512vnni, "
+               "neon, dotprod");
+  CHECK(attn_isa_init("scalar", &err) == ATTN_OK);
+  CHECK(attn_kernels_by_name(attn_isa_name()) ==
+        attn_kernels_get()); /* the first choice */
+  CHECK(attn_kernels_by_name("sse9") == NULL);
+  CHECK(attn_kernels_by_name("scalar") != NULL);
+  const char *wanted = getenv("ATTN_ISA");
+  if (wanted && attn_kernels_by_name(wanted)) CHECK(strcmp(attn_isa_name(), wanted) == 0);
+}
+
+int main(void) {
+  unit_begin();
+  test_dispatch();
+  test_fma();
+  test_accuracy();
+  test_ends_of_range();
+  state = SEED; /* whatever ATTN_TEST_FMA is */
+  test_gemms();
+  test_special_numbers();
+  test_rows();
+  CHECK(hash == all_results);
+  if (hash != all_results) printf("! the hash is %016llx\n", (unsigned long long)hash);
+  return unit_end();
+}
