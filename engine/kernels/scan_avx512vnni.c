@@ -14,25 +14,26 @@ static __m512i broadcast(const int8_t *q) {
   return _mm512_set1_epi32(four);
 }
 
+/* Variables, as gcc would move the elements of an array to and fro. */
+#define EACH_PLACE(X) X(7) X(6) X(5) X(4) X(3) X(2) X(1) X(0)
+
+#define CLEAR(f) __m512i sum##f = _mm512_setzero_si512();
+#define ADD(f)                                                                           \
+  sum##f = _mm512_dpbusd_epi32(sum##f,                                                   \
+                               _mm512_and_si512(rows, _mm512_set1_epi8((char)(1 << f))), \
+                               broadcast(query + 4 * f));
+#define HALVE_AND_ADD(f) total = _mm512_add_epi32(_mm512_srai_epi32(total, 1), sum##f);
+
 void attn_scan_avx512vnni(const uint8_t *block, size_t n_group, const int8_t *query,
                           int32_t dot[ATTN_SCAN_ROWS]) {
-  __m512i sum[8];
-#pragma GCC unroll 8
-  for (int f = 0; f < 8; f++) sum[f] = _mm512_setzero_si512();
-  for (size_t g = 0; g < n_group; g++) {
+  EACH_PLACE(CLEAR)
+  for (; n_group > 0; n_group--) {
     __m512i rows = _mm512_loadu_si512(block);
-#pragma GCC unroll 8
-    for (int f = 0; f < 8; f++) {
-      __m512i bit = _mm512_and_si512(rows, _mm512_set1_epi8((char)(1 << f)));
-      sum[f] = _mm512_dpbusd_epi32(sum[f], bit, broadcast(query + 4 * f));
-    }
+    EACH_PLACE(ADD)
     block += ATTN_SCAN_GROUP;
     query += ATTN_SCAN_DIMS;
   }
-  __m512i total = sum[7];
-#pragma GCC unroll 8
-  for (int f = 6; f >= 0; f--) {
-    total = _mm512_add_epi32(_mm512_srai_epi32(total, 1), sum[f]);
-  }
+  __m512i total = _mm512_setzero_si512();
+  EACH_PLACE(HALVE_AND_ADD)
   _mm512_storeu_si512(dot, total);
 }

@@ -33,6 +33,7 @@
 */
 #include "chunk.h"
 #include "sums.h"
+#include <float.h>
 
 #define MAGIC 0x31435441u /* "ATC1" */
 #define STEP  0.335
@@ -238,7 +239,7 @@ static attn_status check_header(const attn_chunk_shape *shape, const header *h,
         (unsigned)h->d, (unsigned)h->n_slot, (unsigned)h->metric, (unsigned)shape->d,
         (unsigned)shape->n_slot, (unsigned)shape->metric);
   }
-  if (!(h->radius >= 0)) {
+  if (!isfinite(h->radius) || h->radius < 0) {
     return attn_fail(err, ATTN_INVALID, "chunk: its radius is %f", (double)h->radius);
   }
   return ATTN_OK;
@@ -303,7 +304,7 @@ static uint16_t bf16_above(float x) {
 
 /* o = weight x - c for one group of dimensions; zero beyond the last. */
 static void load_group(const chunk_view *v, const float *x, double weight, size_t g,
-                       double o[ATTN_SCAN_DIMS]) {
+                       float *restrict o) {
   float tail[ATTN_SCAN_DIMS] = {0};
   size_t begin = g * ATTN_SCAN_DIMS;
   const float *c = v->center + begin;
@@ -312,51 +313,55 @@ static void load_group(const chunk_view *v, const float *x, double weight, size_
     memcpy(tail, x, (v->d - begin) * sizeof *x);
     x = tail;
   }
-  for (int i = 0; i < ATTN_SCAN_DIMS; i++) o[i] = weight * (double)x[i] - (double)c[i];
+  for (int i = 0; i < ATTN_SCAN_DIMS; i++) {
+    o[i] = (float)(weight * (double)x[i] - (double)c[i]);
+  }
 }
 
-/* Four codes are four bytes of a word: bit p of each becomes bit f of each byte. */
-static uint32_t gather_plane(const uint32_t code[8], int p) {
+/* Bit p of the codes of 32 dimensions, four codes in a word. */
+static uint32_t gather_plane(const uint32_t four[ATTN_SCAN_DIMS / 4], int p) {
   uint32_t plane = 0;
-  for (int f = 0; f < 8; f++) plane |= (code[f] >> p & 0x01010101u) << f;
+  for (int f = ATTN_SCAN_DIMS / 4 - 1; f >= 0; f--) {
+    plane = plane << 1 | (four[f] >> p & 0x01010101u);
+  }
   return plane;
 }
 
 static void store_group(const chunk_view *v, uint32_t slot, size_t g,
                         const int32_t code[ATTN_SCAN_DIMS]) {
-  uint32_t words[8];
-  for (int f = 0; f < 8; f++) {
-    const int32_t *c = code + 4 * f;
-    words[f] = (uint32_t)(c[0] | c[1] << 8 | c[2] << 16 | c[3] << 24);
+  uint32_t four[ATTN_SCAN_DIMS / 4];
+  for (int f = 0; f < ATTN_SCAN_DIMS / 4; f++, code += 4) {
+    four[f] = (uint32_t)(code[0] | code[1] << 8 | code[2] << 16 | code[3] << 24);
   }
   size_t plane_size = v->n_group * ATTN_SCAN_GROUP;
   size_t block = slot / ATTN_SCAN_ROWS * plane_size;
   size_t within = g * ATTN_SCAN_GROUP + slot % ATTN_SCAN_ROWS * 4;
-  uint32_t plane = gather_plane(words, N_FINE);
+  uint8_t *fine = v->fine + N_FINE * block + within;
+  uint32_t plane = gather_plane(four, N_FINE);
   memcpy(v->sign + block + within, &plane, sizeof plane);
-  for (int p = 0; p < N_FINE; p++) {
-    plane = gather_plane(words, N_FINE - 1 - p);
-    memcpy(v->fine + N_FINE * block + (size_t)p * plane_size + within, &plane,
-           sizeof plane);
+  for (int p = N_FINE - 1; p >= 0; p--, fine += plane_size) {
+    plane = gather_plane(four, p);
+    memcpy(fine, &plane, sizeof plane);
   }
 }
 
-/* Sums over a vector, from which its scales and errors follow.  The first two are
-** needed before there is a code. */
+/* Sums over a vector, from which its factors follow. */
 typedef struct sums {
   double oo, oc; /* o.o, o.c */
   double oy[N_LEVEL], yy[N_LEVEL];
 } sums;
 
+/* The sums that are needed before there is a code. */
 static void sum_vector(const chunk_view *v, const float *x, double weight, sums *out) {
-  double o[ATTN_SCAN_DIMS], oo[N_LANE] = {0}, oc[N_LANE] = {0};
+  float o[ATTN_SCAN_DIMS];
+  double oo[N_LANE] = {0}, oc[N_LANE] = {0};
   for (size_t g = 0; g < v->n_group; g++) {
     const float *c = v->center + g * ATTN_SCAN_DIMS;
     load_group(v, x, weight, g, o);
     for (int i = 0; i < ATTN_SCAN_DIMS; i += N_LANE) {
       for (int j = 0; j < N_LANE; j++) {
-        oo[j] += o[i + j] * o[i + j];
-        oc[j] += o[i + j] * (double)c[i + j];
+        oo[j] += (double)o[i + j] * (double)o[i + j];
+        oc[j] += (double)o[i + j] * (double)c[i + j];
       }
     }
   }
@@ -364,46 +369,48 @@ static void sum_vector(const chunk_view *v, const float *x, double weight, sums 
   out->oc = join_lanes(oc);
 }
 
-/* Rounds o to the grid and stores the codes. */
+/* Rounds o to the grid and stores the codes.  Within a group float32 is enough. */
 static void encode(const chunk_view *v, uint32_t slot, const float *x, double weight,
                    sums *s) {
-  double step = STEP * sqrt(s->oo / v->d), inverse = step > 0 ? 1 / step : 0;
-  double o[ATTN_SCAN_DIMS], sign[N_LANE] = {0}, fine[N_LANE] = {0};
-  int32_t code[ATTN_SCAN_DIMS], odd;
-  int64_t yy = 0; /* 4 y.y */
+  double step = STEP * sqrt(s->oo / v->d);
+  float inverse = step > 1e-38 ? (float)(1 / step) : 0;
+  s->oy[COARSE] = s->oy[FINE] = s->yy[FINE] = 0;
   for (size_t g = 0; g < v->n_group; g++) {
+    float o[ATTN_SCAN_DIMS], sign[N_LANE] = {0}, fine[N_LANE] = {0}, yy[N_LANE] = {0};
+    int32_t code[ATTN_SCAN_DIMS];
     load_group(v, x, weight, g, o);
     for (int i = 0; i < ATTN_SCAN_DIMS; i++) {
-      double level = o[i] * inverse + 8;
+      float level = o[i] * inverse + 8;
       level = level > 0 ? level : 0;
       level = level < 15 ? level : 15;
       code[i] = (int32_t)level;
-      odd = 2 * code[i] - 15;
-      yy += odd * odd;
     }
     for (int i = 0; i < ATTN_SCAN_DIMS; i += N_LANE) {
       for (int j = 0; j < N_LANE; j++) {
-        sign[j] += o[i + j] * ((code[i + j] >> 3) - 0.5);
-        fine[j] += o[i + j] * (code[i + j] - 7.5);
+        float y = (float)code[i + j] - 7.5f;
+        yy[j] += y * y;
+        fine[j] += o[i + j] * y;
+        sign[j] += o[i + j] * ((float)(code[i + j] >> 3) - 0.5f);
       }
+    }
+    for (int j = 0; j < N_LANE; j++) {
+      s->oy[COARSE] += (double)sign[j];
+      s->oy[FINE] += (double)fine[j];
+      s->yy[FINE] += (double)yy[j];
     }
     store_group(v, slot, g, code);
   }
-  yy -= (int64_t)(v->n_group * ATTN_SCAN_DIMS - v->d); /* where o was filled up */
-  s->oy[COARSE] = join_lanes(sign);
-  s->oy[FINE] = join_lanes(fine);
+  s->yy[FINE] -= (double)(v->n_group * ATTN_SCAN_DIMS - v->d) / 4; /* code 8 of nothing */
   s->yy[COARSE] = v->d / 4.0;
-  s->yy[FINE] = (double)yy / 4;
 }
 
-/* What rounding adds to the square of the error, 2^-39 of its terms at most for 65536
-** dimensions, is below what is added for it. */
+/* What rounding adds to the square of the error is below the part added for it. */
 static void set_factors(const chunk_view *v, uint32_t slot, level l, const sums *s) {
   double best = s->oy[l] > 0 ? s->oo / s->oy[l] : 0;
   uint16_t half = bf16_nearest(best < 1e38 ? (float)best : 0);
   double scale = (double)attn_bf16(half);
   double rest = s->oo - 2 * scale * s->oy[l] + scale * scale * s->yy[l];
-  double rounding = 0x1p-36 * (s->oo + scale * scale * s->yy[l]);
+  double rounding = 0x1p-20 * (s->oo + scale * scale * s->yy[l]);
   v->scale[l][slot] = half;
   v->error[l][slot] = bf16_above(round_up(sqrt((rest > 0 ? rest : 0) + rounding)));
 }
@@ -418,16 +425,21 @@ attn_status attn_chunk_put(void *chunk, uint32_t slot, int64_t rowid, const floa
   sums s;
   sum_vector(&v, x, weight, &s);
   encode(&v, slot, x, weight, &s);
-  for (int l = 0; l < N_LEVEL; l++) set_factors(&v, slot, (level)l, &s);
-  v.offset[slot] = (float)(v.metric == ATTN_L2 ? s.oo : -s.oc);
-  if (!isfinite(v.offset[slot])) { /* too long for a code: always fetched */
+  float radius = round_up(sqrt(s.oo) * (1 + 0x1p-30));
+  double offset = v.metric == ATTN_L2 ? s.oo : -s.oc;
+  if (isfinite(radius) && fabs(offset) <= (double)FLT_MAX) {
+    for (int l = 0; l < N_LEVEL; l++) set_factors(&v, slot, (level)l, &s);
+    v.offset[slot] = (float)offset;
+    if (radius > *v.radius) *v.radius = radius;
+  } else { /* beyond float32: nothing is known, so it is always fetched */
+    for (int l = 0; l < N_LEVEL; l++) {
+      v.scale[l][slot] = 0;
+      v.error[l][slot] = bf16_above(HUGE_VALF);
+    }
     v.offset[slot] = 0;
-    v.error[COARSE][slot] = v.error[FINE][slot] = bf16_above(HUGE_VALF);
   }
   v.rowid[slot] = rowid;
   v.live[slot / 64] |= (uint64_t)1 << (slot % 64);
-  float radius = round_up(sqrt(s.oo) * (1 + 0x1p-30));
-  if (radius > *v.radius) *v.radius = radius;
   return ATTN_OK;
 }
 

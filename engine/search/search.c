@@ -26,6 +26,7 @@
 #include "chunk.h"
 #include "heap.h"
 #include "sums.h"
+#include <float.h>
 
 #define BATCH        64
 #define BATCH_NUMBER 65536 /* of floats, which may make it fewer rows */
@@ -44,10 +45,10 @@ typedef struct view_of_query {
   double center_norm; /* |c| */
 } view_of_query;
 
-/* key in base -+ slack + offset - factor scale (dot - shift) -+ width error */
+/* key in base + offset - factor scale (dot - shift) -+ (width error + slack) */
 typedef struct bounds {
-  double low, high; /* base -+ slack */
-  double factor;
+  double low; /* base - slack */
+  double slack, factor;
   double shift[N_LEVEL], width;
 } bounds;
 
@@ -190,46 +191,50 @@ static bounds see_chunk(const attn_search *s, const chunk_view *chunk) {
       factor * share * *chunk->radius * v->rest_norm + 0x1p-21 * length * length + 1e-44;
   return (bounds){
       .low = base - slack,
-      .high = base + slack,
+      .slack = slack,
       .factor = factor * v->step,
       .shift = {attn_code_half(COARSE) * v->code_sum, attn_code_half(FINE) * v->code_sum},
-      .width = factor * share * v->code_norm};
+      .width = factor * share * v->code_norm + DBL_MIN}; /* infinite errors count */
 }
 
 /* --------------------------------------------------------------------- scanning */
 
-/* The intervals of the 16 rows from `slot` on: middle -+ margin, and bounds.low to
-** bounds.high on top of that. */
+/* Of the 16 rows of a block: the lower ends of the intervals, and half of their
+** widths but for the slack. */
 typedef struct intervals {
-  double middle[ATTN_SCAN_ROWS], margin[ATTN_SCAN_ROWS];
+  double low[ATTN_SCAN_ROWS], margin[ATTN_SCAN_ROWS];
 } intervals;
 
 static void estimate(const bounds *b, const chunk_view *v, level l, size_t slot,
                      const int32_t *restrict dot, intervals *restrict out) {
   const uint16_t *scale = v->scale[l] + slot, *error = v->error[l] + slot;
   const float *offset = v->offset + slot;
+  double low = b->low, factor = b->factor, shift = b->shift[l], width = b->width;
   for (int r = 0; r < ATTN_SCAN_ROWS; r++) {
-    double factor = b->factor * (double)attn_bf16(scale[r]);
-    out->middle[r] = (double)offset[r] - factor * (dot[r] - b->shift[l]);
-    out->margin[r] = b->width * (double)attn_bf16(error[r]);
+    double middle =
+        (double)offset[r] - factor * (double)attn_bf16(scale[r]) * (dot[r] - shift);
+    out->margin[r] = width * (double)attn_bf16(error[r]);
+    out->low[r] = low + middle - out->margin[r];
   }
 }
 
-/* The rows that are not above the limit.  The comparison is made so that a row of
-** which nothing is known (infinite or not a number) is not. */
-static uint32_t within(const attn_search *s, const bounds *b, const intervals *in) {
-  uint32_t mask = 0;
-  for (int r = 0; r < ATTN_SCAN_ROWS; r++) {
-    mask |= (uint32_t) !(b->low + in->middle[r] - in->margin[r] > s->limit) << r;
+static double lesser(double a, double b) {
+  return a < b ? a : b;
+}
+
+static double least(const double x[ATTN_SCAN_ROWS]) {
+  double lane[4] = {x[0], x[1], x[2], x[3]};
+  for (int r = 4; r < ATTN_SCAN_ROWS; r += 4) {
+    for (int j = 0; j < 4; j++) lane[j] = lesser(x[r + j], lane[j]);
   }
-  return mask;
+  return lesser(lesser(lane[0], lane[1]), lesser(lane[2], lane[3]));
 }
 
 /* Puts a row in the waiting line, and lowers the limit if it can. */
 static attn_status offer(attn_search *s, double low, double high, const attn_row *row) {
   uint64_t k = s->options.k;
   s->open_is_heap = 0;
-  if (!heap_append(&s->open, isnan(low) ? -HUGE_VAL : low, row)) return ATTN_NOMEM;
+  if (!heap_append(&s->open, low, row)) return ATTN_NOMEM;
   if (k > 0 && high < s->limit) {
     static const attn_row none;
     if (!heap_push(&s->worst, -high, &none)) return ATTN_NOMEM;
@@ -262,15 +267,13 @@ static attn_status scan_block(attn_search *s, const bounds *b, const chunk_view 
   size_t block = slot / ATTN_SCAN_ROWS;
   s->scan(v->sign + block * v->n_group * ATTN_SCAN_GROUP, v->n_group, s->view.code, dot);
   estimate(b, v, COARSE, slot, dot, &in);
-  mask &= within(s, b, &in);
-  if (!mask) return ATTN_OK;
+  if (least(in.low) > s->limit) return ATTN_OK;
   refine(s, b, v, slot, dot, &in);
-  mask &= within(s, b, &in);
   for (size_t r = 0; mask >> r; r++) {
-    if (!(mask >> r & 1)) continue;
+    if (!(mask >> r & 1) || in.low[r] > s->limit) continue;
     attn_row row = {v->rowid[slot + r], number, (uint32_t)(slot + r)};
-    attn_status status = offer(s, b->low + in.middle[r] - in.margin[r],
-                               b->high + in.middle[r] + in.margin[r], &row);
+    double high = in.low[r] + 2 * (in.margin[r] + b->slack);
+    attn_status status = offer(s, in.low[r], high, &row);
     if (status) return status;
   }
   return ATTN_OK;
@@ -289,11 +292,10 @@ attn_status attn_search_scan(attn_search *s, const void *chunk, uint32_t number,
   bounds b = see_chunk(s, &v);
   for (size_t word = 0; word < v.n_slot / 64; word++) {
     uint64_t rows = filter ? v.live[word] & filter[word] : v.live[word];
+    s->n_met += (uint64_t)__builtin_popcountll(rows);
     for (size_t slot = 64 * word; rows; slot += ATTN_SCAN_ROWS, rows >>= ATTN_SCAN_ROWS) {
       uint32_t mask = rows & 0xFFFF;
-      if (!mask) continue;
-      s->n_met += (uint64_t)__builtin_popcount(mask);
-      if (scan_block(s, &b, &v, number, slot, mask)) return attn_no_memory(err);
+      if (mask && scan_block(s, &b, &v, number, slot, mask)) return attn_no_memory(err);
     }
   }
   return ATTN_OK;
