@@ -175,23 +175,25 @@ attn_status attn_check_finite(size_t n, const float *x, const char *what,
                    isnan(x[i]) ? "not a number" : "infinite");
 }
 
-attn_status attn_check_metric(attn_metric metric, attn_error *err) {
-  if (metric == ATTN_COSINE || metric == ATTN_L2 || metric == ATTN_DOT) return ATTN_OK;
-  return attn_fail(err, ATTN_INVALID, "a search by metric %d, expected cosine, l2 or dot",
-                   (int)metric);
+attn_status attn_check_space(attn_metric metric, uint32_t d, attn_error *err) {
+  if (metric != ATTN_COSINE && metric != ATTN_L2 && metric != ATTN_DOT) {
+    return attn_fail(err, ATTN_INVALID,
+                     "a search by metric %d, expected cosine, l2 or dot", (int)metric);
+  }
+  if (d < 1 || d > ATTN_MAX_DIMENSION) {
+    return attn_fail(err, ATTN_INVALID, "a vector of %u dimensions, expected 1 to %u",
+                     (unsigned)d, (unsigned)ATTN_MAX_DIMENSION);
+  }
+  return ATTN_OK;
 }
 
 static attn_status check_shape(const attn_chunk_shape *shape, attn_error *err) {
-  if (shape->d < 1 || shape->d > ATTN_MAX_DIMENSION) {
-    return attn_fail(err, ATTN_INVALID, "a vector of %u dimensions, expected 1 to %u",
-                     (unsigned)shape->d, (unsigned)ATTN_MAX_DIMENSION);
-  }
   if (shape->n_slot < 64 || shape->n_slot > 65536 || shape->n_slot % 64) {
     return attn_fail(err, ATTN_INVALID,
                      "a chunk of %u slots, expected a multiple of 64 up to 65536",
                      (unsigned)shape->n_slot);
   }
-  return attn_check_metric(shape->metric, err);
+  return attn_check_space(shape->metric, shape->d, err);
 }
 
 attn_status attn_center(attn_metric metric, size_t d, const float *x, size_t n,
@@ -427,7 +429,7 @@ attn_status attn_chunk_put(void *chunk, uint32_t slot, int64_t rowid, const floa
   encode(&v, slot, x, weight, &s);
   float radius = round_up(sqrt(s.oo) * (1 + 0x1p-30));
   double offset = v.metric == ATTN_L2 ? s.oo : -s.oc;
-  if (isfinite(radius) && fabs(offset) <= (double)FLT_MAX) {
+  if (isfinite(radius) && isfinite(s.oy[FINE]) && fabs(offset) <= (double)FLT_MAX) {
     for (int l = 0; l < N_LEVEL; l++) set_factors(&v, slot, (level)l, &s);
     v.offset[slot] = (float)offset;
     if (radius > *v.radius) *v.radius = radius;

@@ -32,8 +32,8 @@ void attn_chunk_view(const void *chunk, chunk_view *out);
 attn_status attn_check_finite(size_t n, const float *x, const char *what,
                               attn_error *err);
 
-/* ATTN_INVALID unless the metric is one that can be searched. */
-attn_status attn_check_metric(attn_metric metric, attn_error *err);
+/* ATTN_INVALID unless vectors of d numbers can be searched by the metric. */
+attn_status attn_check_space(attn_metric metric, uint32_t d, attn_error *err);
 
 /* The middle of the codes of a level: y = code - half. */
 static inline double attn_code_half(level l) {

@@ -71,18 +71,28 @@ struct attn_search {
 
 /* ------------------------------------------------------------------ new and free */
 
-attn_status attn_search_new(const attn_search_options *options, attn_error *err,
-                            attn_search **out) {
-  size_t d = options->d;
-  *out = NULL;
-  attn_status status = attn_check_metric(options->metric, err);
+static attn_status check_options(const attn_search_options *options, attn_error *err) {
+  attn_status status = attn_check_space(options->metric, options->d, err);
   if (status) return status;
-  if (!(options->sigma >= 0)) {
-    return attn_fail(err, ATTN_INVALID, "sigma %f, expected 0 or more", options->sigma);
+  if (isnan(options->sigma)) {
+    return attn_fail(err, ATTN_INVALID, "sigma is not a number, expected 0 or more");
+  }
+  if (options->sigma < 0) {
+    return attn_fail(err, ATTN_INVALID, "sigma is %g, expected 0 or more",
+                     options->sigma);
   }
   if (options->max_distance && isnan(*options->max_distance)) {
     return attn_fail(err, ATTN_INVALID, "the greatest distance is not a number");
   }
+  return ATTN_OK;
+}
+
+attn_status attn_search_new(const attn_search_options *options, attn_error *err,
+                            attn_search **out) {
+  size_t d = options->d;
+  *out = NULL;
+  attn_status status = check_options(options, err);
+  if (status) return status;
   attn_search *s = attn_alloc_zero(sizeof *s);
   if (!s) return attn_no_memory(err);
   s->options = *options;
