@@ -231,13 +231,13 @@ static attn_status check_header(const attn_chunk_shape *shape, const header *h,
                                 attn_error *err) {
   static const uint32_t zero[11];
   if (h->magic != MAGIC || memcmp(h->zero, zero, sizeof zero) != 0) {
-    return attn_fail(err, ATTN_INVALID, "chunk: does not begin as one");
+    return attn_fail(err, ATTN_INVALID, "chunk: it does not begin as one");
   }
   if (h->d != shape->d || h->n_slot != shape->n_slot ||
       h->metric != (uint32_t)shape->metric) {
     return attn_fail(
         err, ATTN_INVALID,
-        "chunk: of %u dimensions, %u slots and metric %u, expected %u, %u, %u",
+        "chunk: %u dimensions, %u slots and metric %u, expected %u, %u and %u",
         (unsigned)h->d, (unsigned)h->n_slot, (unsigned)h->metric, (unsigned)shape->d,
         (unsigned)shape->n_slot, (unsigned)shape->metric);
   }
@@ -276,8 +276,8 @@ attn_status attn_chunk_check(const attn_chunk_shape *shape, const void *chunk,
   status = attn_check_finite(v.n_group * ATTN_SCAN_DIMS, v.center, "chunk: center", err);
   for (uint32_t slot = 0; !status && slot < v.n_slot; slot++) {
     if (is_live(&v, slot) && !slot_is_sound(&v, slot)) {
-      status =
-          attn_fail(err, ATTN_INVALID, "chunk: slot %u has no such code", (unsigned)slot);
+      status = attn_fail(err, ATTN_INVALID, "chunk: slot %u does not hold a code",
+                         (unsigned)slot);
     }
   }
   return status;
