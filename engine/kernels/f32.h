@@ -49,6 +49,7 @@ INLINE void tile(const attn_gemm *g, size_t row, size_t panel, int rows, int pan
   const size_t column = panel * ATTN_PANEL, n_k = g->k, lda = g->lda;
   const float *a = g->a + row * lda;
   const float *w = g->packed + column * n_k;
+  const float *next = w + (size_t)panels * n_k * ATTN_PANEL;
   v16 sum[TILE_ROWS][TILE_PANELS];
 
   UNROLL for (int p = 0; p < panels; p++) {
@@ -59,6 +60,7 @@ INLINE void tile(const attn_gemm *g, size_t row, size_t panel, int rows, int pan
     v16 b[TILE_PANELS];
     UNROLL for (int p = 0; p < panels; p++) {
       b[p] = v16_load(w + ((size_t)p * n_k + k) * ATTN_PANEL);
+      __builtin_prefetch(next + ((size_t)p * n_k + k) * ATTN_PANEL, 0, 2);
     }
     UNROLL for (int r = 0; r < rows; r++) {
       v16 x = v16_set(a[(size_t)r * lda + k]);
