@@ -134,7 +134,7 @@ attn_status attn_settings_require(const attn_settings *settings, attn_error *err
 /* --------------------------------------------------------------- typed values */
 
 /* "settings: $.x is the text 'abc', expected ..." */
-static attn_status wrong(attn_error *err, const attn_setting *found,
+static attn_status wrong(attn_error *err, const char *path, const attn_setting *found,
                          const char *expected) {
   static const char *const name[] = {"null",     "false",    "true",     "an integer",
                                      "a number", "the text", "an array", "an object"};
@@ -150,7 +150,7 @@ static attn_status wrong(attn_error *err, const attn_setting *found,
              (size_t)n < found->n_text ? "..." : "");
   }
   return attn_fail(err, ATTN_INVALID, "settings: %.200s is %s%s, expected %s",
-                   found->path, name[found->kind], value, expected);
+                   path, name[found->kind], value, expected);
 }
 
 attn_status attn_settings_bool(const attn_settings *settings, attn_error *err, int *value,
@@ -162,7 +162,7 @@ attn_status attn_settings_bool(const attn_settings *settings, attn_error *err, i
   va_end(ap);
   if (!found) return ATTN_OK;
   if (found->kind != ATTN_TRUE && found->kind != ATTN_FALSE) {
-    return wrong(err, found, "true or false");
+    return wrong(err, buf, found, "true or false");
   }
   *value = found->kind == ATTN_TRUE;
   return ATTN_OK;
@@ -181,7 +181,7 @@ attn_status attn_settings_integer(const attn_settings *settings, attn_error *err
     char expected[80];
     snprintf(expected, sizeof expected, "an integer from %lld to %lld", (long long)min,
              (long long)max);
-    return wrong(err, found, expected);
+    return wrong(err, buf, found, expected);
   }
   *value = found->integer;
   return ATTN_OK;
@@ -196,7 +196,7 @@ attn_status attn_settings_real(const attn_settings *settings, attn_error *err,
   va_end(ap);
   if (!found) return ATTN_OK;
   if (found->kind != ATTN_INTEGER && found->kind != ATTN_REAL) {
-    return wrong(err, found, "a number");
+    return wrong(err, buf, found, "a number");
   }
   *value = found->kind == ATTN_REAL ? found->real : (double)found->integer;
   return ATTN_OK;
@@ -210,7 +210,7 @@ attn_status attn_settings_text(const attn_settings *settings, attn_error *err,
   const attn_setting *found = find_value(settings, buf, path, ap);
   va_end(ap);
   if (!found) return ATTN_OK;
-  if (found->kind != ATTN_TEXT) return wrong(err, found, "text");
+  if (found->kind != ATTN_TEXT) return wrong(err, buf, found, "text");
   value->text = found->text;
   value->n_text = found->n_text;
   return ATTN_OK;

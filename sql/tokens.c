@@ -109,7 +109,7 @@ static void close_tokens(attn_rows *base) {
 const attn_table attn_tokens_table = {
     .name = "attn_tokens",
     .declaration = "position INTEGER, id INTEGER, token TEXT, start INTEGER, \"end\" INTEGER,"
-                   " text HIDDEN, model HIDDEN",
+                   " _text HIDDEN, _model HIDDEN",
     .n_column = 5,
     .n_argument = 2,
     .n_required = 1,
