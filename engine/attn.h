@@ -70,6 +70,21 @@ attn_status attn_isa_init(const char *wanted, attn_error *err);
 /* The tier in use: one of the words above. */
 const char *attn_isa_name(void);
 
+/* -------------------------------------------------------------------- threads */
+
+#define ATTN_MAX_THREADS 64
+
+/* How many threads work on a batch at most, the caller's own included: n is cut to
+** ATTN_MAX_THREADS; 1: never another; 0, as at the start: as many as there are cores
+** that the process may use (its affinity, the CPU quota of its control groups).
+** It is for the whole process.  Threads are started when there is work for them,
+** have all signals blocked, and end when they had none for a second or are too
+** many.  Where the system refuses one, the others do its work. */
+void attn_set_threads(uint32_t n);
+
+/* The number in force, never 0, and how many the engine has running now. */
+void attn_get_threads(uint32_t *n, uint32_t *n_running);
+
 /* ------------------------------------------------------------------- settings */
 
 /* A JSON document, flattened by the caller (SQLite's json_tree): one entry per
@@ -251,8 +266,9 @@ void attn_workspace_free(attn_workspace *workspace);
 
 /* How to embed; all zero is the plain way. */
 typedef struct attn_embed_options {
-  attn_text prompt;        /* put before every text */
-  int (*stop)(void *ctx);  /* asked now and then; non-zero: ATTN_INTERRUPTED */
+  attn_text prompt; /* put before every text */
+  /* Asked now and then, by the calling thread; non-zero: ATTN_INTERRUPTED */
+  int (*stop)(void *ctx);
   void *ctx;
 } attn_embed_options;
 
@@ -261,6 +277,16 @@ typedef struct attn_embed_options {
 attn_status attn_embed(attn_workspace *workspace, const attn_model *model,
                        const attn_text *text, size_t n, const attn_embed_options *options,
                        attn_error *err, float *out);
+
+/* The same in steps, for a caller that has its texts one after the other: begin, add
+** each, run, add, run ...  A text is tokenized by `add` and not needed after; one
+** that fails is not added.  n_token: its tokens.  run embeds the texts added since
+** the last run, in this order.  Model and prompt are borrowed till the end. */
+attn_status attn_embed_begin(attn_workspace *workspace, const attn_model *model,
+                             const attn_embed_options *options, attn_error *err);
+attn_status attn_embed_add(attn_workspace *workspace, attn_text text, attn_error *err,
+                           uint32_t *n_token);
+attn_status attn_embed_run(attn_workspace *workspace, attn_error *err, float *out);
 
 /* The same from token ids: sequence i is id[begin[i] .. begin[i+1]), each of 1
 ** to max_length tokens; n_skip[i] (or NULL) leading tokens are left out of the

@@ -10,10 +10,6 @@
 #include "layers.h"
 #include <math.h>
 
-enum {
-  PASS_TOKENS = 192 /* a pass ends before it has more, unless it is one sequence */
-};
-
 /* The arena of a pass of up to n tokens in up to n sequences, in floats.
 **
 **   x        [n, d_model]
@@ -72,7 +68,7 @@ static uint64_t least(uint64_t a, uint64_t b) {
 
 static int plan_batch(const attn_graph *graph, uint32_t n_token, size_t n,
                       uint32_t max_length, arena *plan) {
-  uint64_t pass = least(n_token, largest(PASS_TOKENS, max_length));
+  uint64_t pass = least(n_token, largest(ATTN_PASS_TOKENS, max_length));
   return plan_arena(graph, pass, least(n, pass), max_length, plan);
 }
 
@@ -149,10 +145,11 @@ static void pass(const attn_graph *graph, const int32_t *id, const attn_rows *ro
   finish(graph, rows, at, arena, out);
 }
 
-/* How many sequences from `first` on make a pass. */
+/* How many sequences from `first` on make a pass: it ends before it has too many
+** tokens, unless it is one sequence. */
 static size_t pass_size(const attn_batch *batch, size_t first) {
   size_t end = first + 1;
-  while (end < batch->n && batch->begin[end + 1] - batch->begin[first] <= PASS_TOKENS)
+  while (end < batch->n && batch->begin[end + 1] - batch->begin[first] <= ATTN_PASS_TOKENS)
     end++;
   return end - first;
 }
