@@ -271,11 +271,12 @@ static int write_row(import *m) {
                    m->schema, m->name);
 }
 
-static int write_model(import *m) {
+static int write_model(import *m, attn_change *change) {
   m->hash = sqlite3_malloc64((m->folder.n_tensor + 1) * sizeof *m->hash);
   m->piece = sqlite3_malloc64(PIECE);
   if (!m->hash || !m->piece) return SQLITE_NOMEM;
   int rc = attn_store_create(m->db, m->schema, m->error);
+  if (rc == SQLITE_OK) rc = attn_change_ready(m->db, change, m->error);
   if (rc == SQLITE_OK) rc = attn_store_check_free(m->db, m->schema, m->name, m->error);
   if (rc == SQLITE_OK) rc = write_tensors(m);
   if (rc == SQLITE_OK) rc = write_vocab(m);
@@ -301,8 +302,9 @@ static int import_model(import *m, attn_text name, attn_text path) {
     }
   }
   if (rc == SQLITE_OK) rc = attn_begin(m->db, m->error);
-  if (rc == SQLITE_OK) rc = attn_end(m->db, write_model(m), m->error);
-  return rc;
+  if (rc != SQLITE_OK) return rc;
+  attn_change change = {0};
+  return attn_end(m->db, &change, write_model(m, &change), m->error);
 }
 
 static void attn_import(sqlite3_context *ctx, int argc, sqlite3_value **argv) {

@@ -13,14 +13,16 @@
 
 /* ------------------------------------------------------------------------- drop */
 
-static int drop_rows(sqlite3 *db, const attn_model_row *row, char **error) {
+static int drop_rows(sqlite3 *db, const attn_model_row *row, attn_change *change,
+                     char **error) {
   static const char *const sql[] = {
       "DELETE FROM \"%w\".attn_model WHERE name = %Q",
       "DELETE FROM \"%w\".attn_tensor WHERE model = %Q",
       "DELETE FROM \"%w\".attn_tokenizer WHERE model = %Q",
       "DELETE FROM \"%w\".attn_setting WHERE name = 'default' AND value = %Q",
   };
-  int rc = SQLITE_OK;
+  int rc = attn_store_create(db, row->schema, error);
+  if (rc == SQLITE_OK) rc = attn_change_ready(db, change, error);
   for (size_t i = 0; rc == SQLITE_OK && i < sizeof sql / sizeof sql[0]; i++) {
     rc = attn_exec(db, error, sql[i], row->schema, row->name);
   }
@@ -36,9 +38,11 @@ static void drop_model(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   (void)argc;
   int rc = attn_value_text(argv[0], "attn_drop: name", &error, &name);
   if (rc == SQLITE_OK) rc = attn_store_find(db, name.text, &error, &row);
-  if (rc == SQLITE_OK) rc = attn_store_create(db, row.schema, &error);
   if (rc == SQLITE_OK) rc = attn_begin(db, &error);
-  if (rc == SQLITE_OK) rc = attn_end(db, drop_rows(db, &row, &error), &error);
+  if (rc == SQLITE_OK) {
+    attn_change change = {0};
+    rc = attn_end(db, &change, drop_rows(db, &row, &change, &error), &error);
+  }
   if (rc == SQLITE_OK) {
     attn_connection_forget(c);
     sqlite3_result_text(ctx, row.name, -1, SQLITE_TRANSIENT);
@@ -51,14 +55,16 @@ static void drop_model(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
 /* ----------------------------------------------------------------------- rename */
 
 static int rename_rows(sqlite3 *db, const attn_model_row *row, const char *name,
-                       char **error) {
+                       attn_change *change, char **error) {
   static const char *const sql[] = {
       "UPDATE \"%w\".attn_model SET name = %Q WHERE name = %Q",
       "UPDATE \"%w\".attn_tensor SET model = %Q WHERE model = %Q",
       "UPDATE \"%w\".attn_tokenizer SET model = %Q WHERE model = %Q",
       "UPDATE \"%w\".attn_setting SET value = %Q WHERE name = 'default' AND value = %Q",
   };
-  int rc = SQLITE_OK;
+  int rc = attn_store_create(db, row->schema, error);
+  if (rc == SQLITE_OK) rc = attn_change_ready(db, change, error);
+  if (rc == SQLITE_OK) rc = attn_store_check_free(db, row->schema, name, error);
   for (size_t i = 0; rc == SQLITE_OK && i < sizeof sql / sizeof sql[0]; i++) {
     rc = attn_exec(db, error, sql[i], row->schema, name, row->name);
   }
@@ -78,11 +84,10 @@ static void rename_model(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
     rc = attn_sql_fail(&error, SQLITE_ERROR, "attn_rename: new name is empty");
   }
   if (rc == SQLITE_OK) rc = attn_store_find(db, old.text, &error, &row);
-  if (rc == SQLITE_OK) rc = attn_store_create(db, row.schema, &error);
-  if (rc == SQLITE_OK) rc = attn_store_check_free(db, row.schema, name.text, &error);
   if (rc == SQLITE_OK) rc = attn_begin(db, &error);
   if (rc == SQLITE_OK) {
-    rc = attn_end(db, rename_rows(db, &row, name.text, &error), &error);
+    attn_change change = {0};
+    rc = attn_end(db, &change, rename_rows(db, &row, name.text, &change, &error), &error);
   }
   if (rc == SQLITE_OK) {
     sqlite3_result_value(ctx, argv[1]);

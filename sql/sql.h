@@ -117,9 +117,15 @@ int attn_prepare(sqlite3 *db, sqlite3_stmt **out, char **error, const char *form
 /* Runs statements made by a format. */
 int attn_exec(sqlite3 *db, char **error, const char *format, ...);
 
-/* A change of several statements, all of it or nothing: attn_end is given the result
-** of what was done, and returns the result of all. */
+/* A change of several statements, all of it or nothing.  It is begun, made ready (where
+** it creates tables: after that), done, and ended with the result of what was done;
+** attn_end returns the result of all.  Start with all zero. */
+typedef struct attn_change {
+  sqlite3_stmt *back, *release;
+} attn_change;
+
 int attn_begin(sqlite3 *db, char **error);
-int attn_end(sqlite3 *db, int done, char **error);
+int attn_change_ready(sqlite3 *db, attn_change *change, char **error);
+int attn_end(sqlite3 *db, attn_change *change, int done, char **error);
 
 #endif

@@ -89,11 +89,31 @@ int attn_begin(sqlite3 *db, char **error) {
   return attn_exec(db, error, "SAVEPOINT attn_change");
 }
 
-int attn_end(sqlite3 *db, int done, char **error) {
-  if (done == SQLITE_OK) done = attn_exec(db, error, "RELEASE attn_change");
-  if (done == SQLITE_OK) return done;
-  /* The first error is the one to tell. */
-  sqlite3_exec(db, "ROLLBACK TO attn_change", NULL, NULL, NULL);
-  sqlite3_exec(db, "RELEASE attn_change", NULL, NULL, NULL);
+/* To go back must not take memory, of which there may be none left; so the way back
+** is made before the way forth, by attn_change_ready. */
+int attn_change_ready(sqlite3 *db, attn_change *change, char **error) {
+  int rc = attn_prepare(db, &change->back, error, "ROLLBACK TO attn_change");
+  return rc == SQLITE_OK ? attn_prepare(db, &change->release, error, "RELEASE attn_change")
+                         : rc;
+}
+
+static int run(sqlite3 *db, sqlite3_stmt *stmt, const char *sql) {
+  if (!stmt) return sqlite3_exec(db, sql, NULL, NULL, NULL);
+  sqlite3_step(stmt);
+  return sqlite3_reset(stmt);
+}
+
+int attn_end(sqlite3 *db, attn_change *change, int done, char **error) {
+  if (done == SQLITE_OK) {
+    done = run(db, change->release, "RELEASE attn_change");
+    if (done != SQLITE_OK) done = attn_sql_db_error(db, "libattn", error);
+  }
+  /* The first error is the one to tell.  What could not be taken back is never
+  ** released: the transaction stays open, for the caller to roll back. */
+  if (done != SQLITE_OK && run(db, change->back, "ROLLBACK TO attn_change") == SQLITE_OK) {
+    run(db, change->release, "RELEASE attn_change");
+  }
+  sqlite3_finalize(change->back);
+  sqlite3_finalize(change->release);
   return done;
 }
