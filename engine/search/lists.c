@@ -45,6 +45,13 @@ static attn_status encode_centers(attn_lists *lists, attn_error *err) {
 
 static attn_status allocate(attn_metric metric, uint32_t d, uint32_t n, attn_error *err,
                             attn_lists **out) {
+  *out = NULL;
+  if (n < 1 || n > ATTN_MAX_LISTS) {
+    return attn_fail(err, ATTN_INVALID, "%u lists, expected 1 to %u", (unsigned)n,
+                     (unsigned)ATTN_MAX_LISTS);
+  }
+  attn_status status = attn_check_space(metric, d, err);
+  if (status) return status;
   attn_lists *lists = attn_alloc_zero(sizeof *lists);
   *out = lists;
   if (!lists) return attn_no_memory(err);
@@ -68,6 +75,7 @@ attn_status attn_lists_new(attn_metric metric, uint32_t d, uint32_t n_list,
                            const float *center, attn_error *err, attn_lists **out) {
   attn_lists *lists;
   attn_status status = allocate(metric, d, n_list, err, &lists);
+  if (!status) status = attn_check_finite((size_t)n_list * d, center, "centers", err);
   if (!status) {
     memcpy(lists->center, center, (size_t)n_list * d * sizeof *center);
     status = encode_centers(lists, err);
@@ -203,24 +211,32 @@ static attn_status train(training *t, attn_error *err) {
   return status;
 }
 
+static attn_status allocate_training(training *t, attn_error *err) {
+  const attn_train_options *o = t->options;
+  attn_status status = allocate(o->metric, o->d, o->n_list, err, &t->lists);
+  if (status) return status;
+  if (t->n < o->n_list) {
+    return attn_fail(err, ATTN_INVALID,
+                     "a sample of %zu rows, expected %u or more, one for "
+                     "each list",
+                     t->n, (unsigned)o->n_list);
+  }
+  t->sum = attn_alloc((uint64_t)o->n_list * o->d * sizeof *t->sum);
+  t->count = attn_alloc((uint64_t)o->n_list * sizeof *t->count);
+  if (!t->sum || !t->count) return attn_no_memory(err);
+  return begin_search(t->lists, 1, err, &t->search);
+}
+
 attn_status attn_train(const attn_train_options *options, const float *x, size_t n,
                        attn_error *err, float *center) {
   training t = {.options = options, .x = x, .n = n, .random = options->seed};
-  uint32_t n_list = options->n_list;
-  if (n_list < 1 || n_list > 65536 || n < n_list) {
-    return attn_fail(err, ATTN_INVALID,
-                     "%u lists from a sample of %zu rows, expected 1 to "
-                     "65536 and a row for each",
-                     (unsigned)n_list, n);
-  }
-  attn_status status = allocate(options->metric, options->d, n_list, err, &t.lists);
-  t.sum = attn_alloc((uint64_t)n_list * options->d * sizeof *t.sum);
-  t.count = attn_alloc((uint64_t)n_list * sizeof *t.count);
-  if (!status && (!t.sum || !t.count)) status = attn_no_memory(err);
-  if (!status) status = begin_search(t.lists, 1, err, &t.search);
+  attn_status status = allocate_training(&t, err);
+  if (!status) status = attn_check_finite(n * options->d, x, "sample", err);
   if (!status) status = train(&t, err);
-  if (!status)
-    memcpy(center, t.lists->center, (size_t)n_list * options->d * sizeof *center);
+  if (!status) {
+    memcpy(center, t.lists->center,
+           (size_t)options->n_list * options->d * sizeof *center);
+  }
   attn_search_free(t.search);
   attn_release(t.sum);
   attn_release(t.count);

@@ -112,8 +112,9 @@ typedef struct attn_hit {
   int found; /* 0: there are no more */
 } attn_hit;
 
-/* With the bound at 2.25 standard deviations, recall@10 is above 0.99. */
-#define ATTN_SIGMA 2.25
+/* With the bound at 1.75 standard deviations recall@10 is above 0.99, even for
+** vectors without any structure. */
+#define ATTN_SIGMA 1.75
 
 typedef struct attn_search_options {
   attn_metric metric;
@@ -151,6 +152,8 @@ attn_status attn_search_next(attn_search *search, attn_error *err, attn_hit *hit
 
 /* --------------------------------------------------------------------- lists */
 
+#define ATTN_MAX_LISTS 65536
+
 /* The centers of an inverted file, themselves searched as a chunk.  Immutable. */
 typedef struct attn_lists attn_lists;
 
@@ -173,8 +176,8 @@ attn_status attn_lists_new(attn_metric metric, uint32_t d, uint32_t n_list,
                            const float *center, attn_error *err, attn_lists **out);
 void attn_lists_free(attn_lists *lists);
 
-/* The n nearest lists to a vector [d], nearest first: the one that a row belongs to
-** (n = 1), those that a query probes. */
+/* The n <= n_list nearest lists to a vector [d], nearest first: the one that a row
+** belongs to (n = 1), those that a query probes. */
 attn_status attn_lists_nearest(const attn_lists *lists, const float *x, uint32_t n,
                                attn_error *err, uint32_t *list);
 

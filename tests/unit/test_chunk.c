@@ -305,7 +305,7 @@ static void test_damaged_search(void) {
   size_t n_hit, n_passed = 0;
   int ok = 1;
   memcpy(sound, chunk, (size_t)n_byte);
-  for (int round = 0; round < 3000; round++) {
+  for (uint64_t round = 0; round < 3000; round++) {
     memcpy(chunk, sound, (size_t)n_byte);
     size_t section = random_below(&random, 2) ? (size_t)n_byte : 1500;
     for (size_t i = 1 + random_below(&random, 30); i > 0; i--) {

@@ -108,7 +108,7 @@ static int search_is_exact(table *t, const float *query, uint64_t k) {
 
 static void test_exact(void) {
   static const size_t dims[] = {1, 3, 32, 100, 385};
-  enum { N = 300, N_QUERY = 4 };
+  enum { N = 200, N_QUERY = 4 };
   for (int kind = 0; kind < N_KIND; kind++) {
     for (size_t j = 0; j < sizeof dims / sizeof dims[0]; j++) {
       size_t d = dims[j];
