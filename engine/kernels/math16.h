@@ -1,5 +1,5 @@
 /*
-** math16.h - exp, erf, tanh and the activations over 16 lanes.
+** math16.h - exp, tanh and the activations over 16 lanes.
 **
 ** A template: a file that includes it has included one of the lanes_ headers
 ** first.  Polynomials are minimax fits in float32 (tests/unit/test_kernels.c
@@ -11,56 +11,49 @@
 
 #include "kernels.h"
 
-/* Adding and subtracting 1.5 * 2^23 rounds to an integer, half to even. */
-#define ROUND_TO_INTEGER 12582912.0f
+/* Adding this rounds to an integer n, half to even, and leaves n + 127 in the low
+** bits: the exponent of 2^n, for n in -126 .. 127.  -127 gives 0, 128 inf. */
+#define EXPONENT (0x1.8p+23f + 127)
 
-/* 2^n for an integer n in -126 .. 127: n + 127 becomes the exponent. */
-static inline v16 pow2_16(v16 n) {
-  return v16_shift_left_23(v16_add(n, v16_set(ROUND_TO_INTEGER + 127)));
+/* 2^(n + r) for u = n + EXPONENT and r in [-1/2, 1/2]. */
+static inline v16 exp2_16(v16 u, v16 r) {
+  v16 p = v16_set(0x1.4172a6p-13f);
+  p = v16_fma(p, r, v16_set(0x1.5f0976p-10f));
+  p = v16_fma(p, r, v16_set(0x1.3b2ddap-7f));
+  p = v16_fma(p, r, v16_set(0x1.c6af7ap-5f));
+  p = v16_fma(p, r, v16_set(0x1.ebfbdcp-3f));
+  p = v16_fma(p, r, v16_set(0x1.62e430p-1f));
+  p = v16_fma(p, r, v16_set(1.0f));
+  return v16_mul(p, v16_shift_left_23(u));
 }
 
-/* exp(x) = 2^n exp(r), r = x - n ln 2 in [-ln 2 / 2, ln 2 / 2].  The power is
-** applied in two halves, so that the ends of the range come out right: inf,
-** subnormal numbers, 0. */
+/* exp(x) = 2^(x log2 e), with log2 e in two parts.  What is below 2^-126.5 is 0,
+** what is above 2^127.5 is inf. */
 static inline v16 exp16(v16 x) {
-  x = v16_max(v16_set(-104.0f), v16_min(v16_set(89.0f), x)); /* a NaN stays */
-  v16 n = v16_sub(v16_fma(x, v16_set(0x1.715476p+0f), v16_set(ROUND_TO_INTEGER)),
-                  v16_set(ROUND_TO_INTEGER));
-  v16 r = v16_fma(n, v16_set(-0x1.62e430p-1f), x);
-  r = v16_fma(n, v16_set(0x1.05c610p-29f), r);
-  v16 p = v16_set(0x1.6a4d60p-10f);
-  p = v16_fma(p, r, v16_set(0x1.12398ep-7f));
-  p = v16_fma(p, r, v16_set(0x1.5558b0p-5f));
-  p = v16_fma(p, r, v16_set(0x1.555492p-3f));
-  p = v16_fma(p, r, v16_set(0x1.fffffcp-2f));
-  p = v16_fma(p, r, v16_set(1.0f));
-  p = v16_fma(p, r, v16_set(1.0f));
-  v16 half = v16_sub(v16_fma(n, v16_set(0.5f), v16_set(ROUND_TO_INTEGER)),
-                     v16_set(ROUND_TO_INTEGER));
-  return v16_mul(v16_mul(p, pow2_16(half)), pow2_16(v16_sub(n, half)));
+  x = v16_max(v16_set(-88.0f), v16_min(v16_set(89.0f), x)); /* a NaN stays */
+  v16 u = v16_fma(x, v16_set(0x1.715476p+0f), v16_set(EXPONENT));
+  v16 r = v16_fma(x, v16_set(0x1.715476p+0f), v16_sub(v16_set(EXPONENT), u));
+  return exp2_16(u, v16_fma(x, v16_set(0x1.4ae0c0p-26f), r));
 }
 
-/* erf(x): up to 0.9 x + x P(x²), beyond 1 - exp(-(x + x Q(x))). */
-static inline v16 erf16(v16 x) {
-  v16 t = v16_abs(x), s = v16_mul(x, x);
-  v16 p = v16_set(-6.053445977158844e-4f);
-  p = v16_fma(p, s, v16_set(5.004345905035734e-3f));
-  p = v16_fma(p, s, v16_set(-2.6773398742079735e-2f));
-  p = v16_fma(p, s, v16_set(0.11281978338956833f));
-  p = v16_fma(p, s, v16_set(-0.3761250674724579f));
-  p = v16_fma(p, s, v16_set(0.12837915122509003f));
-  v16 small = v16_fma(p, x, x);
-
-  t = v16_min(v16_set(4.0f), t); /* erf(4) is 1 in float32 */
-  v16 q = v16_set(-2.1459086565300822e-4f);
-  q = v16_fma(q, t, v16_set(3.2199483830481768e-3f));
-  q = v16_fma(q, t, v16_set(-2.2905968129634857e-2f));
-  q = v16_fma(q, t, v16_set(0.10528679192066193f));
-  q = v16_fma(q, t, v16_set(0.6356993913650513f));
-  q = v16_fma(q, t, v16_set(0.1285199522972107f));
-  q = v16_fma(q, t, t);
-  v16 large = v16_sub(v16_set(1.0f), exp16(v16_sub(v16_set(0.0f), q)));
-  return v16_if_less(v16_abs(x), v16_set(0.9f), small, v16_copysign(large, x));
+/* x/2 (1 + erf(x / sqrt 2)) = max(x, 0) - |x|/2 erfc(|x| / sqrt 2), where nothing
+** cancels.  log2 of erfc is t Q(t) up to 6, and beyond that erfc is too small to be
+** seen beside 1. */
+static inline v16 gelu16(v16 x) {
+  v16 t = v16_min(v16_set(6.0f), v16_abs(x));
+  v16 q = v16_set(-0x1.7d892ep-19f);
+  q = v16_fma(q, t, v16_set(0x1.4b1556p-15f));
+  q = v16_fma(q, t, v16_set(-0x1.8755b6p-13f));
+  q = v16_fma(q, t, v16_set(-0x1.1d0d62p-13f));
+  q = v16_fma(q, t, v16_set(0x1.ced23ep-8f));
+  q = v16_fma(q, t, v16_set(-0x1.ae0a80p-5f));
+  q = v16_fma(q, t, v16_set(-0x1.d63ac2p-2f));
+  q = v16_fma(q, t, v16_set(-0x1.26aed4p+0f));
+  q = v16_mul(q, t);
+  v16 u = v16_add(q, v16_set(EXPONENT));
+  v16 erfc = exp2_16(u, v16_add(q, v16_sub(v16_set(EXPONENT), u)));
+  erfc = v16_if_less(t, v16_set(6.0f), erfc, v16_set(0.0f));
+  return v16_fma(v16_mul(t, v16_set(-0.5f)), erfc, v16_max(v16_set(0.0f), x));
 }
 
 /* tanh(x): up to 0.65 x + x P(x²), beyond 1 - 2 / (exp(2x) + 1). */
@@ -82,11 +75,6 @@ static inline v16 tanh16(v16 x) {
 static inline v16 gate16(v16 x, v16 u) {
   v16 e = exp16(v16_sub(v16_set(0.0f), u));
   return v16_div(x, v16_add(v16_set(1.0f), e));
-}
-
-static inline v16 gelu16(v16 x) {
-  v16 half = v16_mul(x, v16_set(0.5f));
-  return v16_fma(half, erf16(v16_mul(x, v16_set(0x1.6a09e6p-1f))), half);
 }
 
 /* x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x³))) is x gated by twice that sum. */

@@ -55,7 +55,7 @@ static int same(float a, float b) {
 
 /* FNV-1a over all results of the scalar kernels.  It is the same on every
 ** processor, and changes only when the order of a sum or a polynomial does. */
-static const uint64_t all_results = 0x847c6238d1e74f5cu;
+static const uint64_t all_results = 0xe2d7c6c90ba08729u;
 static uint64_t hash = 14695981039346656037u;
 
 static void add_to_hash(size_t n, const float *x) {
@@ -120,9 +120,6 @@ static float first_lane(v16 x) {
 static float exp_of(float x) {
   return first_lane(exp16(v16_set(x)));
 }
-static float erf_of(float x) {
-  return first_lane(erf16(v16_set(x)));
-}
 static float tanh_of(float x) {
   return first_lane(tanh16(v16_set(x)));
 }
@@ -177,28 +174,34 @@ static double largest_error(float (*f)(float), double (*expected)(double), float
 }
 
 static void test_accuracy(void) {
-  CHECK(largest_error(exp_of, exp, 88.7f, 0) <= 1.1);
-  CHECK(largest_error(erf_of, erf, 30, 0) <= 1.2);
+  printf("%f %f %f %f %f %f %f\n", largest_error(exp_of, exp, 88.f, 1.2e-38),
+         largest_error(tanh_of, tanh, 30, 0),
+         largest_error(sigmoid_of, true_sigmoid, 80, 0),
+         largest_error(silu_of, true_silu, 80, 0),
+         largest_error(gelu_of, true_gelu, 10, 0.25),
+         largest_error(gelu_of, true_gelu, 10, 0.03),
+         largest_error(gelu_tanh_of, true_gelu_tanh, 10, 0.25));
+  CHECK(largest_error(exp_of, exp, 87, 0) <= 1.1);
   CHECK(largest_error(tanh_of, tanh, 30, 0) <= 1.6);
   CHECK(largest_error(sigmoid_of, true_sigmoid, 80, 0) <= 2.5);
   CHECK(largest_error(silu_of, true_silu, 80, 0) <= 3);
   CHECK(largest_error(relu_of, true_relu, 80, 0) == 0);
   /* Where the true value is a small difference of large ones, what counts is the
   ** error beside the numbers that it is added to. */
-  CHECK(largest_error(gelu_of, true_gelu, 10, 0.25) <= 3);
+  CHECK(largest_error(gelu_of, true_gelu, 10, 0.25) <= 1.3);
   CHECK(largest_error(gelu_tanh_of, true_gelu_tanh, 10, 0.25) <= 2);
 }
 
 static void test_ends_of_range(void) {
   CHECK(exp_of(0) == 1 && exp_of(-0.0f) == 1);
   CHECK(exp_of(INFINITY) == INFINITY && exp_of(89) == INFINITY);
-  CHECK(exp_of(-INFINITY) == 0 && exp_of(-104) == 0);
-  CHECK(exp_of(-103) == (float)exp(-103)); /* subnormal */
-  CHECK(erf_of(INFINITY) == 1 && erf_of(-INFINITY) == -1);
+  CHECK(exp_of(-INFINITY) == 0 && exp_of(-88) == 0);
+  CHECK(exp_of(-87.3f) > 0 && exp_of(88.3f) < INFINITY);
   CHECK(tanh_of(INFINITY) == 1 && tanh_of(-INFINITY) == -1);
-  CHECK(to_bits(erf_of(-0.0f)) == 0x80000000u && to_bits(tanh_of(-0.0f)) == 0x80000000u);
-  CHECK(gelu_of(100) == 100 && gelu_of(-100) == 0);
-  float (*const all[])(float) = {exp_of,       erf_of,  tanh_of,   gelu_of,
+  CHECK(to_bits(tanh_of(-0.0f)) == 0x80000000u);
+  CHECK(gelu_of(100) == 100 && gelu_of(-100) == 0 && gelu_of(INFINITY) == INFINITY);
+  CHECK(gelu_of(-INFINITY) == 0);
+  float (*const all[])(float) = {exp_of,       tanh_of, gelu_of,
                                  gelu_tanh_of, silu_of, sigmoid_of};
   for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) CHECK(isnan(all[i](NAN)));
 }
