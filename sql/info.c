@@ -10,14 +10,16 @@ static void version(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
 
 /* JSON, so that a further fact breaks nobody: attn_info() ->> 'isa' */
 static void info(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
-  uint32_t n_model;
+  uint32_t n_model, n_thread, n_running;
   uint64_t n_byte;
   (void)argc, (void)argv;
   attn_model_totals(&n_model, &n_byte);
-  char *json = sqlite3_mprintf("{\"version\":\"%s\",\"isa\":\"%s\",\"threads\":1,"
+  attn_get_threads(&n_thread, &n_running);
+  char *json = sqlite3_mprintf("{\"version\":\"%s\",\"isa\":\"%s\",\"threads\":%u,"
+                               "\"threads_running\":%u,"
                                "\"models\":%u,\"model_bytes\":%llu,"
                                "\"sqlite\":\"%s\",\"sqlite_bytes\":%lld}",
-                               ATTN_VERSION, attn_isa_name(), n_model,
+                               ATTN_VERSION, attn_isa_name(), n_thread, n_running, n_model,
                                (unsigned long long)n_byte, sqlite3_libversion(),
                                sqlite3_memory_used());
   if (!json) {

@@ -12,11 +12,13 @@
 static const attn_function *const functions[] = {
     attn_embed_functions,  attn_tokens_functions, attn_models_functions,
     attn_import_functions, attn_export_functions, attn_info_functions,
+    attn_threads_functions,
 };
 
 static const attn_table *const tables[] = {
     &attn_models_table,
     &attn_tokens_table,
+    &attn_embed_each_table,
 };
 
 static int register_function(attn_connection *c, const attn_function *f) {

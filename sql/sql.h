@@ -56,7 +56,7 @@ typedef struct attn_function {
 
 extern const attn_function attn_embed_functions[], attn_tokens_functions[],
     attn_models_functions[], attn_import_functions[], attn_export_functions[],
-    attn_info_functions[], attn_vec_functions[];
+    attn_info_functions[], attn_threads_functions[], attn_vec_functions[];
 
 /* A table-valued function whose rows are made by C code: columns first, then one
 ** hidden column per argument. */
@@ -83,7 +83,8 @@ struct attn_rows {
   attn_connection *connection;
 };
 
-extern const attn_table attn_models_table, attn_tokens_table, attn_vec_each_table;
+extern const attn_table attn_models_table, attn_tokens_table, attn_embed_each_table,
+    attn_vec_each_table;
 
 int attn_table_register(attn_connection *c, const attn_table *table);
 
