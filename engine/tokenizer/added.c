@@ -169,6 +169,24 @@ static int compare_patterns(const void *a, const void *b) {
   return (x->token > y->token) - (x->token < y->token);
 }
 
+/* Behind an rstrip token the library goes on in the white space that it has given
+** to that token already: tokens would overlap, and it may even break off. */
+static attn_status check_overlap(const attn_patterns *patterns, attn_error *err) {
+  const attn_pattern *rstrip = NULL, *space = NULL;
+  for (uint32_t i = 0; i < patterns->n; i++) {
+    const attn_pattern *p = &patterns->list[i];
+    if (p->token->rstrip) rstrip = p;
+    if (attn_char_of(p->c[0])->flags & ATTN_CHAR_SPACE) space = p;
+  }
+  if (!rstrip || !space) return ATTN_OK;
+  attn_text a = text_of(rstrip->token), b = text_of(space->token);
+  return attn_fail(
+      err, ATTN_UNSUPPORTED,
+      "tokenizer: the added token '%.*s' is rstrip while '%.*s' begins with white "
+      "space, which is not supported",
+      attn_text_cut(a, 100), a.text, attn_text_cut(b, 100), b.text);
+}
+
 static attn_status build_patterns(attn_added *added, int normalized,
                                   const attn_normalizer *normalizer, attn_error *err,
                                   attn_patterns *out) {
@@ -183,7 +201,7 @@ static attn_status build_patterns(attn_added *added, int normalized,
     if (rc != ATTN_OK) return rc;
   }
   if (out->n) qsort(out->list, out->n, sizeof *out->list, compare_patterns);
-  return ATTN_OK;
+  return check_overlap(out, err);
 }
 
 attn_status attn_added_load(const attn_settings *settings,

@@ -77,7 +77,7 @@ typedef struct attn_matcher {
   attn_item *item;    /* what may still count, and one before */
   size_t n, n_alloc;
   size_t scan;      /* items before it are searched */
-  size_t given;     /* items before it went out */
+  size_t given;     /* items before it went out; at most scan */
   size_t skip;      /* no token begins before it */
   size_t space_end; /* white space after the token at hand, as far as is known */
 } attn_matcher;

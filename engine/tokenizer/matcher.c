@@ -4,8 +4,8 @@
 ** This is what Hugging Face tokenizers does with an Aho-Corasick automaton of
 ** kind leftmost-longest, in its order: the longest pattern at the leftmost place
 ** is the match.  If it is refused (single_word), the search goes on behind it,
-** not inside.  rstrip takes white space behind the match, and the search goes on
-** in that white space; lstrip takes white space in front, back to the last match.
+** not inside.  rstrip takes the white space behind the match, lstrip that in front
+** of it, back to the last match.
 */
 #include "added.h"
 
@@ -82,9 +82,8 @@ static int take(attn_matcher *m, const attn_pattern *hit, int at_end) {
   }
   size_t start = token->lstrip ? m->given : m->scan;
   give(m, start);
-  if (start < end) m->found(m->ctx, token, m->item + start, end - start);
-  m->given = end;
-  m->scan = stop;
+  m->found(m->ctx, token, m->item + start, end - start);
+  m->given = m->scan = end;
   return 1;
 }
 
@@ -106,8 +105,8 @@ static void advance(attn_matcher *m, int at_end) {
 /* Forgets items that count no more, all but the last: it may precede a
 ** single_word token. */
 static void forget(attn_matcher *m) {
-  size_t n = m->scan > 0 ? m->scan - 1 : 0;
-  if (m->given < n) n = m->given;
+  size_t n = m->given;
+  if (n > 0 && n == m->scan) n--;
   memmove(m->item, m->item + n, (m->n - n) * sizeof *m->item);
   m->n -= n;
   m->scan -= n;
@@ -147,7 +146,7 @@ void attn_matcher_end(attn_matcher *m) {
 }
 
 int attn_matcher_is_idle(const attn_matcher *m) {
-  return m->scan == m->n && m->given == m->n;
+  return m->given == m->n;
 }
 
 void attn_matcher_pass(attn_matcher *m, uint32_t c) {

@@ -286,19 +286,19 @@ static int is_idle(const pass *p) {
 static void read_ascii(pass *p) {
   const unsigned char *text = (const unsigned char *)p->text;
   size_t begin = p->at, at = begin;
-  uint32_t normalized = 0;
+  int last = -1; /* normalized character */
   for (; at < p->n_text && text[at] < 128 && !stopped(p); at++) {
     uint16_t entry = p->t->ascii[text[at]];
     if (entry == ASCII_DROP) continue;
     if (entry == ASCII_ASK) break;
-    normalized = entry & 0xFF;
-    take_character(p, (uint8_t)(entry >> 8), normalized,
+    last = entry & 0xFF;
+    take_character(p, (uint8_t)(entry >> 8), entry & 0xFF,
                    (attn_span){(uint32_t)at, (uint32_t)at + 1});
   }
   p->at = at;
   if (at == begin) return;
   attn_matcher_pass(&p->raw, text[at - 1]);
-  if (normalized) attn_matcher_pass(&p->normalized, normalized);
+  if (last >= 0) attn_matcher_pass(&p->normalized, (uint32_t)last);
 }
 
 static attn_status first_failure(const pass *p) {

@@ -1,0 +1,528 @@
+/*
+** test_tokenizer.c - the tokenizer against Hugging Face tokenizers 0.22.
+**
+** tests/fixtures/tokenizer/make.py says what stands in the fixtures.  Where a hash
+** differs, compare.py shows the tokens of both.
+*/
+#include "unit.h"
+#include <time.h>
+
+#define FIXTURES "tests/fixtures/tokenizer/"
+
+/* -------------------------------------------------------------------- fixtures */
+
+typedef struct file {
+  char *text;
+  size_t n;
+  char *at; /* the next line */
+} file;
+
+static file read_file(const char *name) {
+  char path[200];
+  snprintf(path, sizeof path, FIXTURES "%s", name);
+  FILE *f = fopen(path, "rb");
+  if (!f) {
+    printf("! cannot open %s\n", path);
+    exit(1);
+  }
+  fseek(f, 0, SEEK_END);
+  file out = {.n = (size_t)ftell(f)};
+  rewind(f);
+  out.at = out.text = malloc(out.n + 1);
+  out.n = fread(out.text, 1, out.n, f);
+  out.text[out.n] = 0;
+  fclose(f);
+  return out;
+}
+
+/* The next line without its end; NULL after the last. */
+static char *next_line(file *f) {
+  char *line = f->at, *end = line ? strchr(line, '\n') : NULL;
+  if (!end) return NULL;
+  *end = 0;
+  f->at = end + 1;
+  return line;
+}
+
+static int hex(char c) {
+  return c <= '9' ? c - '0' : c - 'a' + 10;
+}
+
+/* Undoes the escapes in place. */
+static attn_text unescape(char *line) {
+  attn_text out = {line, 0};
+  for (char *p = line; *p; p++) {
+    char c = *p;
+    if (c == '\\') {
+      c = (char)(hex(p[1]) * 16 + hex(p[2]));
+      p += 2;
+    }
+    line[out.n_text++] = c;
+  }
+  line[out.n_text] = 0;
+  return out;
+}
+
+static attn_kind kind_of(const char *name) {
+  static const char *const names[] = {"null", "false", "true",  "integer",
+                                      "real", "text",  "array", "object"};
+  int kind = 0;
+  while (strcmp(names[kind], name) != 0) kind++;
+  return (attn_kind)kind;
+}
+
+enum { MAX_CONFIGURATION = 60, MAX_SETTING = 600 };
+
+typedef struct configuration {
+  const char *name;
+  attn_setting setting[MAX_SETTING];
+  size_t n;
+  attn_tokenizer *tokenizer;
+} configuration;
+
+static configuration configurations[MAX_CONFIGURATION];
+static int n_configuration;
+
+static void read_configurations(file *f) {
+  for (char *line; (line = next_line(f));) {
+    if (strncmp(line, "= ", 2) == 0) {
+      configurations[n_configuration++].name = line + 2;
+      continue;
+    }
+    configuration *c = &configurations[n_configuration - 1];
+    attn_setting *s = &c->setting[c->n++];
+    char *kind = strchr(line, '\t'), *value = strchr(kind + 1, '\t');
+    *kind++ = *value++ = 0;
+    s->path = unescape(line).text;
+    s->kind = kind_of(kind);
+    s->integer = s->kind == ATTN_INTEGER ? atoll(value) : 0;
+    s->real = s->kind == ATTN_REAL ? atof(value) : (double)s->integer;
+    attn_text text = unescape(value);
+    s->text = text.text;
+    s->n_text = text.n_text;
+  }
+}
+
+static configuration *find_configuration(const char *name) {
+  for (int i = 0; i < n_configuration; i++) {
+    if (strcmp(configurations[i].name, name) == 0) return &configurations[i];
+  }
+  printf("! no configuration %s\n", name);
+  exit(1);
+}
+
+static int is_identity(const configuration *c) {
+  return strncmp(c->name, "identity", 8) == 0;
+}
+
+static attn_vocab real_vocab, identity_vocab;
+
+static void read_vocab(file *f) {
+  const char **token = malloc(40000 * sizeof *token);
+  uint32_t *n_token = malloc(40000 * sizeof *n_token), n = 0;
+  for (char *line; (line = next_line(f)); n++) {
+    token[n] = line;
+    n_token[n] = (uint32_t)strlen(line);
+  }
+  real_vocab = (attn_vocab){token, n_token, n};
+}
+
+static unsigned encode_utf8(uint32_t c, char *out) {
+  unsigned n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+  static const int lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
+  for (unsigned i = n - 1; i > 0; i--, c >>= 6) out[i] = (char)(0x80 | (c & 63));
+  out[0] = (char)(lead[n] | (int)c);
+  return n;
+}
+
+static void make_identity_vocab(void) {
+  enum { N = 0x30000 };
+  const char **token = calloc(N, sizeof *token);
+  uint32_t *n_token = calloc(N, sizeof *n_token);
+  char *text = malloc(4 * N);
+  for (uint32_t c = 0; c < N; c++) {
+    if (c >= 0xD800 && c <= 0xDFFF) continue;
+    token[c] = text;
+    n_token[c] = encode_utf8(c, text);
+    text += n_token[c];
+  }
+  identity_vocab = (attn_vocab){token, n_token, N};
+}
+
+static attn_status make(configuration *c, attn_error *err) {
+  attn_settings settings = {c->setting, c->n};
+  return attn_tokenizer_new(&settings, is_identity(c) ? &identity_vocab : &real_vocab,
+                            err, &c->tokenizer);
+}
+
+/* ---------------------------------------------------------------------- hashes */
+
+#define P UINT64_C(0x9E3779B97F4A7C15)
+
+static void hash_tokens(uint64_t *h, const attn_tokens *tokens) {
+  *h = *h * P + tokens->n;
+  for (size_t i = 0; i < tokens->n; i++) {
+    *h = *h * P + (uint64_t)tokens->token[i].id;
+    *h = *h * P + tokens->token[i].start;
+    *h = *h * P + tokens->token[i].end;
+  }
+}
+
+static attn_tokens scratch;
+
+/* Adds the tokens of a text to a hash. */
+static void hash_text(uint64_t *h, const configuration *c, attn_text text,
+                      uint32_t max_length) {
+  attn_error err = {""};
+  scratch.n = 0;
+  if (attn_tokenize(c->tokenizer, text.text, text.n_text, max_length, &err, &scratch)) {
+    printf("! %s: %s\n", c->name, err.message);
+    unit_failed++;
+  }
+  hash_tokens(h, &scratch);
+}
+
+static void check_hash(uint64_t got, const char *expected, const char *name,
+                       const char *text) {
+  char hash[17];
+  snprintf(hash, sizeof hash, "%016llx", (unsigned long long)got);
+  if (strncmp(hash, expected, 16) == 0) {
+    unit_passed++;
+  } else {
+    unit_failed++;
+    printf("! %s: %.300s\n", name, text);
+  }
+}
+
+/* ----------------------------------------------------------------- the fixtures */
+
+/* A block of 4096 code points: each alone and inside a word, 64 in a text. */
+static uint64_t hash_block(const configuration *c, uint32_t first) {
+  uint64_t h = 0;
+  for (uint32_t group = first; group < first + 4096; group += 64) {
+    char text[64 * 12], *p = text;
+    for (uint32_t code = group; code < group + 64; code++) {
+      *p++ = '\n';
+      p += encode_utf8(code, p);
+      *p++ = '\n';
+      *p++ = 'a';
+      p += encode_utf8(code, p);
+      *p++ = 'b';
+    }
+    hash_text(&h, c, (attn_text){text, (size_t)(p - text)}, 0);
+  }
+  return h;
+}
+
+static void test_code_points(void) {
+  file f = read_file("code_points.txt");
+  for (char *line; (line = next_line(&f));) {
+    char name[40], expected[17], block[20];
+    unsigned first;
+    if (sscanf(line, "%39s %x %16s", name, &first, expected) != 3) continue;
+    snprintf(block, sizeof block, "block U+%04X", first);
+    check_hash(hash_block(find_configuration(name), first), expected, name, block);
+  }
+  free(f.text);
+}
+
+static void test_texts(void) {
+  file texts = read_file("texts.txt"), hashes = read_file("texts.hash");
+  for (char *line, *expected; (line = next_line(&texts));) {
+    attn_text text = unescape(line);
+    uint64_t uncased = 0, all = 0;
+    expected = next_line(&hashes);
+    hash_text(&uncased, find_configuration("uncased"), text, 0);
+    check_hash(uncased, expected, "uncased", line);
+    for (int i = 0; i < n_configuration; i++) {
+      if (!is_identity(&configurations[i])) hash_text(&all, &configurations[i], text, 0);
+    }
+    check_hash(all, expected + 17, "all configurations", line);
+  }
+  free(texts.text);
+  free(hashes.text);
+}
+
+static void check_tokens(attn_text text, const char *expected) {
+  char got[100000] = "", *p = got;
+  attn_tokens tokens = {0};
+  const configuration *c = find_configuration("uncased");
+  attn_tokenize(c->tokenizer, text.text, text.n_text, 0, NULL, &tokens);
+  for (size_t i = 0; i < tokens.n; i++) {
+    p += sprintf(p, "%s%d:%u:%u", i ? " " : "", tokens.token[i].id, tokens.token[i].start,
+                 tokens.token[i].end);
+  }
+  attn_tokens_free(&tokens);
+  unit_check(strcmp(got, expected) == 0, text.text, __FILE__, __LINE__);
+}
+
+static void test_cases(void) {
+  file f = read_file("cases.txt");
+  for (char *line; (line = next_line(&f));) {
+    attn_text text = unescape(line);
+    check_tokens(text, next_line(&f));
+    char *expected = strtok(next_line(&f), " ");
+    for (int i = 0; i < n_configuration; i++) {
+      if (is_identity(&configurations[i])) continue;
+      uint64_t h = 0;
+      hash_text(&h, &configurations[i], text, 0);
+      if (*expected != '-') check_hash(h, expected, configurations[i].name, line);
+      expected = strtok(NULL, " ");
+    }
+    uint64_t h = 0;
+    for (uint32_t n = 2; n <= 20; n++)
+      hash_text(&h, find_configuration("uncased"), text, n);
+    check_hash(h, expected, "truncated", line);
+  }
+  free(f.text);
+}
+
+/* --------------------------------------------------------------------- lookups */
+
+static int has_text(const attn_tokenizer *t, int32_t id, const char *expected) {
+  uint32_t n;
+  const char *text = attn_token_text(t, id, &n);
+  return text && n == strlen(expected) && memcmp(text, expected, n) == 0;
+}
+
+static void test_lookup(void) {
+  const attn_tokenizer *t = find_configuration("added_raw")->tokenizer;
+  uint32_t n;
+  CHECK(attn_token_id(t, "[CLS]", 5) == 101 && has_text(t, 101, "[CLS]"));
+  CHECK(attn_token_id(t, "hello", 5) == 7592 && has_text(t, 7592, "hello"));
+  CHECK(attn_token_id(t, "##ing", 5) == 2075 && has_text(t, 2075, "##ing"));
+  CHECK(attn_token_id(t, "Bar", 3) == 30522 && has_text(t, 30522, "Bar"));
+  CHECK(attn_token_id(t, "no such token", 13) == -1);
+  CHECK(attn_token_id(t, "", 0) == -1);
+  CHECK(attn_token_text(t, -1, &n) == NULL && n == 0);
+  CHECK(attn_token_text(t, 40000, &n) == NULL && n == 0);
+  CHECK(attn_tokenizer_memory(t) > 231508 && attn_tokenizer_memory(t) < 1000000);
+  attn_tokenizer_free(NULL);
+}
+
+/* ------------------------------------------------------------------ truncation */
+
+static void test_truncation(void) {
+  const attn_tokenizer *t = find_configuration("uncased")->tokenizer;
+  attn_tokens tokens = {0};
+  CHECK(attn_tokenize(t, "Hello world", 11, 0, NULL, &tokens) == ATTN_OK &&
+        tokens.n == 4);
+  /* A second text is appended; fewer than the special tokens are what begins them. */
+  CHECK(attn_tokenize(t, "Hello world", 11, 1, NULL, &tokens) == ATTN_OK &&
+        tokens.n == 5);
+  CHECK(tokens.token[4].id == 101 && tokens.token[1].id == 7592);
+  CHECK(attn_tokenize(t, "Hello world", 11, 2, NULL, &tokens) == ATTN_OK &&
+        tokens.n == 7);
+  CHECK(tokens.token[5].id == 101 && tokens.token[6].id == 102);
+  CHECK(attn_tokenize(t, "Hello world", 11, 3, NULL, &tokens) == ATTN_OK &&
+        tokens.n == 10);
+  CHECK(tokens.token[8].id == 7592 && tokens.token[8].start == 0 &&
+        tokens.token[8].end == 5);
+  attn_tokens_free(&tokens);
+  CHECK(tokens.n == 0 && tokens.token == NULL);
+}
+
+static double seconds(const attn_tokenizer *t, attn_text text, uint32_t max_length) {
+  clock_t start = clock();
+  scratch.n = 0;
+  CHECK(attn_tokenize(t, text.text, text.n_text, max_length, NULL, &scratch) == ATTN_OK);
+  return (double)(clock() - start) / CLOCKS_PER_SEC;
+}
+
+/* Text of `n` bytes that repeats `unit`. */
+static attn_text repeat(const char *unit, size_t n) {
+  char *text = malloc(n);
+  for (size_t i = 0, k = strlen(unit); i < n; i++) text[i] = unit[i % k];
+  return (attn_text){text, n};
+}
+
+static void test_time(void) {
+  static const char *const units[] = {"a",
+                                      "un",
+                                      "\xcc\x81\xcc\x96",
+                                      "\xe0\xbd\xb3\xcd\x84",
+                                      "[SEP",
+                                      "[",
+                                      "<l",
+                                      " ",
+                                      "<b>  ",
+                                      " <l>",
+                                      "abcd",
+                                      "New Yor",
+                                      "\xff",
+                                      "\xe4\xb8\xad"};
+  static const char *const names[] = {"uncased", "added_both", "no_pre_tokenizer",
+                                      "roberta_space"};
+  /* A text is read only as far as it is needed. */
+  attn_text prose = repeat("It is so: a text that has no end. ", 5000000);
+  for (size_t k = 0; k < 4; k++) {
+    const attn_tokenizer *t = find_configuration(names[k])->tokenizer;
+    double all = seconds(t, prose, 0), some = seconds(t, prose, 256);
+    CHECK(k >= 2 || some < all / 50); /* those: the text is one word */
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+      attn_text text = repeat(units[i], 400000);
+      CHECK(seconds(t, text, 0) < 5); /* 0.05 s, a minute were it quadratic */
+      free((void *)(uintptr_t)text.text);
+    }
+  }
+  free((void *)(uintptr_t)prose.text);
+}
+
+/* ---------------------------------------------------------------- what is wrong */
+
+typedef struct wrong {
+  const char *configuration, *path; /* the setting to change */
+  attn_kind kind;
+  const char *text;
+  attn_status status;
+  const char *message;
+} wrong;
+
+static const wrong wrongs[] = {
+    {"uncased", "$.model.type", ATTN_TEXT, "BPE", ATTN_UNSUPPORTED,
+     "tokenizer: $.model has the type 'BPE', which is not supported"},
+    {"uncased", "$.model.type", ATTN_TRUE, NULL, ATTN_INVALID,
+     "settings: $.model.type is true, expected text"},
+    {"uncased", "$.model.\"max_input_chars_per_word\"", ATTN_TEXT, "many", ATTN_INVALID,
+     "settings: $.model.max_input_chars_per_word is the text 'many', expected an "
+     "integer "
+     "from 0 to 9223372036854775807"},
+    {"uncased", "$.model.\"unk_token\"", ATTN_ARRAY, NULL, ATTN_INVALID,
+     "settings: $.model.unk_token is an array, expected text"},
+    {"uncased", "$.normalizer.type", ATTN_TEXT, "NFKC", ATTN_UNSUPPORTED,
+     "tokenizer: $.normalizer has the type 'NFKC', which is not supported"},
+    {"uncased", "$.normalizer.type", ATTN_NULL, NULL, ATTN_INVALID,
+     "settings: $.normalizer.type is missing"},
+    {"uncased", "$.normalizer.lowercase", ATTN_INTEGER, NULL, ATTN_INVALID,
+     "settings: $.normalizer.lowercase is an integer (0), expected true or false"},
+    {"nested_words", "$.normalizer.normalizers[1].normalizers[0].type", ATTN_TEXT, "Nmt",
+     ATTN_UNSUPPORTED,
+     "tokenizer: $.normalizer.normalizers[1].normalizers[0] has the type 'Nmt', which is "
+     "not "
+     "supported"},
+    {"uncased", "$.\"pre_tokenizer\".type", ATTN_TEXT, "ByteLevel", ATTN_UNSUPPORTED,
+     "tokenizer: $.pre_tokenizer has the type 'ByteLevel', which is not supported"},
+    {"split_removed", "$.\"pre_tokenizer\".behavior", ATTN_TEXT, "MergedWithNext",
+     ATTN_UNSUPPORTED,
+     "tokenizer: $.pre_tokenizer has the type 'MergedWithNext', which is not supported"},
+    {"uncased", "$.\"post_processor\".type", ATTN_TEXT, "ByteLevel", ATTN_UNSUPPORTED,
+     "tokenizer: $.post_processor has the type 'ByteLevel', which is not supported"},
+    {"uncased", "$.\"post_processor\".single[0].SpecialToken.id", ATTN_TEXT, "[X]",
+     ATTN_INVALID, "settings: $.post_processor.special_tokens.\"[X]\".ids is missing"},
+    {"uncased", "$.\"post_processor\".single[1].Sequence.id", ATTN_TEXT, "B",
+     ATTN_UNSUPPORTED,
+     "tokenizer: $.post_processor.single[1] is neither a special token nor the one place "
+     "of the "
+     "text"},
+    {"bert_processing", "$.\"post_processor\".cls[1]", ATTN_TEXT, "[CLS]", ATTN_INVALID,
+     "settings: $.post_processor.cls[1] is the text '[CLS]', expected an integer "
+     "from 0 to "
+     "2147483647"},
+    {"uncased", "$.\"added_tokens\"[2].content", ATTN_TEXT, "[SEP]", ATTN_INVALID,
+     "tokenizer: '[SEP]' is twice in $.added_tokens"},
+    {"uncased", "$.\"added_tokens\"[2].content", ATTN_NULL, NULL, ATTN_INVALID,
+     "settings: $.added_tokens[2].content is missing"},
+    {"uncased", "$.\"added_tokens\"[2].lstrip", ATTN_REAL, NULL, ATTN_INVALID,
+     "settings: $.added_tokens[2].lstrip is a number (0), expected true or false"},
+    {"added_normalized", "$.\"added_tokens\"[5].content", ATTN_TEXT, "\xcc\x81",
+     ATTN_UNSUPPORTED,
+     "tokenizer: the added token '\xcc\x81' has 0 normalized characters, 1 to 1000 are "
+     "supported"},
+    {"added_normalized", "$.\"added_tokens\"[5].content", ATTN_TEXT, "\xe4\xb8\xad",
+     ATTN_UNSUPPORTED,
+     "tokenizer: the added token '<R>' is rstrip while '\xe4\xb8\xad' begins with white "
+     "space, "
+     "which is not supported"},
+};
+
+static void test_wrong(void) {
+  attn_error err;
+  for (size_t i = 0; i < sizeof wrongs / sizeof *wrongs; i++) {
+    const wrong *w = &wrongs[i];
+    configuration c = *find_configuration(w->configuration);
+    for (size_t k = 0; k < c.n; k++) {
+      if (strcmp(c.setting[k].path, w->path) != 0) continue;
+      c.setting[k] = (attn_setting){.path = w->path, .kind = w->kind, .text = w->text};
+      c.setting[k].n_text = w->text ? strlen(w->text) : 0;
+    }
+    CHECK_STATUS(w->status, make(&c, &err), w->message);
+    CHECK(c.tokenizer == NULL);
+  }
+}
+
+static void test_no_unknown(void) {
+  static const char *const token[] = {"a", "b"};
+  static const uint32_t n_token[] = {1, 1};
+  attn_setting setting[] = {
+      {.path = "$.model.type", .kind = ATTN_TEXT, .text = "WordPiece", .n_text = 9}};
+  attn_settings settings = {setting, 1};
+  attn_vocab vocab = {token, n_token, 2};
+  attn_error err = {""};
+  attn_tokenizer *t;
+  attn_tokens tokens = {0};
+  CHECK(attn_tokenizer_new(&settings, &vocab, &err, &t) == ATTN_OK);
+  CHECK(attn_tokenize(t, "a", 1, 0, &err, &tokens) == ATTN_OK && tokens.n == 1);
+  CHECK_STATUS(
+      ATTN_INVALID, attn_tokenize(t, "ab", 2, 0, &err, &tokens),
+      "tokenizer: neither a word of the text nor the unknown token '[UNK]' is in the "
+      "vocabulary");
+  CHECK(tokens.n == 1 && tokens.token[0].id == 0);
+  attn_tokens_free(&tokens);
+  attn_tokenizer_free(t);
+  settings.n_entry = 0;
+  CHECK_STATUS(ATTN_INVALID, attn_tokenizer_new(&settings, &vocab, &err, &t),
+               "settings: $.model.type is missing");
+}
+
+/* Every allocation fails in turn. */
+static void test_no_memory(void) {
+  static const char *const names[] = {"added_both", "template", "nested_words",
+                                      "roberta_space"};
+  static const char text[] =
+      "Some [SEP] <l>  <b>  x\xcc\x81\xcc\x96\xcc\x81 New York \xe4\xb8\xad ";
+  for (size_t k = 0; k < 4; k++) {
+    configuration c = *find_configuration(names[k]);
+    int live = unit_live, done = 0;
+    for (int n = 1; !done; n++) {
+      attn_tokens tokens = {0};
+      attn_error err = {""};
+      unit_fail_at = n;
+      unit_count = 0;
+      attn_status status = make(&c, &err);
+      for (int i = 0; i < 20 && status == ATTN_OK; i++) {
+        status = attn_tokenize(c.tokenizer, text, sizeof text - 1, 0, &err, &tokens);
+      }
+      done = status == ATTN_OK && unit_count < n;
+      CHECK(done || (status == ATTN_NOMEM && strcmp(err.message, "out of memory") == 0));
+      attn_tokens_free(&tokens);
+      attn_tokenizer_free(c.tokenizer);
+      CHECK(unit_live == live);
+    }
+    unit_fail_at = 0;
+  }
+}
+
+int main(void) {
+  unit_begin();
+  file vocab = read_file("vocab.txt"), settings = read_file("configurations.txt");
+  attn_error err = {""};
+  read_vocab(&vocab);
+  make_identity_vocab();
+  read_configurations(&settings);
+  for (int i = 0; i < n_configuration; i++)
+    CHECK(make(&configurations[i], &err) == ATTN_OK);
+  test_lookup();
+  test_truncation();
+  test_cases();
+  test_texts();
+  test_code_points();
+  test_time();
+  test_wrong();
+  test_no_unknown();
+  test_no_memory();
+  for (int i = 0; i < n_configuration; i++)
+    attn_tokenizer_free(configurations[i].tokenizer);
+  attn_tokens_free(&scratch);
+  CHECK(unit_live == 0);
+  return unit_end();
+}
