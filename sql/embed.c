@@ -4,7 +4,7 @@
 ** The three differ in the prompt that the model's configuration puts before the
 ** text, as sentence-transformers' encode, encode_query and encode_document do.
 */
-#include "sql.h"
+#include "vec.h"
 
 static int embed_text(sqlite3_context *ctx, int argc, sqlite3_value **argv, attn_prompt which,
                       char **error) {
@@ -30,8 +30,7 @@ static int embed_text(sqlite3_context *ctx, int argc, sqlite3_value **argv, attn
     sqlite3_free(vector);
     return attn_sql_status(status, &err, error);
   }
-  sqlite3_result_blob64(ctx, vector, n * sizeof *vector, sqlite3_free);
-  sqlite3_result_subtype(ctx, ATTN_SUBTYPE_F32);
+  attn_result_floats(ctx, vector, n);
   return SQLITE_OK;
 }
 
