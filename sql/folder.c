@@ -16,6 +16,7 @@
 */
 #include "folder.h"
 #include "file.h"
+#include "json.h"
 #include "tensor_file.h"
 #include "vocab.h"
 #include <string.h>
@@ -73,10 +74,7 @@ static int read_json(reader *r, const char *folder, const char *name, const char
   }
   if (rc == SQLITE_OK && bytes.data) {
     const char *argument[] = {bytes.data};
-    rc = (sqlite3_int64)strlen(bytes.data) == bytes.n
-             ? evaluate(r, "SELECT CASE WHEN json_valid(?1) THEN json_type(?1) END", argument,
-                        1, &found)
-             : SQLITE_OK; /* a NUL inside: no JSON */
+    rc = attn_json_type(r->db, &bytes, r->error, &found);
     if (rc == SQLITE_OK && (!found || strcmp(found, type) != 0)) {
       rc = attn_sql_fail(r->error, SQLITE_ERROR, "%s: found %s%s; expected a JSON %s", path,
                          found ? "a JSON " : "no valid JSON", found ? found : "", type);

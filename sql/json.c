@@ -111,3 +111,25 @@ int attn_document_read(sqlite3 *db, const char *json, int n_json, const char *ro
   }
   return rc;
 }
+
+int attn_json_type(sqlite3 *db, const attn_bytes *json, char **error, char **out) {
+  sqlite3_stmt *stmt;
+  *out = NULL;
+  if (strlen(json->data) != (size_t)json->n) return SQLITE_OK; /* a NUL inside */
+  int rc = attn_prepare(db, &stmt, error, "SELECT json_type(?1)");
+  if (rc != SQLITE_OK) return rc;
+  sqlite3_bind_text64(stmt, 1, json->data, (sqlite3_uint64)json->n, SQLITE_STATIC,
+                      SQLITE_UTF8);
+  rc = sqlite3_step(stmt);
+  if (rc == SQLITE_ROW) {
+    const char *type = (const char *)sqlite3_column_text(stmt, 0);
+    if (type) *out = sqlite3_mprintf("%s", type);
+    rc = *out ? SQLITE_OK : SQLITE_NOMEM;
+  } else if (rc == SQLITE_ERROR) {
+    rc = SQLITE_OK; /* "malformed JSON"; json_valid would say so of lack of memory, too */
+  } else {
+    rc = attn_sql_db_error(db, "JSON", error);
+  }
+  sqlite3_finalize(stmt);
+  return rc;
+}

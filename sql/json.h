@@ -4,6 +4,7 @@
 #ifndef ATTN_JSON_H
 #define ATTN_JSON_H
 
+#include "file.h"
 #include "sql.h"
 
 /* A flattened document and the memory that its strings live in. */
@@ -20,5 +21,8 @@ typedef struct attn_document {
 int attn_document_read(sqlite3 *db, const char *json, int n_json, const char *root,
                        const char *what, char **error, attn_document *out);
 void attn_document_free(attn_document *document);
+
+/* The type of a file's JSON ("object", "array", ...), to be freed; NULL where it is none. */
+int attn_json_type(sqlite3 *db, const attn_bytes *json, char **error, char **out);
 
 #endif

@@ -12,12 +12,14 @@
 static const attn_function *const functions[] = {
     attn_embed_functions,  attn_tokens_functions, attn_models_functions,
     attn_import_functions, attn_export_functions, attn_info_functions,
+    attn_index_functions,
     attn_threads_functions,
 };
 
 static const attn_table *const tables[] = {
     &attn_models_table,
     &attn_tokens_table,
+    &attn_status_table,
     &attn_embed_each_table,
 };
 
@@ -27,31 +29,48 @@ static int register_function(attn_connection *c, const attn_function *f) {
                                     f->call, NULL, NULL, attn_connection_release);
 }
 
-/* *out: 1 if the connection has a function or a module of that name. */
-static int is_taken(sqlite3 *db, const char *name, char **error, int *out) {
+/* Is `name` among names, each of which has a blank on either side? */
+static int lists(const char *names, const char *name) {
+  size_t n = strlen(name);
+  for (const char *p = names; (p = strstr(p, name)) != NULL; p += n) {
+    if (p[-1] == ' ' && p[n] == ' ') return 1;
+  }
+  return 0;
+}
+
+/* The vec_ functions and modules that the connection has already, as lists takes
+** them.  One query for all: the list of functions is long. */
+static int taken_names(sqlite3 *db, char **error, char **out) {
   sqlite3_stmt *stmt;
-  *out = 0;
+  *out = NULL;
   int rc = attn_prepare(db, &stmt, error,
-                        "SELECT 1 FROM pragma_function_list WHERE name = %Q UNION ALL "
-                        "SELECT 1 FROM pragma_module_list WHERE name = %Q",
-                        name, name);
+                        "SELECT ' ' || coalesce(group_concat(name, ' '), '') || ' ' FROM ("
+                        " SELECT name FROM pragma_function_list UNION ALL"
+                        " SELECT name FROM pragma_module_list) WHERE name GLOB 'vec_*'");
   if (rc != SQLITE_OK) return rc;
   rc = sqlite3_step(stmt);
-  *out = rc == SQLITE_ROW;
+  if (rc == SQLITE_ROW) {
+    const char *names = (const char *)sqlite3_column_text(stmt, 0);
+    if (names) *out = sqlite3_mprintf("%s", names);
+    rc = *out ? SQLITE_OK : SQLITE_NOMEM;
+  } else {
+    rc = attn_sql_db_error(db, "libattn", error);
+  }
   sqlite3_finalize(stmt);
-  return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+  return rc;
 }
 
 static int register_vec(attn_connection *c, char **error) {
-  sqlite3 *db = attn_connection_db(c);
-  int taken, rc;
-  for (const attn_function *f = attn_vec_functions; f->name; f++) {
-    rc = is_taken(db, f->name, error, &taken);
-    if (rc == SQLITE_OK && !taken) rc = register_function(c, f);
-    if (rc != SQLITE_OK) return rc;
+  char *taken;
+  int rc = taken_names(attn_connection_db(c), error, &taken);
+  for (const attn_function *f = attn_vec_functions; rc == SQLITE_OK && f->name; f++) {
+    if (!lists(taken, f->name)) rc = register_function(c, f);
   }
-  rc = is_taken(db, attn_vec_each_table.name, error, &taken);
-  return rc == SQLITE_OK && !taken ? attn_table_register(c, &attn_vec_each_table) : rc;
+  if (rc == SQLITE_OK && !lists(taken, attn_vec_each_table.name)) {
+    rc = attn_table_register(c, &attn_vec_each_table);
+  }
+  sqlite3_free(taken);
+  return rc;
 }
 
 static int register_all(attn_connection *c, char **error) {
@@ -64,6 +83,7 @@ static int register_all(attn_connection *c, char **error) {
   for (size_t i = 0; rc == SQLITE_OK && i < sizeof tables / sizeof tables[0]; i++) {
     rc = attn_table_register(c, tables[i]);
   }
+  if (rc == SQLITE_OK) rc = attn_index_register(c);
   return rc == SQLITE_OK ? register_vec(c, error) : rc;
 }
 

@@ -7,6 +7,7 @@
 */
 #include "tensor_file.h"
 #include "file.h"
+#include "json.h"
 #include <string.h>
 
 /* Of a model with a head, and of a whole sentence-transformers module. */
@@ -141,22 +142,10 @@ static int read_header(FILE *handle, attn_tensor_file *file, sqlite3_int64 n_fil
 }
 
 static int is_object(sqlite3 *db, const attn_bytes *json, char **error, int *out) {
-  sqlite3_stmt *stmt;
-  *out = 0;
-  if (strlen(json->data) != (size_t)json->n) return SQLITE_OK; /* a NUL inside */
-  int rc = attn_prepare(db, &stmt, error,
-                        "SELECT CASE WHEN json_valid(?1) THEN json_type(?1) = 'object' END");
-  if (rc != SQLITE_OK) return rc;
-  sqlite3_bind_text64(stmt, 1, json->data, (sqlite3_uint64)json->n, SQLITE_STATIC,
-                      SQLITE_UTF8);
-  rc = sqlite3_step(stmt);
-  if (rc == SQLITE_ROW) {
-    *out = sqlite3_column_int(stmt, 0);
-    rc = SQLITE_OK;
-  } else {
-    rc = attn_sql_db_error(db, "json_valid", error);
-  }
-  sqlite3_finalize(stmt);
+  char *type;
+  int rc = attn_json_type(db, json, error, &type);
+  *out = type && strcmp(type, "object") == 0;
+  sqlite3_free(type);
   return rc;
 }
 
