@@ -56,7 +56,8 @@ typedef struct attn_function {
 
 extern const attn_function attn_embed_functions[], attn_tokens_functions[],
     attn_models_functions[], attn_import_functions[], attn_export_functions[],
-    attn_info_functions[], attn_threads_functions[], attn_vec_functions[];
+    attn_info_functions[], attn_threads_functions[], attn_vec_functions[],
+    attn_index_functions[];
 
 /* A table-valued function whose rows are made by C code: columns first, then one
 ** hidden column per argument. */
@@ -84,9 +85,12 @@ struct attn_rows {
 };
 
 extern const attn_table attn_models_table, attn_tokens_table, attn_embed_each_table,
-    attn_vec_each_table;
+    attn_vec_each_table, attn_status_table;
 
 int attn_table_register(attn_connection *c, const attn_table *table);
+
+/* The virtual table `attn`: see index/index.h. */
+int attn_index_register(attn_connection *c);
 
 /* Registers all that libattn offers on a connection. */
 int attn_register(sqlite3 *db, char **error);

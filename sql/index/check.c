@@ -1,0 +1,212 @@
+/*
+** check.c - integrity-check: does everything in the shadow tables fit together?
+**
+**   - the codes of every chunk are whole, and are those of its vectors (they are made
+**     again and compared, byte by byte)
+**   - every live slot belongs to a row that says it is there, and the other way round
+**   - parts of vectors, codes and directory have the same chunks
+**   - pending rows are rows; own content has a text for every row
+**   - the texts that are kept are those that the vectors were made of
+*/
+#include "index.h"
+#include <string.h>
+
+typedef struct checker {
+  attn_index *index;
+  sqlite3_blob *codes_blob, *vector_blob;
+  sqlite3_stmt *place;  /* of a vector: the row that it belongs to */
+  attn_codes *scratch;  /* where codes are made again */
+  float *vector;
+  sqlite3_int64 n_part; /* that should be in _vectors */
+} checker;
+
+/* ------------------------------------------------------------------------ chunks */
+
+static int check_slot(checker *c, const attn_chunk_entry *entry, const void *data,
+                      uint32_t slot) {
+  attn_index *index = c->index;
+  attn_error err = {""};
+  sqlite3_int64 place = entry->id << ATTN_CHUNK_SHIFT | slot;
+  sqlite3_int64 id = attn_chunk_rowid(data)[slot], found = -1;
+  int rc = attn_chunks_vector(index, place, &c->vector_blob, c->vector);
+  if (rc != SQLITE_OK) return rc;
+  if (attn_chunk_put(attn_codes_data(c->scratch), slot, id, c->vector, &err) != ATTN_OK) {
+    return attn_index_corrupt(index, "%s_vectors: row %lld: %s", index->config.table, id,
+                              err.message);
+  }
+  rc = sqlite3_bind_int64(c->place, 1, index->config.window ? place : id);
+  if (rc == SQLITE_OK) rc = attn_storage_step(index, c->place);
+  if (rc != SQLITE_ROW && rc != SQLITE_OK) return rc;
+  if (rc == SQLITE_ROW) found = sqlite3_column_int64(c->place, 0);
+  sqlite3_reset(c->place);
+  if (found == (index->config.window ? id : place)) return SQLITE_OK;
+  return attn_index_corrupt(index, "%s: the vector at place %lld is of row %lld, which has %lld",
+                            index->config.table, place, id, found);
+}
+
+static void count_parts(checker *c, const attn_chunk_entry *entry, const uint64_t *live) {
+  uint32_t n = entry->n_slot < ATTN_PART_SLOTS ? entry->n_slot : ATTN_PART_SLOTS;
+  for (uint32_t slot = 0; slot < entry->n_slot; slot += n) {
+    c->n_part += attn_popcount(live + slot / 64, n) > 0;
+  }
+}
+
+static int check_chunk(checker *c, const attn_chunk_entry *entry) {
+  attn_index *index = c->index;
+  attn_chunk_shape shape = attn_chunks_shape(index, entry->n_slot);
+  sqlite3_uint64 n = attn_chunk_size(&shape);
+  attn_codes *codes;
+  int rc = attn_chunks_read(index, entry, &c->codes_blob, &codes);
+  if (rc != SQLITE_OK) return rc;
+  c->scratch = attn_codes_new(n);
+  if (!c->scratch) {
+    attn_codes_release(codes);
+    return SQLITE_NOMEM;
+  }
+  const void *data = attn_codes_data(codes);
+  const uint64_t *live = attn_chunk_live(data);
+  memcpy(attn_codes_data(c->scratch), data, n);
+  for (uint32_t slot = 0; rc == SQLITE_OK && slot < entry->n_slot; slot++) {
+    if (live[slot / 64] >> slot % 64 & 1) rc = check_slot(c, entry, data, slot);
+  }
+  count_parts(c, entry, live);
+  if (rc == SQLITE_OK && memcmp(data, attn_codes_data(c->scratch), n) != 0) {
+    rc = attn_index_corrupt(index, "%s_codes: chunk %lld is not that of its vectors",
+                            index->config.table, entry->id);
+  }
+  attn_codes_release(c->scratch);
+  attn_codes_release(codes);
+  return rc;
+}
+
+static int check_chunks(attn_index *index, sqlite3_int64 *n_part) {
+  checker c = {.index = index};
+  int rc = attn_storage_prepare(index,
+                                index->config.window
+                                    ? "SELECT id FROM $windows WHERE place = ?1"
+                                    : "SELECT place FROM $rows WHERE id = ?1",
+                                &c.place);
+  if (rc == SQLITE_OK) {
+    c.vector = sqlite3_malloc64(index->dimension * sizeof *c.vector);
+    if (!c.vector) rc = SQLITE_NOMEM;
+  }
+  for (size_t i = 0; rc == SQLITE_OK && i < index->directory.n; i++) {
+    rc = check_chunk(&c, &index->directory.entry[i]);
+  }
+  sqlite3_finalize(c.place);
+  sqlite3_blob_close(c.codes_blob);
+  sqlite3_blob_close(c.vector_blob);
+  sqlite3_free(c.vector);
+  *n_part = c.n_part;
+  return rc;
+}
+
+/* ------------------------------------------------------------------------ counts */
+
+static int expect(attn_index *index, const char *sql, sqlite3_int64 expected,
+                  const char *what) {
+  sqlite3_stmt *stmt;
+  int rc = attn_storage_prepare(index, sql, &stmt);
+  if (rc == SQLITE_ERROR) rc = SQLITE_CORRUPT_VTAB; /* a shadow table is missing */
+  if (rc == SQLITE_OK) rc = attn_storage_step(index, stmt);
+  if (rc == SQLITE_ROW) {
+    sqlite3_int64 found = sqlite3_column_int64(stmt, 0);
+    rc = SQLITE_OK;
+    if (found != expected) {
+      rc = attn_index_corrupt(index, "%s: %lld %s; expected %lld", index->config.table, found,
+                              what, expected);
+    }
+  }
+  sqlite3_finalize(stmt);
+  return rc;
+}
+
+static int check_counts(attn_index *index, sqlite3_int64 n_part) {
+  const attn_config *config = &index->config;
+  sqlite3_int64 n_live = (sqlite3_int64)index->directory.n_live;
+  int own = config->content == ATTN_CONTENT_OWN && config->n_text, rc;
+  const struct {
+    int applies;
+    const char *sql;
+    sqlite3_int64 expected;
+    const char *what;
+  } counts[] = {
+      {!config->window, "SELECT count(place) FROM $rows", n_live, "rows with a vector"},
+      {config->window, "SELECT count(*) FROM $windows", n_live, "windows with a vector"},
+      {config->window,
+       "SELECT count(*) FROM $windows w WHERE NOT EXISTS"
+       " (SELECT 1 FROM $rows r WHERE r.id = w.id AND r.place IS NOT NULL)",
+       0, "windows without a row"},
+      {config->window,
+       "SELECT count(*) FROM $rows r WHERE place IS NOT NULL AND NOT EXISTS"
+       " (SELECT 1 FROM $windows w WHERE w.id = r.id AND w.place = r.place)",
+       0, "rows without their first window"},
+      {1, "SELECT count(*) FROM $codes", (sqlite3_int64)index->directory.n, "rows of codes"},
+      {1, "SELECT count(*) FROM $vectors", n_part, "rows of vectors"},
+      {1, "SELECT count(*) FROM $pending WHERE id NOT IN (SELECT id FROM $rows)", 0,
+       "pending rows that are none"},
+      {own, "SELECT count(*) FROM $content WHERE id NOT IN (SELECT id FROM $rows)", 0,
+       "texts without a row"},
+      {own, "SELECT count(*) FROM $rows WHERE id NOT IN (SELECT id FROM $content)", 0,
+       "rows without a text"},
+  };
+  rc = SQLITE_OK;
+  for (size_t i = 0; rc == SQLITE_OK && i < sizeof counts / sizeof counts[0]; i++) {
+    if (!counts[i].applies) continue;
+    rc = expect(index, counts[i].sql, counts[i].expected, counts[i].what);
+  }
+  return rc;
+}
+
+/* ------------------------------------------------------------------------- texts */
+
+static int check_text(attn_index *index, sqlite3_int64 id, sqlite3_int64 hash,
+                      sqlite3_value **column) {
+  sqlite3_stmt *stmt;
+  char *text = NULL;
+  size_t n_text;
+  int rc = attn_storage_statement(index, ATTN_SOURCE_GET, &stmt);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, id);
+  if (rc == SQLITE_OK) rc = attn_storage_step(index, stmt);
+  if (rc != SQLITE_ROW) return rc;
+  for (int i = 0; i < index->config.n_column; i++) column[i] = sqlite3_column_value(stmt, i + 1);
+  rc = attn_index_text(index, column, &text, &n_text);
+  if (rc == SQLITE_OK && (!text || attn_index_hash(text, n_text) != hash)) {
+    rc = attn_index_corrupt(index, "%s: the vector of row %lld was made of another text",
+                            index->config.table, id);
+  }
+  sqlite3_free(text);
+  sqlite3_reset(stmt);
+  return rc;
+}
+
+static int check_texts(attn_index *index) {
+  sqlite3_stmt *rows;
+  if (index->config.content != ATTN_CONTENT_OWN || !index->config.n_text) return SQLITE_OK;
+  sqlite3_value **column =
+      sqlite3_malloc64((sqlite3_uint64)index->config.n_column * sizeof(sqlite3_value *));
+  if (!column) return SQLITE_NOMEM;
+  int rc = attn_storage_prepare(index,
+                                "SELECT id, hash FROM $rows WHERE hash IS NOT NULL"
+                                " AND id NOT IN (SELECT id FROM $pending)",
+                                &rows);
+  while (rc == SQLITE_OK && (rc = attn_storage_step(index, rows)) == SQLITE_ROW) {
+    rc = check_text(index, sqlite3_column_int64(rows, 0), sqlite3_column_int64(rows, 1),
+                    column);
+  }
+  sqlite3_finalize(rows);
+  sqlite3_free(column);
+  return rc;
+}
+
+int attn_check(attn_index *index, char **problem) {
+  sqlite3_int64 n_part = 0;
+  *problem = NULL;
+  int rc = check_chunks(index, &n_part);
+  if (rc == SQLITE_OK) rc = check_counts(index, n_part);
+  if (rc == SQLITE_OK) rc = check_texts(index);
+  if (rc != SQLITE_CORRUPT_VTAB || !index->base.zErrMsg) return rc;
+  *problem = index->base.zErrMsg;
+  index->base.zErrMsg = NULL;
+  return SQLITE_OK;
+}

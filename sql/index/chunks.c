@@ -1,0 +1,662 @@
+/*
+** chunks.c - where the vectors are: the directory of chunks, their codes, free slots.
+**
+** A table begins with a chunk of 64 slots, and each further one has as many as there
+** are vectors already, up to 1024 (fewer where they would take more than 2 MB): small
+** tables stay small.  The codes of a chunk are of the differences to a center, the
+** mean of the chunk before it; all of the largest size share the one that the first of
+** them was given, which makes them faster to scan.
+**
+** Changes are made in memory, in a private copy of the codes ("open"), and written
+** together: when a savepoint begins, before a query, when they take much memory, or
+** at the end of the transaction.  New rows go to free slots first.  Rows of _vectors
+** without a live slot are deleted, and so is a chunk without one.
+**
+** What a flush writes follows from memory alone, so one that fails half-way can be
+** run again.
+*/
+#include "index.h"
+#include <string.h>
+
+#define OPEN_LIMIT ((sqlite3_uint64)16 << 20)
+#define MAX_CHUNK  ((sqlite3_int64)1 << 40)
+
+enum { N_WORD = ATTN_CHUNK_SLOTS / 64 };
+
+struct attn_open_chunk {
+  attn_codes *codes;
+  float *vector;            /* [n_slot, d], of the slots that were put; NULL: none */
+  uint64_t stored[N_WORD];  /* slots that are live in the database */
+  uint64_t changed[N_WORD]; /* slots that were put or cleared */
+  uint64_t put[N_WORD];     /* slots whose vector is in memory */
+  int is_new;
+};
+
+static int get_bit(const uint64_t *bits, uint32_t i) { return (int)(bits[i / 64] >> i % 64 & 1); }
+static void set_bit(uint64_t *bits, uint32_t i) { bits[i / 64] |= (uint64_t)1 << i % 64; }
+static void clear_bit(uint64_t *bits, uint32_t i) { bits[i / 64] &= ~((uint64_t)1 << i % 64); }
+
+int attn_popcount(const uint64_t *bits, uint32_t n_bit) {
+  int n = 0;
+  for (uint32_t i = 0; i < n_bit / 64; i++) n += __builtin_popcountll(bits[i]);
+  return n;
+}
+
+uint32_t attn_chunks_largest(uint32_t d) {
+  uint32_t n = ATTN_CHUNK_SLOTS;
+  while (n > 64 && (uint64_t)n * d * sizeof(float) > (uint64_t)2 << 20) n /= 2;
+  return n;
+}
+
+attn_chunk_shape attn_chunks_shape(const attn_index *index, uint32_t n_slot) {
+  return (attn_chunk_shape){index->config.metric, index->dimension, n_slot};
+}
+
+static sqlite3_uint64 codes_size(const attn_index *index, uint32_t n_slot) {
+  attn_chunk_shape shape = attn_chunks_shape(index, n_slot);
+  return attn_chunk_size(&shape);
+}
+
+static uint32_t part_slots(const attn_chunk_entry *entry) {
+  return entry->n_slot < ATTN_PART_SLOTS ? entry->n_slot : ATTN_PART_SLOTS;
+}
+
+static const uint64_t *live_slots(const attn_chunk_entry *entry) {
+  return attn_chunk_live(attn_codes_data(entry->open->codes));
+}
+
+/* -------------------------------------------------------------------- directory */
+
+static attn_chunk_entry *append_entry(attn_directory *dir) {
+  if (dir->n == dir->n_alloc) {
+    size_t n = 2 * dir->n_alloc + 16;
+    attn_chunk_entry *entry = sqlite3_realloc64(dir->entry, n * sizeof *entry);
+    if (!entry) return NULL;
+    dir->entry = entry;
+    dir->n_alloc = n;
+  }
+  attn_chunk_entry *entry = &dir->entry[dir->n++];
+  memset(entry, 0, sizeof *entry);
+  return entry;
+}
+
+static int load_entry(attn_index *index, sqlite3_stmt *stmt) {
+  attn_directory *dir = &index->directory;
+  sqlite3_int64 id = sqlite3_column_int64(stmt, 0), last = dir->n ? dir->entry[dir->n - 1].id : 0;
+  sqlite3_int64 n_slot = sqlite3_column_int64(stmt, 1), n_live = sqlite3_column_int64(stmt, 2);
+  if (id <= last || id >= MAX_CHUNK || n_slot < 64 || n_slot > ATTN_CHUNK_SLOTS ||
+      n_slot & (n_slot - 1) || n_live < 1 || n_live > n_slot) {
+    return attn_index_corrupt(index, "%s_chunks: chunk %lld has %lld of %lld slots in use",
+                              index->config.table, id, n_live, n_slot);
+  }
+  attn_chunk_entry *entry = append_entry(dir);
+  if (!entry) return SQLITE_NOMEM;
+  entry->id = id;
+  entry->n_slot = (uint32_t)n_slot;
+  entry->n_live = (uint32_t)n_live;
+  entry->stamp = sqlite3_column_int64(stmt, 3);
+  dir->n_live += entry->n_live;
+  return SQLITE_OK;
+}
+
+int attn_chunks_load(attn_index *index) {
+  sqlite3_stmt *stmt;
+  int rc = attn_storage_statement(index, ATTN_CHUNK_ALL, &stmt);
+  if (rc != SQLITE_OK) return rc;
+  while ((rc = attn_storage_step(index, stmt)) == SQLITE_ROW) {
+    rc = load_entry(index, stmt);
+    if (rc != SQLITE_OK) break;
+  }
+  sqlite3_reset(stmt);
+  return rc;
+}
+
+static void close_entry(attn_directory *dir, attn_chunk_entry *entry) {
+  attn_open_chunk *open = entry->open;
+  if (!open) return;
+  attn_codes_release(open->codes);
+  sqlite3_free(open->vector);
+  sqlite3_free(open);
+  entry->open = NULL;
+  dir->open_bytes = 0; /* all are closed together */
+}
+
+void attn_chunks_free(attn_index *index) {
+  attn_directory *dir = &index->directory;
+  for (size_t i = 0; i < dir->n; i++) close_entry(dir, &dir->entry[i]);
+  sqlite3_free(dir->entry);
+  sqlite3_free(dir->center);
+  memset(dir, 0, sizeof *dir);
+}
+
+/* The entry of a place; SQLITE_CORRUPT_VTAB if there is no such place. */
+static int find_place(attn_index *index, sqlite3_int64 place, attn_chunk_entry **out,
+                      uint32_t *slot) {
+  attn_directory *dir = &index->directory;
+  sqlite3_int64 id = place >> ATTN_CHUNK_SHIFT;
+  size_t begin = 0, end = dir->n;
+  while (begin < end) {
+    size_t middle = (begin + end) / 2;
+    if (dir->entry[middle].id < id) {
+      begin = middle + 1;
+    } else {
+      end = middle;
+    }
+  }
+  *slot = (uint32_t)(place & (ATTN_CHUNK_SLOTS - 1));
+  if (begin == dir->n || dir->entry[begin].id != id || *slot >= dir->entry[begin].n_slot) {
+    return attn_index_corrupt(index, "%s: there is no place %lld", index->config.table, place);
+  }
+  *out = &dir->entry[begin];
+  return SQLITE_OK;
+}
+
+/* ------------------------------------------------------------------------ blobs */
+
+/* Opens data of a row of a shadow table, or moves an open handle there. */
+static int open_blob(attn_index *index, const char *table, sqlite3_int64 id, int flags,
+                     sqlite3_blob **blob) {
+  int rc = *blob ? sqlite3_blob_reopen(*blob, id) : SQLITE_ABORT;
+  if (rc == SQLITE_OK) return rc;
+  sqlite3_blob_close(*blob);
+  *blob = NULL;
+  char *name = sqlite3_mprintf("%s_%s", index->config.table, table);
+  if (!name) return SQLITE_NOMEM;
+  rc = sqlite3_blob_open(index->db, index->config.schema, name, "data", id, flags, blob);
+  if (rc == SQLITE_ERROR) {
+    rc = attn_index_corrupt(index, "%s: %s: %lld", name, sqlite3_errmsg(index->db), id);
+  } else if (rc != SQLITE_OK) {
+    rc = attn_index_db_error(index);
+  }
+  sqlite3_free(name);
+  return rc;
+}
+
+static int read_blob(attn_index *index, sqlite3_blob *blob, void *to, uint64_t n,
+                     uint64_t offset) {
+  int rc = sqlite3_blob_read(blob, to, (int)n, (int)offset);
+  return rc == SQLITE_OK ? rc : attn_index_db_error(index);
+}
+
+static int write_blob(attn_index *index, sqlite3_blob *blob, const void *from, uint64_t n,
+                      uint64_t offset) {
+  int rc = sqlite3_blob_write(blob, from, (int)n, (int)offset);
+  return rc == SQLITE_OK ? rc : attn_index_db_error(index);
+}
+
+/* ---------------------------------------------------------------------- reading */
+
+static int check_codes(attn_index *index, const attn_chunk_entry *entry, attn_codes *codes) {
+  attn_chunk_shape shape = attn_chunks_shape(index, entry->n_slot);
+  attn_error err = {""};
+  void *data = attn_codes_data(codes);
+  if (attn_chunk_check(&shape, data, attn_chunk_size(&shape), &err) != ATTN_OK) {
+    return attn_index_corrupt(index, "%s_codes: chunk %lld: %s", index->config.table,
+                              entry->id, err.message);
+  }
+  int n_live = attn_popcount(attn_chunk_live(data), entry->n_slot);
+  if ((uint32_t)n_live == entry->n_live) return SQLITE_OK;
+  return attn_index_corrupt(index, "%s_codes: chunk %lld has %d slots in use; expected %u",
+                            index->config.table, entry->id, n_live, entry->n_live);
+}
+
+/* Reads and checks the codes of a chunk into new memory. */
+int attn_chunks_read(attn_index *index, const attn_chunk_entry *entry, sqlite3_blob **blob,
+                     attn_codes **out) {
+  sqlite3_uint64 n = codes_size(index, entry->n_slot);
+  *out = NULL;
+  int rc = open_blob(index, "codes", entry->id, 0, blob);
+  if (rc != SQLITE_OK) return rc;
+  if ((sqlite3_uint64)sqlite3_blob_bytes(*blob) != n) {
+    return attn_index_corrupt(index, "%s_codes: chunk %lld has %d bytes; expected %lld",
+                              index->config.table, entry->id, sqlite3_blob_bytes(*blob),
+                              (sqlite3_int64)n);
+  }
+  *out = attn_codes_new(n);
+  if (!*out) return SQLITE_NOMEM;
+  rc = read_blob(index, *blob, attn_codes_data(*out), n, 0);
+  if (rc == SQLITE_OK) rc = check_codes(index, entry, *out);
+  if (rc != SQLITE_OK) {
+    attn_codes_release(*out);
+    *out = NULL;
+  }
+  return rc;
+}
+
+int attn_chunks_codes(attn_index *index, const attn_chunk_entry *entry, sqlite3_blob **blob,
+                      attn_codes **out) {
+  *out = attn_cache_get(entry->stamp, codes_size(index, entry->n_slot));
+  if (*out) return SQLITE_OK;
+  int rc = attn_chunks_read(index, entry, blob, out);
+  if (rc == SQLITE_OK) attn_cache_put(entry->stamp, *out);
+  return rc;
+}
+
+int attn_chunks_vector(attn_index *index, sqlite3_int64 place, sqlite3_blob **blob,
+                       float *out) {
+  attn_chunk_entry *entry;
+  uint32_t slot;
+  uint64_t n = index->dimension * sizeof(float);
+  int rc = find_place(index, place, &entry, &slot);
+  if (rc != SQLITE_OK) return rc;
+  if (entry->open && get_bit(entry->open->put, slot)) {
+    memcpy(out, entry->open->vector + (size_t)slot * index->dimension, n);
+    return SQLITE_OK;
+  }
+  rc = open_blob(index, "vectors", place >> ATTN_PART_SHIFT, 0, blob);
+  if (rc != SQLITE_OK) return rc;
+  if ((uint64_t)sqlite3_blob_bytes(*blob) != part_slots(entry) * n) {
+    return attn_index_corrupt(index, "%s_vectors: row %lld has %d bytes; expected %lld",
+                              index->config.table, place >> ATTN_PART_SHIFT,
+                              sqlite3_blob_bytes(*blob),
+                              (sqlite3_int64)(part_slots(entry) * n));
+  }
+  return read_blob(index, *blob, out, n, (slot & (ATTN_PART_SLOTS - 1)) * n);
+}
+
+/* ---------------------------------------------------------------- open for writing */
+
+static int open_entry(attn_index *index, attn_chunk_entry *entry) {
+  sqlite3_uint64 n = codes_size(index, entry->n_slot);
+  sqlite3_blob *blob = NULL;
+  attn_codes *codes = NULL;
+  if (entry->open) return SQLITE_OK;
+  attn_open_chunk *open = sqlite3_malloc64(sizeof *open);
+  if (!open) return SQLITE_NOMEM;
+  memset(open, 0, sizeof *open);
+  int rc = attn_chunks_codes(index, entry, &blob, &codes);
+  sqlite3_blob_close(blob);
+  if (rc == SQLITE_OK) {
+    open->codes = attn_codes_new(n);
+    if (!open->codes) rc = SQLITE_NOMEM;
+  }
+  if (rc == SQLITE_OK) {
+    memcpy(attn_codes_data(open->codes), attn_codes_data(codes), n);
+    memcpy(open->stored, attn_chunk_live(attn_codes_data(codes)), entry->n_slot / 8);
+    entry->open = open;
+    index->directory.open_bytes += n;
+  } else {
+    sqlite3_free(open);
+  }
+  attn_codes_release(codes);
+  return rc;
+}
+
+static int reserve_vectors(attn_index *index, attn_chunk_entry *entry) {
+  attn_open_chunk *open = entry->open;
+  if (open->vector) return SQLITE_OK;
+  sqlite3_uint64 n = (sqlite3_uint64)entry->n_slot * index->dimension * sizeof(float);
+  open->vector = sqlite3_malloc64(n);
+  if (!open->vector) return SQLITE_NOMEM;
+  memset(open->vector, 0, n);
+  index->directory.open_bytes += n;
+  return SQLITE_OK;
+}
+
+/* The mean of the vectors of a chunk. */
+static int mean_of(attn_index *index, const attn_chunk_entry *entry, float *center) {
+  size_t d = index->dimension, n = 0;
+  sqlite3_blob *codes_blob = NULL, *blob = NULL;
+  attn_codes *codes = NULL;
+  attn_error err = {""};
+  float *x = sqlite3_malloc64(entry->n_slot * d * sizeof *x);
+  int rc = x ? SQLITE_OK : SQLITE_NOMEM;
+  if (rc == SQLITE_OK && !entry->open) rc = attn_chunks_codes(index, entry, &codes_blob, &codes);
+  const uint64_t *live = rc != SQLITE_OK ? NULL
+                         : codes         ? attn_chunk_live(attn_codes_data(codes))
+                                         : live_slots(entry);
+  for (uint32_t slot = 0; rc == SQLITE_OK && slot < entry->n_slot; slot++) {
+    if (!get_bit(live, slot)) continue;
+    rc = attn_chunks_vector(index, entry->id << ATTN_CHUNK_SHIFT | slot, &blob, x + n++ * d);
+  }
+  sqlite3_blob_close(codes_blob);
+  sqlite3_blob_close(blob);
+  attn_codes_release(codes);
+  if (rc == SQLITE_OK) {
+    rc = attn_sql_status(attn_center(index->config.metric, d, x, n, &err, center), &err,
+                         &index->base.zErrMsg);
+  }
+  sqlite3_free(x);
+  return rc;
+}
+
+/* Chooses the center of a new chunk; *center: NULL for zero, to be freed. */
+static int choose_center(attn_index *index, uint32_t n_slot, float **center) {
+  attn_directory *dir = &index->directory;
+  sqlite3_uint64 n = index->dimension * sizeof(float);
+  int shared = n_slot == attn_chunks_largest(index->dimension), rc = SQLITE_OK;
+  *center = NULL;
+  if (dir->n == 0 && !dir->center) return SQLITE_OK;
+  *center = sqlite3_malloc64(n);
+  if (!*center) return SQLITE_NOMEM;
+  if (shared && dir->center) {
+    memcpy(*center, dir->center, n);
+  } else if (dir->n) {
+    rc = mean_of(index, &dir->entry[dir->n - 1], *center);
+  } else {
+    memset(*center, 0, n);
+  }
+  if (rc != SQLITE_OK || !shared || dir->center) return rc;
+  rc = attn_storage_set_blob(index, "center", *center, n);
+  if (rc != SQLITE_OK) return rc;
+  dir->center = sqlite3_malloc64(n);
+  if (!dir->center) return SQLITE_NOMEM;
+  memcpy(dir->center, *center, n);
+  return SQLITE_OK;
+}
+
+static int new_chunk(attn_index *index) {
+  attn_directory *dir = &index->directory;
+  uint32_t largest = attn_chunks_largest(index->dimension), n_slot = 64;
+  float *center = NULL;
+  attn_error err = {""};
+  sqlite3_uint64 n = dir->n_old ? dir->n_to_come : dir->n_live;
+  while (n_slot < largest && n_slot < n) n_slot *= 2;
+  int rc = choose_center(index, n_slot, &center);
+  attn_open_chunk *open = NULL;
+  if (rc == SQLITE_OK) open = sqlite3_malloc64(sizeof *open);
+  if (open) {
+    memset(open, 0, sizeof *open);
+    open->is_new = 1;
+    open->codes = attn_codes_new(codes_size(index, n_slot));
+  }
+  if (rc == SQLITE_OK && (!open || !open->codes)) rc = SQLITE_NOMEM;
+  if (rc == SQLITE_OK) {
+    attn_chunk_shape shape = attn_chunks_shape(index, n_slot);
+    rc = attn_sql_status(attn_chunk_init(&shape, center, &err, attn_codes_data(open->codes)),
+                         &err, &index->base.zErrMsg);
+  }
+  sqlite3_free(center);
+  sqlite3_int64 id = dir->n ? dir->entry[dir->n - 1].id + 1 : 1;
+  attn_chunk_entry *entry = rc == SQLITE_OK ? append_entry(dir) : NULL;
+  if (entry) {
+    *entry = (attn_chunk_entry){.id = id, .n_slot = n_slot, .open = open};
+    dir->open_bytes += codes_size(index, n_slot);
+    return SQLITE_OK;
+  }
+  if (open) attn_codes_release(open->codes);
+  sqlite3_free(open);
+  return rc == SQLITE_OK ? SQLITE_NOMEM : rc;
+}
+
+/* ---------------------------------------------------------------------- changing */
+
+static int put(attn_index *index, attn_chunk_entry *entry, uint32_t slot, sqlite3_int64 id,
+               const float *vector) {
+  attn_open_chunk *open = entry->open;
+  attn_error err = {""};
+  int rc = reserve_vectors(index, entry);
+  if (rc != SQLITE_OK) return rc;
+  rc = attn_sql_status(attn_chunk_put(attn_codes_data(open->codes), slot, id, vector, &err),
+                       &err, &index->base.zErrMsg);
+  if (rc != SQLITE_OK) return rc;
+  memcpy(open->vector + (size_t)slot * index->dimension, vector,
+         index->dimension * sizeof *vector);
+  set_bit(open->changed, slot);
+  set_bit(open->put, slot);
+  index->dirty = 1;
+  index->n_change++;
+  return SQLITE_OK;
+}
+
+static int relieve(attn_index *index) {
+  return index->directory.open_bytes > OPEN_LIMIT ? attn_chunks_flush(index) : SQLITE_OK;
+}
+
+int attn_chunks_add(attn_index *index, sqlite3_int64 id, const float *vector,
+                    sqlite3_int64 *place) {
+  attn_directory *dir = &index->directory;
+  int rc = relieve(index);
+  if (rc != SQLITE_OK) return rc;
+  while (dir->first_free < dir->n &&
+         dir->entry[dir->first_free].n_live == dir->entry[dir->first_free].n_slot) {
+    dir->first_free++;
+  }
+  if (dir->first_free == dir->n) rc = new_chunk(index);
+  if (rc != SQLITE_OK) return rc;
+  attn_chunk_entry *entry = &dir->entry[dir->first_free];
+  rc = open_entry(index, entry);
+  if (rc != SQLITE_OK) return rc;
+  const uint64_t *live = live_slots(entry);
+  uint32_t slot = 0;
+  while (~live[slot / 64] == 0) slot += 64;
+  slot += (uint32_t)__builtin_ctzll(~live[slot / 64]);
+  rc = put(index, entry, slot, id, vector);
+  if (rc != SQLITE_OK) return rc;
+  entry->n_live++;
+  dir->n_live++;
+  if (dir->n_to_come) dir->n_to_come--;
+  *place = entry->id << ATTN_CHUNK_SHIFT | slot;
+  return SQLITE_OK;
+}
+
+/* Opens the chunk of a place where row id has its vector. */
+static int open_place(attn_index *index, sqlite3_int64 place, sqlite3_int64 id,
+                      attn_chunk_entry **entry, uint32_t *slot) {
+  int rc = relieve(index);
+  if (rc == SQLITE_OK) rc = find_place(index, place, entry, slot);
+  if (rc == SQLITE_OK) rc = open_entry(index, *entry);
+  if (rc != SQLITE_OK) return rc;
+  if (get_bit(live_slots(*entry), *slot) &&
+      attn_chunk_rowid(attn_codes_data((*entry)->open->codes))[*slot] == id) {
+    return SQLITE_OK;
+  }
+  return attn_index_corrupt(index, "%s: row %lld is not at its place %lld",
+                            index->config.table, id, place);
+}
+
+int attn_chunks_replace(attn_index *index, sqlite3_int64 place, sqlite3_int64 id,
+                        const float *vector) {
+  attn_chunk_entry *entry;
+  uint32_t slot;
+  int rc = open_place(index, place, id, &entry, &slot);
+  return rc == SQLITE_OK ? put(index, entry, slot, id, vector) : rc;
+}
+
+int attn_chunks_remove(attn_index *index, sqlite3_int64 place, sqlite3_int64 id) {
+  attn_directory *dir = &index->directory;
+  attn_chunk_entry *entry;
+  uint32_t slot;
+  int rc = open_place(index, place, id, &entry, &slot);
+  if (rc != SQLITE_OK) return rc;
+  attn_chunk_clear(attn_codes_data(entry->open->codes), slot);
+  set_bit(entry->open->changed, slot);
+  clear_bit(entry->open->put, slot);
+  entry->n_live--;
+  dir->n_live--;
+  size_t i = (size_t)(entry - dir->entry);
+  if (i < dir->first_free) dir->first_free = i;
+  index->dirty = 1;
+  index->n_change++;
+  return SQLITE_OK;
+}
+
+/* ---------------------------------------------------------------------- flushing */
+
+static int delete_row(attn_index *index, attn_statement which, sqlite3_int64 id) {
+  sqlite3_stmt *stmt;
+  int rc = attn_storage_statement(index, which, &stmt);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, id);
+  return rc == SQLITE_OK ? attn_storage_step(index, stmt) : rc;
+}
+
+static int put_row(attn_index *index, attn_statement which, sqlite3_int64 id,
+                   const void *data, sqlite3_uint64 n) {
+  sqlite3_stmt *stmt;
+  int rc = attn_storage_statement(index, which, &stmt);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, id);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_blob64(stmt, 2, data, n, SQLITE_STATIC);
+  if (rc == SQLITE_OK) rc = attn_storage_step(index, stmt);
+  if (stmt) sqlite3_clear_bindings(stmt);
+  return rc;
+}
+
+/* The end of the run of set bits that begins at or behind *begin; 0: there is none. */
+static uint32_t next_run(const uint64_t *bits, uint32_t *begin, uint32_t n) {
+  while (*begin < n && !get_bit(bits, *begin)) ++*begin;
+  uint32_t end = *begin;
+  while (end < n && get_bit(bits, end)) end++;
+  return end > *begin ? end : 0;
+}
+
+/* Part number p of the vectors: slots [first, first + n). */
+static int flush_part(attn_index *index, const attn_chunk_entry *entry, uint32_t p) {
+  const attn_open_chunk *open = entry->open;
+  uint32_t n = part_slots(entry), first = p * n;
+  size_t n_vector = index->dimension * sizeof(float);
+  int stored = attn_popcount(open->stored + first / 64, n);
+  int live = attn_popcount(live_slots(entry) + first / 64, n);
+  int n_put = attn_popcount(open->put + first / 64, n), rc = SQLITE_OK;
+  sqlite3_int64 id = (entry->id << ATTN_CHUNK_SHIFT | first) >> ATTN_PART_SHIFT;
+  if (live == 0) return stored ? delete_row(index, ATTN_VECTORS_DELETE, id) : SQLITE_OK;
+  if (n_put == 0) return SQLITE_OK;
+  const float *vector = open->vector + first * (size_t)index->dimension;
+  if (stored == 0 || n_put == (int)n) {
+    return put_row(index, ATTN_VECTORS_PUT, id, vector, n * n_vector);
+  }
+  sqlite3_blob *blob = NULL;
+  rc = open_blob(index, "vectors", id, 1, &blob);
+  for (uint32_t begin = 0, end; rc == SQLITE_OK; begin = end) {
+    end = next_run(open->put + first / 64, &begin, n);
+    if (!end) break;
+    rc = write_blob(index, blob, vector + begin * (size_t)index->dimension,
+                    (end - begin) * n_vector, begin * n_vector);
+  }
+  sqlite3_blob_close(blob);
+  return rc;
+}
+
+static int flush_codes(attn_index *index, const attn_chunk_entry *entry) {
+  const attn_open_chunk *open = entry->open;
+  attn_chunk_shape shape = attn_chunks_shape(index, entry->n_slot);
+  const char *data = attn_codes_data(open->codes);
+  attn_range range[ATTN_CHUNK_RANGES];
+  sqlite3_blob *blob = NULL;
+  if (open->is_new ||
+      attn_popcount(open->changed, entry->n_slot) > (int)entry->n_slot / 8) {
+    return put_row(index, ATTN_CODES_PUT, entry->id, data, attn_chunk_size(&shape));
+  }
+  int rc = open_blob(index, "codes", entry->id, 1, &blob);
+  for (uint32_t begin = 0, end; rc == SQLITE_OK; begin = end) {
+    end = next_run(open->changed, &begin, entry->n_slot);
+    if (!end) break;
+    size_t n = attn_chunk_ranges(&shape, begin, end - begin, range);
+    for (size_t i = 0; rc == SQLITE_OK && i < n; i++) {
+      rc = write_blob(index, blob, data + range[i].offset, range[i].n_byte, range[i].offset);
+    }
+  }
+  sqlite3_blob_close(blob);
+  return rc;
+}
+
+static int put_entry(attn_index *index, const attn_chunk_entry *entry) {
+  sqlite3_stmt *stmt;
+  int rc = attn_storage_statement(index, ATTN_CHUNK_PUT, &stmt);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, entry->id);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 2, entry->n_slot);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 3, entry->n_live);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 4, entry->stamp);
+  return rc == SQLITE_OK ? attn_storage_step(index, stmt) : rc;
+}
+
+static int flush_entry(attn_index *index, attn_chunk_entry *entry) {
+  int rc = SQLITE_OK;
+  for (uint32_t p = 0; rc == SQLITE_OK && p < entry->n_slot / part_slots(entry); p++) {
+    rc = flush_part(index, entry, p);
+  }
+  if (rc == SQLITE_OK && entry->n_live == 0) {
+    rc = delete_row(index, ATTN_CODES_DELETE, entry->id);
+    if (rc == SQLITE_OK) rc = delete_row(index, ATTN_CHUNK_DELETE, entry->id);
+    return rc;
+  }
+  if (rc == SQLITE_OK) rc = flush_codes(index, entry);
+  if (rc == SQLITE_OK) {
+    sqlite3_randomness(sizeof entry->stamp, &entry->stamp);
+    rc = put_entry(index, entry);
+  }
+  return rc;
+}
+
+/* After all is written: what was open is as stored now. */
+static void close_all(attn_index *index) {
+  attn_directory *dir = &index->directory;
+  size_t n = 0;
+  for (size_t i = 0; i < dir->n; i++) {
+    attn_chunk_entry *entry = &dir->entry[i];
+    if (entry->open) attn_cache_put(entry->stamp, entry->open->codes);
+    close_entry(dir, entry);
+    if (entry->n_live) dir->entry[n++] = *entry;
+  }
+  if (n < dir->n) dir->first_free = 0;
+  dir->n = n;
+}
+
+int attn_chunks_flush(attn_index *index) {
+  attn_directory *dir = &index->directory;
+  int rc = SQLITE_OK;
+  for (size_t i = 0; rc == SQLITE_OK && i < dir->n; i++) {
+    if (dir->entry[i].open) rc = flush_entry(index, &dir->entry[i]);
+  }
+  if (rc == SQLITE_OK) close_all(index);
+  return rc;
+}
+
+/* ---------------------------------------------------------------------- optimize */
+
+enum { SAMPLE = 16 };
+
+/* The mean of the means of some chunks. */
+static int sample_center(attn_index *index, float *center, float *one) {
+  attn_directory *dir = &index->directory;
+  size_t d = index->dimension, n = dir->n < SAMPLE ? dir->n : SAMPLE;
+  int rc = SQLITE_OK;
+  memset(center, 0, d * sizeof *center);
+  for (size_t i = 0; rc == SQLITE_OK && i < n; i++) {
+    rc = mean_of(index, &dir->entry[i * dir->n / n], one);
+    for (size_t j = 0; rc == SQLITE_OK && j < d; j++) center[j] += one[j] / (float)n;
+  }
+  return rc;
+}
+
+int attn_chunks_renew(attn_index *index) {
+  attn_directory *dir = &index->directory;
+  size_t n = index->dimension * sizeof(float);
+  float *center = sqlite3_malloc64(2 * n);
+  if (!center) return SQLITE_NOMEM;
+  int rc = sample_center(index, center, center + index->dimension);
+  if (rc == SQLITE_OK) rc = attn_storage_set_blob(index, "center", center, n);
+  if (rc == SQLITE_OK) {
+    sqlite3_free(dir->center);
+    dir->center = center;
+    dir->first_free = dir->n_old = dir->n;
+    dir->n_to_come = dir->n_live;
+  } else {
+    sqlite3_free(center);
+  }
+  return rc;
+}
+
+sqlite3_int64 attn_chunks_next_place(const attn_index *index) {
+  const attn_directory *dir = &index->directory;
+  return dir->n ? (dir->entry[dir->n - 1].id + 1) << ATTN_CHUNK_SHIFT : 0;
+}
+
+int attn_chunks_drop_old(attn_index *index) {
+  attn_directory *dir = &index->directory;
+  int rc = attn_chunks_flush(index);
+  for (size_t i = 0; rc == SQLITE_OK && i < dir->n_old; i++) {
+    const attn_chunk_entry *entry = &dir->entry[i];
+    for (uint32_t slot = 0; rc == SQLITE_OK && slot < entry->n_slot; slot += part_slots(entry)) {
+      rc = delete_row(index, ATTN_VECTORS_DELETE,
+                      (entry->id << ATTN_CHUNK_SHIFT | slot) >> ATTN_PART_SHIFT);
+    }
+    if (rc == SQLITE_OK) rc = delete_row(index, ATTN_CODES_DELETE, entry->id);
+    if (rc == SQLITE_OK) rc = delete_row(index, ATTN_CHUNK_DELETE, entry->id);
+    if (rc == SQLITE_OK) dir->n_live -= entry->n_live;
+  }
+  if (rc != SQLITE_OK) return rc;
+  dir->n -= dir->n_old;
+  memmove(dir->entry, dir->entry + dir->n_old, dir->n * sizeof *dir->entry);
+  dir->n_old = dir->first_free = 0;
+  return SQLITE_OK;
+}

@@ -1,0 +1,128 @@
+/*
+** command.c - INSERT INTO docs_ai(docs_ai, rank) VALUES('command', argument).
+**
+**   rebuild           makes everything anew from the content (sync.c); with a rank:
+**                     embeds so many rows now and leaves the others pending
+**   step, n           embeds up to n pending rows (all without a rank)
+**   optimize          packs vectors into full chunks
+**   integrity-check   SQLITE_CORRUPT_VTAB if anything is wrong (check.c)
+**   delete-all        empties the table
+**   delete            the row of the given rowid, as FTS5's external content has it
+**   deferred, exact   1 or 0: sets the option of that name
+*/
+#include "index.h"
+#include <string.h>
+
+typedef struct command {
+  const char *name;
+  enum { RANK_NONE, RANK_OPTIONAL, RANK_NEEDED } rank;
+  int (*run)(attn_index *index, sqlite3_int64 rank, sqlite3_value *rowid);
+} command;
+
+static int run_step(attn_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
+  (void)rowid;
+  return attn_sync_step(index, rank);
+}
+
+static int run_rebuild(attn_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
+  (void)rowid;
+  return attn_sync_rebuild(index, rank < 0 && index->deferred ? 0 : rank);
+}
+
+static int run_optimize(attn_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
+  (void)rank, (void)rowid;
+  return attn_sync_optimize(index);
+}
+
+static int run_check(attn_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
+  char *problem = NULL;
+  (void)rank, (void)rowid;
+  int rc = attn_check(index, &problem);
+  if (rc == SQLITE_OK && problem) rc = attn_index_corrupt(index, "%s", problem);
+  sqlite3_free(problem);
+  return rc;
+}
+
+static int run_delete_all(attn_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
+  (void)rank, (void)rowid;
+  return attn_sync_delete_all(index);
+}
+
+static int run_delete(attn_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
+  (void)rank;
+  if (sqlite3_value_type(rowid) != SQLITE_INTEGER) return SQLITE_MISMATCH;
+  return attn_rows_delete(index, sqlite3_value_int64(rowid));
+}
+
+static int run_deferred(attn_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
+  (void)rowid;
+  index->deferred = rank != 0;
+  index->dirty = 1;
+  return attn_storage_set_int(index, "deferred", rank != 0);
+}
+
+static int run_exact(attn_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
+  (void)rowid;
+  index->exact = rank != 0;
+  index->dirty = 1;
+  return attn_storage_set_int(index, "exact", rank != 0);
+}
+
+static const command commands[] = {
+    {"rebuild", RANK_OPTIONAL, run_rebuild},    {"step", RANK_OPTIONAL, run_step},
+    {"optimize", RANK_NONE, run_optimize},      {"integrity-check", RANK_NONE, run_check},
+    {"delete-all", RANK_NONE, run_delete_all},  {"delete", RANK_NONE, run_delete},
+    {"deferred", RANK_NEEDED, run_deferred},    {"exact", RANK_NEEDED, run_exact},
+};
+
+static const command *find_command(const char *name) {
+  for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+    if (sqlite3_stricmp(name, commands[i].name) == 0) return &commands[i];
+  }
+  return NULL;
+}
+
+/* The argument; -1 for none. */
+static int read_rank(attn_index *index, const command *c, sqlite3_value *value,
+                     sqlite3_int64 *out) {
+  *out = -1;
+  if (sqlite3_value_type(value) == SQLITE_NULL) {
+    if (c->rank != RANK_NEEDED) return SQLITE_OK;
+    return attn_index_fail(index, "%s: command '%s' without a rank", index->config.table,
+                           c->name);
+  }
+  const char *found = (const char *)sqlite3_value_text(value);
+  if (!found) return SQLITE_NOMEM;
+  if (c->rank == RANK_NONE) {
+    return attn_index_fail(index, "%s: command '%s' with rank %s; expected none",
+                           index->config.table, c->name, found);
+  }
+  if (sqlite3_value_numeric_type(value) != SQLITE_INTEGER || sqlite3_value_int64(value) < 0) {
+    return attn_index_fail(index,
+                           "%s: command '%s' with rank %s; expected a whole number from 0 on",
+                           index->config.table, c->name, found);
+  }
+  *out = sqlite3_value_int64(value);
+  return SQLITE_OK;
+}
+
+int attn_command(attn_index *index, sqlite3_value *rowid, sqlite3_value **column) {
+  sqlite3_value **hidden = column + index->config.n_column;
+  const char *name = (const char *)sqlite3_value_text(hidden[ATTN_HIDDEN_MATCH]);
+  sqlite3_int64 rank;
+  if (!name) return SQLITE_NOMEM;
+  const command *c = find_command(name);
+  if (!c) {
+    return attn_index_fail(index,
+                           "%s: unknown command '%s'; expected rebuild, step, optimize, "
+                           "integrity-check, delete-all, delete, deferred or exact",
+                           index->config.table, name);
+  }
+  int rc = read_rank(index, c, hidden[ATTN_HIDDEN_RANK], &rank);
+  if (rc == SQLITE_OK) rc = attn_index_begin(index);
+  if (rc == SQLITE_CORRUPT_VTAB && c->run == run_rebuild && index->dimension) {
+    rc = attn_sync_salvage(index);
+  }
+  if (rc == SQLITE_OK) rc = attn_index_flush(index);
+  return rc == SQLITE_OK ? c->run(index, rank, rowid) : rc;
+}

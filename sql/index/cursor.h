@@ -1,0 +1,62 @@
+/*
+** cursor.h - a query that is under way.
+*/
+#ifndef ATTN_CURSOR_H
+#define ATTN_CURSOR_H
+
+#include "index.h"
+
+/* Rowids, ascending once they are complete. */
+typedef struct attn_ids {
+  sqlite3_int64 *id;
+  size_t n, n_alloc;
+} attn_ids;
+
+typedef struct attn_cursor {
+  sqlite3_vtab_cursor base;
+  int flags, eof;
+  sqlite3_int64 rowid; /* of the current row */
+  sqlite3_stmt *rows;  /* a scan; NULL: a search */
+  sqlite3_stmt *source; /* the columns of a row */
+  int has_row;          /* source stands on the current row */
+
+  /* What is searched for. */
+  float *query;
+  sqlite3_value *match; /* that query was made of */
+  sqlite3_uint64 wanted; /* rows at most */
+  int has_k;
+  double low, high; /* distances */
+  int low_open, high_open;
+  int has_filter;
+  attn_ids filter;
+
+  /* Where the search is. */
+  attn_search *search;
+  sqlite3_blob *vectors;
+  sqlite3_uint64 k;     /* rows that it was made for, 0: all */
+  sqlite3_uint64 n_hit; /* rows that it has given */
+  sqlite3_uint64 n_given;
+  sqlite3_uint64 n_change; /* of the index, when it was made */
+  attn_ids seen;           /* rows that were given, if they have several windows */
+  double distance;         /* of the current row */
+  sqlite3_int64 place;
+  int rc; /* why vectors could not be fetched */
+} attn_cursor;
+
+/* The type of the pointer that the table-named column reads as in a search. */
+#define ATTN_CURSOR_TYPE "attn_cursor"
+
+static inline attn_index *attn_cursor_index(const attn_cursor *cursor) {
+  return (attn_index *)cursor->base.pVtab;
+}
+
+int attn_cursor_open(sqlite3_vtab *base, sqlite3_vtab_cursor **out);
+int attn_cursor_close(sqlite3_vtab_cursor *base);
+int attn_cursor_filter(sqlite3_vtab_cursor *base, int flags, const char *text, int argc,
+                       sqlite3_value **argv);
+int attn_cursor_next(sqlite3_vtab_cursor *base);
+int attn_cursor_eof(sqlite3_vtab_cursor *base);
+int attn_cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *out);
+int attn_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int i);
+
+#endif

@@ -1,0 +1,415 @@
+/*
+** plan.c - what a query asks for, from xBestIndex to the rows that may be found.
+**
+** A constraint that is taken becomes a term, written to idxStr for xFilter, with the
+** values in argv in the same order:
+**
+**     plan = *( op "," column "," is_list "," collation ";" )
+**
+** with SQLite's numbers for op, and column -1 for the rowid.  Terms on the rowid and on
+** columns that are stored somewhere become the WHERE clause of a statement over the
+** shadow tables or the content table, whose own indexes serve it.  A scan steps
+** through that statement; a search is made among the rowids that it gives.
+**
+** A search costs the same whether it is asked about one row or all.  The planner is
+** told so, and puts the search outside of a join.
+*/
+#include "index.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* Since 3.38. */
+#ifndef SQLITE_INDEX_CONSTRAINT_LIMIT
+#define SQLITE_INDEX_CONSTRAINT_LIMIT  73
+#define SQLITE_INDEX_CONSTRAINT_OFFSET 74
+#endif
+
+/* ------------------------------------------------------------------- operators */
+
+static const struct {
+  int op;
+  const char *sql;
+} operators[] = {
+    {SQLITE_INDEX_CONSTRAINT_EQ, "= ?"},
+    {SQLITE_INDEX_CONSTRAINT_GT, "> ?"},
+    {SQLITE_INDEX_CONSTRAINT_LE, "<= ?"},
+    {SQLITE_INDEX_CONSTRAINT_LT, "< ?"},
+    {SQLITE_INDEX_CONSTRAINT_GE, ">= ?"},
+    {SQLITE_INDEX_CONSTRAINT_NE, "<> ?"},
+    {SQLITE_INDEX_CONSTRAINT_IS, "IS ?"},
+    {SQLITE_INDEX_CONSTRAINT_ISNOT, "IS NOT ?"},
+    {SQLITE_INDEX_CONSTRAINT_ISNULL, "IS NULL"},
+    {SQLITE_INDEX_CONSTRAINT_ISNOTNULL, "IS NOT NULL"},
+    {SQLITE_INDEX_CONSTRAINT_LIKE, "LIKE ?"},
+    {SQLITE_INDEX_CONSTRAINT_GLOB, "GLOB ?"},
+};
+
+static const char *operator_sql(int op) {
+  for (size_t i = 0; i < sizeof operators / sizeof operators[0]; i++) {
+    if (operators[i].op == op) return operators[i].sql;
+  }
+  return NULL;
+}
+
+static int is_comparison(int op) {
+  return op == SQLITE_INDEX_CONSTRAINT_GT || op == SQLITE_INDEX_CONSTRAINT_LE ||
+         op == SQLITE_INDEX_CONSTRAINT_LT || op == SQLITE_INDEX_CONSTRAINT_GE;
+}
+
+static int is_limit(int op) {
+  return op == SQLITE_INDEX_CONSTRAINT_LIMIT || op == SQLITE_INDEX_CONSTRAINT_OFFSET;
+}
+
+/* 1 where a statement can read the column. */
+static int is_stored(const attn_config *config, int column) {
+  return attn_config_keeps(config, column) ||
+         (config->content == ATTN_CONTENT_EXTERNAL &&
+          config->column[column].kind != ATTN_COLUMN_VECTOR);
+}
+
+/* What a constraint is to the table. */
+typedef enum role { ROLE_NONE, ROLE_MATCH, ROLE_K, ROLE_DISTANCE, ROLE_FILTER, ROLE_LIMIT } role;
+
+static role role_of(const attn_config *config, int column, int op) {
+  if (is_limit(op)) return ROLE_LIMIT;
+  if (column < config->n_column) {
+    if (!operator_sql(op)) return ROLE_NONE;
+    return column < 0 || is_stored(config, column) ? ROLE_FILTER : ROLE_NONE;
+  }
+  switch (column - config->n_column) {
+  case ATTN_HIDDEN_MATCH:
+    return op == SQLITE_INDEX_CONSTRAINT_MATCH || op == SQLITE_INDEX_CONSTRAINT_EQ
+               ? ROLE_MATCH
+               : ROLE_NONE;
+  case ATTN_HIDDEN_K: return op == SQLITE_INDEX_CONSTRAINT_EQ ? ROLE_K : ROLE_NONE;
+  default: return is_comparison(op) ? ROLE_DISTANCE : ROLE_NONE;
+  }
+}
+
+/* -------------------------------------------------------------------- xBestIndex */
+
+typedef struct builder {
+  attn_index *index;
+  sqlite3_index_info *info;
+  sqlite3_str *plan;
+  int n_argument;
+  int match, unique, n_filter;
+  int all; /* nothing is left for SQLite to check */
+} builder;
+
+static void take(builder *b, int i, int omit) {
+  const struct sqlite3_index_constraint *c = &b->info->aConstraint[i];
+  int filter = role_of(&b->index->config, c->iColumn, c->op) == ROLE_FILTER;
+  int list = filter && c->op == SQLITE_INDEX_CONSTRAINT_EQ && sqlite3_vtab_in(b->info, i, 1);
+  const char *collation = filter && c->iColumn >= 0 ? sqlite3_vtab_collation(b->info, i) : "";
+  b->info->aConstraintUsage[i].argvIndex = ++b->n_argument;
+  b->info->aConstraintUsage[i].omit = (unsigned char)omit;
+  sqlite3_str_appendf(b->plan, "%d,%d,%d,%s;", c->op, c->iColumn, list, collation);
+  if (!omit) b->all = 0;
+  if (filter) b->n_filter++;
+  if (c->iColumn < 0 && c->op == SQLITE_INDEX_CONSTRAINT_EQ && !list) b->unique = 1;
+}
+
+/* A plan needs the values of MATCH and k. */
+static int find_match(builder *b) {
+  const attn_config *config = &b->index->config;
+  for (int i = 0; i < b->info->nConstraint; i++) {
+    const struct sqlite3_index_constraint *c = &b->info->aConstraint[i];
+    role r = role_of(config, c->iColumn, c->op);
+    if (r != ROLE_MATCH && r != ROLE_K) continue;
+    if (!c->usable) return SQLITE_CONSTRAINT;
+    if (r == ROLE_MATCH) b->match = 1;
+  }
+  return SQLITE_OK;
+}
+
+static void take_terms(builder *b) {
+  const attn_config *config = &b->index->config;
+  int n_match = 0, n_k = 0;
+  for (int i = 0; i < b->info->nConstraint; i++) {
+    const struct sqlite3_index_constraint *c = &b->info->aConstraint[i];
+    role r = role_of(config, c->iColumn, c->op);
+    if (r == ROLE_LIMIT) continue;
+    int fits = b->n_argument < ATTN_MAX_TERM - 2 && c->usable;
+    if (fits && r == ROLE_MATCH && !n_match++) {
+      take(b, i, 1);
+    } else if (fits && r == ROLE_K && b->match && !n_k++) {
+      take(b, i, 1);
+    } else if (fits && r == ROLE_DISTANCE && b->match) {
+      take(b, i, 1);
+    } else if (fits && r == ROLE_FILTER) {
+      /* Another table's column may compare otherwise than it was declared here. */
+      take(b, i, c->iColumn < 0 || config->content != ATTN_CONTENT_EXTERNAL);
+    } else {
+      b->all = 0;
+    }
+  }
+}
+
+/* LIMIT says how many rows are wanted only if SQLite drops none of them. */
+static void take_limit(builder *b) {
+  for (int i = 0; i < b->info->nConstraint; i++) {
+    const struct sqlite3_index_constraint *c = &b->info->aConstraint[i];
+    if (is_limit(c->op) && c->usable) take(b, i, 0);
+  }
+}
+
+static int is_distance(const attn_config *config, int column) {
+  return column == config->n_column + ATTN_HIDDEN_DISTANCE ||
+         column == config->n_column + ATTN_HIDDEN_RANK;
+}
+
+/* Rows come by distance, then rowid; or by rowid.  Returns 1 if that is what is asked. */
+static int is_ordered(const builder *b, int *desc) {
+  const struct sqlite3_index_orderby *order = b->info->aOrderBy;
+  int n = b->info->nOrderBy;
+  *desc = 0;
+  if (b->match) {
+    if (n < 1 || n > 2 || order[0].desc) return 0;
+    if (!is_distance(&b->index->config, order[0].iColumn)) return 0;
+    return n == 1 || (order[1].iColumn < 0 && !order[1].desc);
+  }
+  if (n != 1 || order[0].iColumn >= 0) return 0;
+  *desc = order[0].desc;
+  return 1;
+}
+
+/* k where it stands in the statement, else what is usual. */
+static double expected_hits(const builder *b) {
+  for (int i = 0; i < b->info->nConstraint; i++) {
+    const struct sqlite3_index_constraint *c = &b->info->aConstraint[i];
+    sqlite3_value *value;
+    if (role_of(&b->index->config, c->iColumn, c->op) != ROLE_K) continue;
+    if (sqlite3_vtab_rhs_value(b->info, i, &value) == SQLITE_OK) {
+      return sqlite3_value_double(value);
+    }
+    return 10;
+  }
+  return 100;
+}
+
+static void estimate(const builder *b) {
+  sqlite3_index_info *info = b->info;
+  double n = b->index->stamp ? (double)b->index->directory.n_live : 100000;
+  double rows = b->match ? expected_hits(b) : n;
+  if (b->unique) {
+    rows = 1;
+    info->idxFlags |= SQLITE_INDEX_SCAN_UNIQUE;
+  } else if (!b->match) {
+    for (int i = 0; i < b->n_filter && rows > 1; i++) rows /= 4;
+  }
+  if (rows < 1) rows = 1;
+  /* In units of a row read: to embed and scan, or to step through rows. */
+  info->estimatedCost = b->match ? 2000 + n / 20 + 5 * rows : b->unique ? 5 : 3 * n + rows;
+  info->estimatedRows = (sqlite3_int64)rows;
+}
+
+int attn_plan_best_index(attn_index *index, sqlite3_index_info *info) {
+  builder b = {.index = index, .info = info, .all = 1};
+  int desc, rc = find_match(&b);
+  if (rc != SQLITE_OK) return rc;
+  /* Only for the estimate: what is wrong shows when the statement runs. */
+  if (!index->stamp && attn_index_refresh(index) != SQLITE_OK) {
+    sqlite3_free(index->base.zErrMsg);
+    index->base.zErrMsg = NULL;
+  }
+  b.plan = sqlite3_str_new(NULL);
+  take_terms(&b);
+  int ordered = is_ordered(&b, &desc);
+  if (b.match && b.all && info->nConstraint <= 16 && (ordered || info->nOrderBy == 0)) {
+    take_limit(&b);
+  }
+  info->orderByConsumed = ordered;
+  info->idxNum = (b.match ? ATTN_PLAN_MATCH : 0) | (desc ? ATTN_PLAN_DESC : 0);
+  estimate(&b);
+  info->idxStr = sqlite3_str_finish(b.plan);
+  info->needToFreeIdxStr = 1;
+  return info->idxStr || !b.n_argument ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+/* ----------------------------------------------------------------------- reading */
+
+int attn_plan_read(const char *text, int argc, sqlite3_value **argv, attn_plan *out) {
+  char *p = out->text;
+  out->n_term = 0;
+  if (!text) return SQLITE_OK;
+  if (strlen(text) >= sizeof out->text) return SQLITE_ERROR;
+  memcpy(p, text, strlen(text) + 1);
+  for (int i = 0; i < argc && *p; i++) {
+    attn_term *term = &out->term[out->n_term++];
+    term->op = (int)strtol(p, &p, 10);
+    term->column = (int)strtol(p + 1, &p, 10);
+    term->is_list = (int)strtol(p + 1, &p, 10);
+    term->collation = ++p;
+    term->value = argv[i];
+    p += strcspn(p, ";");
+    if (*p) *p++ = 0;
+  }
+  return SQLITE_OK;
+}
+
+const attn_term *attn_plan_find(const attn_plan *plan, int column, int op) {
+  for (int i = 0; i < plan->n_term; i++) {
+    const attn_term *term = &plan->term[i];
+    if (is_limit(op) ? term->op == op
+                     : !is_limit(term->op) && term->column == column &&
+                           (op == 0 || term->op == op)) {
+      return term;
+    }
+  }
+  return NULL;
+}
+
+static int is_filter(const attn_index *index, const attn_term *term) {
+  return !is_limit(term->op) && term->column < index->config.n_column;
+}
+
+int attn_plan_filters(const attn_index *index, const attn_plan *plan) {
+  for (int i = 0; i < plan->n_term; i++) {
+    if (is_filter(index, &plan->term[i])) return 1;
+  }
+  return 0;
+}
+
+/* -------------------------------------------------------------------------- rows */
+
+/* Which tables the terms are about. */
+typedef struct sources {
+  int column; /* a column of the content, or of own plain ones */
+  int text;   /* of own texts */
+} sources;
+
+static sources find_sources(const attn_index *index, const attn_plan *plan) {
+  sources s = {0};
+  for (int i = 0; i < plan->n_term; i++) {
+    const attn_term *term = &plan->term[i];
+    if (!is_filter(index, term) || term->column < 0) continue;
+    s.column = 1;
+    s.text |= index->config.column[term->column].kind == ATTN_COLUMN_TEXT;
+  }
+  return s;
+}
+
+/* A value as SQL that reads as the same value again. */
+static void append_literal(sqlite3_str *s, sqlite3_value *value) {
+  const unsigned char *p;
+  int n;
+  switch (sqlite3_value_type(value)) {
+  case SQLITE_INTEGER:
+    sqlite3_str_appendf(s, "%lld", sqlite3_value_int64(value));
+    break;
+  case SQLITE_FLOAT:
+    sqlite3_str_appendf(s, "%!.20g", sqlite3_value_double(value));
+    break;
+  case SQLITE_NULL: sqlite3_str_appendall(s, "NULL"); break;
+  default:
+    sqlite3_str_appendall(s, sqlite3_value_type(value) == SQLITE_TEXT ? "CAST(x'" : "(x'");
+    p = sqlite3_value_blob(value);
+    n = sqlite3_value_bytes(value);
+    for (int i = 0; p && i < n; i++) sqlite3_str_appendf(s, "%02x", p[i]);
+    sqlite3_str_appendall(s, sqlite3_value_type(value) == SQLITE_TEXT ? "' AS TEXT)" : "')");
+  }
+}
+
+static int append_list(sqlite3_str *s, sqlite3_value *list) {
+  sqlite3_value *value;
+  int rc, n = 0;
+  sqlite3_str_appendall(s, "IN (");
+  for (rc = sqlite3_vtab_in_first(list, &value); rc == SQLITE_OK && value;
+       rc = sqlite3_vtab_in_next(list, &value)) {
+    if (n++) sqlite3_str_appendchar(s, 1, ',');
+    append_literal(s, value);
+  }
+  sqlite3_str_appendchar(s, 1, ')');
+  return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static void append_column(sqlite3_str *s, const attn_index *index, int column) {
+  const attn_config *config = &index->config;
+  if (config->content == ATTN_CONTENT_EXTERNAL) {
+    sqlite3_str_appendf(s, "d.\"%w\"", config->column[column].name);
+  } else {
+    int text = config->column[column].kind == ATTN_COLUMN_TEXT;
+    sqlite3_str_appendf(s, "%s.c%d", text ? "c" : "r", column);
+  }
+}
+
+static int append_term(sqlite3_str *s, const attn_index *index, const char *id,
+                       const attn_term *term) {
+  if (term->column < 0) {
+    sqlite3_str_appendall(s, id);
+  } else {
+    append_column(s, index, term->column);
+    sqlite3_str_appendf(s, " COLLATE \"%w\"", term->collation);
+  }
+  sqlite3_str_appendchar(s, 1, ' ');
+  if (term->is_list) return append_list(s, term->value);
+  sqlite3_str_appendall(s, operator_sql(term->op));
+  return SQLITE_OK;
+}
+
+static int append_terms(sqlite3_str *s, const attn_index *index, const char *id,
+                        const attn_plan *plan) {
+  int rc = SQLITE_OK, n = 0;
+  for (int i = 0; rc == SQLITE_OK && i < plan->n_term; i++) {
+    if (!is_filter(index, &plan->term[i])) continue;
+    sqlite3_str_appendall(s, n++ ? " AND " : " WHERE ");
+    rc = append_term(s, index, id, &plan->term[i]);
+  }
+  return rc;
+}
+
+/* FROM: the rows of the index, but a search does not need them beside the content. */
+static void append_sources(sqlite3_str *s, const attn_index *index, sources from, int search) {
+  const attn_config *config = &index->config;
+  if (config->content == ATTN_CONTENT_EXTERNAL && from.column) {
+    sqlite3_str_appendf(s, " FROM \"%w\".\"%w\" d", config->schema, config->content_table);
+    if (!search) {
+      sqlite3_str_appendf(s, " JOIN $rows r ON r.id = d.\"%w\"", config->content_rowid);
+    }
+  } else {
+    sqlite3_str_appendall(s, " FROM $rows r");
+    if (from.text) sqlite3_str_appendall(s, " JOIN $content c ON c.id = r.id");
+  }
+}
+
+static int has_value(const attn_term *term) {
+  return !term->is_list && term->op != SQLITE_INDEX_CONSTRAINT_ISNULL &&
+         term->op != SQLITE_INDEX_CONSTRAINT_ISNOTNULL;
+}
+
+static int bind_terms(attn_index *index, const attn_plan *plan, sqlite3_stmt *stmt) {
+  int rc = SQLITE_OK, n = 0;
+  for (int i = 0; rc == SQLITE_OK && i < plan->n_term; i++) {
+    const attn_term *term = &plan->term[i];
+    if (is_filter(index, term) && has_value(term)) {
+      rc = sqlite3_bind_value(stmt, ++n, term->value);
+    }
+  }
+  return rc;
+}
+
+int attn_plan_rows(attn_index *index, const attn_plan *plan, int flags, int ordered,
+                   sqlite3_stmt **out) {
+  const attn_config *config = &index->config;
+  sources from = find_sources(index, plan);
+  int search = flags & ATTN_PLAN_MATCH;
+  int content = search && from.column && config->content == ATTN_CONTENT_EXTERNAL;
+  *out = NULL;
+  char *id = content ? sqlite3_mprintf("d.\"%w\"", config->content_rowid)
+                     : sqlite3_mprintf("r.id");
+  if (!id) return SQLITE_NOMEM;
+  sqlite3_str *s = sqlite3_str_new(index->db);
+  sqlite3_str_appendf(s, "SELECT %s", id);
+  append_sources(s, index, from, search);
+  int rc = append_terms(s, index, id, plan);
+  if (ordered) sqlite3_str_appendf(s, " ORDER BY r.id%s", flags & ATTN_PLAN_DESC ? " DESC" : "");
+  sqlite3_free(id);
+  if (rc == SQLITE_OK) rc = sqlite3_str_errcode(s);
+  char *sql = sqlite3_str_finish(s);
+  if (rc == SQLITE_OK && !sql) rc = SQLITE_NOMEM;
+  if (rc == SQLITE_OK) rc = attn_storage_prepare(index, sql, out);
+  sqlite3_free(sql);
+  if (rc == SQLITE_OK) rc = bind_terms(index, plan, *out);
+  return rc;
+}

@@ -1,0 +1,494 @@
+/*
+** query.c - the cursor: scans and searches.
+**
+** A scan steps through the rowids that the plan's statement gives.  A search collects
+** these rowids (where there are such terms), scans the codes of every chunk for the
+** rows that are among them, and hands out rows by distance.
+**
+** How many rows are wanted is not always known: SQLite before 3.41 says nothing of
+** LIMIT, and rows may be passed over (distance > x, several windows of one row).  A
+** search for some rows is much faster than one for all; so it is made for few, and
+** when these are used up it is made again for more.  Rows at the distance, and with the
+** rowid, up to the last one are then passed over: none comes twice, and order is kept.
+** The same is done when the table is changed while a cursor is open on it.
+*/
+#include "cursor.h"
+#include <math.h>
+#include <string.h>
+
+enum { FIRST_K = 64, GROWTH = 8 };
+
+/* ------------------------------------------------------------------- sets of ids */
+
+static int append_id(attn_ids *ids, sqlite3_int64 id) {
+  if (ids->n == ids->n_alloc) {
+    size_t n = 2 * ids->n_alloc + 256;
+    sqlite3_int64 *p = sqlite3_realloc64(ids->id, n * sizeof *p);
+    if (!p) return SQLITE_NOMEM;
+    ids->id = p;
+    ids->n_alloc = n;
+  }
+  ids->id[ids->n++] = id;
+  return SQLITE_OK;
+}
+
+static size_t find_id(const attn_ids *ids, sqlite3_int64 id) {
+  size_t begin = 0, end = ids->n;
+  while (begin < end) {
+    size_t middle = (begin + end) / 2;
+    if (ids->id[middle] < id) {
+      begin = middle + 1;
+    } else {
+      end = middle;
+    }
+  }
+  return begin;
+}
+
+/* Puts an id into a sorted set; *is_new: it was not there. */
+static int insert_id(attn_ids *ids, sqlite3_int64 id, int *is_new) {
+  size_t at = find_id(ids, id);
+  *is_new = at == ids->n || ids->id[at] != id;
+  if (!*is_new) return SQLITE_OK;
+  int rc = append_id(ids, id);
+  if (rc != SQLITE_OK) return rc;
+  memmove(ids->id + at + 1, ids->id + at, (ids->n - 1 - at) * sizeof id);
+  ids->id[at] = id;
+  return SQLITE_OK;
+}
+
+/* Statements mostly give rowids in order; where they do not, heap sort. */
+static void sift_down(sqlite3_int64 *id, size_t root, size_t n) {
+  for (size_t child; (child = 2 * root + 1) < n; root = child) {
+    if (child + 1 < n && id[child] < id[child + 1]) child++;
+    if (id[root] >= id[child]) return;
+    sqlite3_int64 swap = id[root];
+    id[root] = id[child];
+    id[child] = swap;
+  }
+}
+
+static void sort_ids(attn_ids *ids) {
+  size_t n = ids->n, i = 1;
+  while (i < n && ids->id[i - 1] <= ids->id[i]) i++;
+  if (i >= n) return;
+  for (i = n / 2; i-- > 0;) sift_down(ids->id, i, n);
+  for (i = n; i-- > 1;) {
+    sqlite3_int64 last = ids->id[i];
+    ids->id[i] = ids->id[0];
+    ids->id[0] = last;
+    sift_down(ids->id, 0, i);
+  }
+}
+
+static int collect_ids(attn_cursor *cursor, const attn_plan *plan) {
+  attn_index *index = attn_cursor_index(cursor);
+  sqlite3_stmt *stmt;
+  int rc = attn_plan_rows(index, plan, ATTN_PLAN_MATCH, 0, &stmt);
+  while (rc == SQLITE_OK && (rc = attn_storage_step(index, stmt)) == SQLITE_ROW) {
+    rc = append_id(&cursor->filter, sqlite3_column_int64(stmt, 0));
+  }
+  sqlite3_finalize(stmt);
+  sort_ids(&cursor->filter);
+  return rc;
+}
+
+/* ------------------------------------------------------------------------ search */
+
+static attn_status fetch(void *ctx, const attn_row *row, size_t n, attn_error *err,
+                         float *out) {
+  attn_cursor *cursor = ctx;
+  attn_index *index = attn_cursor_index(cursor);
+  (void)err;
+  for (size_t i = 0; i < n; i++) {
+    sqlite3_int64 place = index->directory.entry[row[i].chunk].id << ATTN_CHUNK_SHIFT |
+                          row[i].slot;
+    cursor->rc =
+        attn_chunks_vector(index, place, &cursor->vectors, out + i * index->dimension);
+    if (cursor->rc != SQLITE_OK) return cursor->rc == SQLITE_NOMEM ? ATTN_NOMEM : ATTN_IO;
+  }
+  return ATTN_OK;
+}
+
+/* The first error is the one to tell: that of `fetch`, if it failed. */
+static int search_status(attn_cursor *cursor, attn_status status, const attn_error *err) {
+  if (status != ATTN_OK && cursor->rc != SQLITE_OK) return cursor->rc;
+  return attn_sql_status(status, err, &attn_cursor_index(cursor)->base.zErrMsg);
+}
+
+static int scan_chunk(attn_cursor *cursor, size_t i, sqlite3_blob **blob) {
+  attn_index *index = attn_cursor_index(cursor);
+  const attn_chunk_entry *entry = &index->directory.entry[i];
+  uint64_t filter[ATTN_CHUNK_SLOTS / 64];
+  attn_error err = {""};
+  attn_codes *codes;
+  int rc = attn_chunks_codes(index, entry, blob, &codes);
+  if (rc != SQLITE_OK) return rc;
+  const void *data = attn_codes_data(codes);
+  if (cursor->has_filter) {
+    attn_chunk_filter(data, (const int64_t *)cursor->filter.id, cursor->filter.n, filter);
+  }
+  rc = search_status(cursor,
+                     attn_search_scan(cursor->search, data, (uint32_t)i,
+                                      cursor->has_filter ? filter : NULL, &err),
+                     &err);
+  attn_codes_release(codes);
+  return rc;
+}
+
+static void end_search(attn_cursor *cursor) {
+  attn_search_free(cursor->search);
+  cursor->search = NULL;
+  sqlite3_blob_close(cursor->vectors);
+  cursor->vectors = NULL;
+}
+
+/* Searches for cursor->k rows. */
+static int begin_search(attn_cursor *cursor) {
+  attn_index *index = attn_cursor_index(cursor);
+  attn_error err = {""};
+  sqlite3_blob *blob = NULL;
+  end_search(cursor);
+  int rc = attn_index_flush(index);
+  if (rc == SQLITE_OK) rc = attn_index_refresh(index);
+  if (rc != SQLITE_OK) return rc;
+  attn_search_options options = {
+      .metric = index->config.metric,
+      .d = index->dimension,
+      .k = cursor->k,
+      .max_distance = isinf(cursor->high) ? NULL : &cursor->high,
+      .sigma = index->exact ? 0 : ATTN_SIGMA,
+      .fetch = fetch,
+      .ctx = cursor,
+  };
+  cursor->rc = SQLITE_OK;
+  cursor->n_hit = 0;
+  cursor->n_change = index->n_change;
+  rc = search_status(cursor, attn_search_new(&options, &err, &cursor->search), &err);
+  if (rc == SQLITE_OK) {
+    rc = search_status(cursor, attn_search_begin(cursor->search, cursor->query, &err), &err);
+  }
+  for (size_t i = 0; rc == SQLITE_OK && i < index->directory.n; i++) {
+    if (attn_interrupted(index->db)) rc = SQLITE_INTERRUPT;
+    if (rc == SQLITE_OK) rc = scan_chunk(cursor, i, &blob);
+  }
+  sqlite3_blob_close(blob);
+  return rc;
+}
+
+/* Whether a row comes behind the one that was given last. */
+static int is_behind(const attn_cursor *cursor, const attn_hit *hit) {
+  if (!cursor->n_given) return 1;
+  return hit->distance > cursor->distance ||
+         (hit->distance == cursor->distance && hit->row.rowid > cursor->rowid);
+}
+
+static int is_wanted(attn_cursor *cursor, const attn_hit *hit, int *wanted) {
+  *wanted = is_behind(cursor, hit) && hit->distance >= cursor->low &&
+            !(cursor->low_open && hit->distance == cursor->low) &&
+            !(cursor->high_open && hit->distance == cursor->high);
+  if (!*wanted || !attn_cursor_index(cursor)->config.window) return SQLITE_OK;
+  return insert_id(&cursor->seen, hit->row.rowid, wanted);
+}
+
+static int next_hit(attn_cursor *cursor) {
+  attn_index *index = attn_cursor_index(cursor);
+  attn_error err = {""};
+  attn_hit hit;
+  int rc = SQLITE_OK, wanted = 0;
+  while (!wanted) {
+    if (cursor->n_given == cursor->wanted) {
+      cursor->eof = 1;
+      return SQLITE_OK;
+    }
+    if (cursor->n_change != index->n_change) rc = begin_search(cursor);
+    if (rc == SQLITE_OK) {
+      rc = search_status(cursor, attn_search_next(cursor->search, &err, &hit), &err);
+    }
+    if (rc != SQLITE_OK) return rc;
+    if (hit.found) {
+      cursor->n_hit++;
+      rc = is_wanted(cursor, &hit, &wanted);
+    } else if (cursor->k && cursor->n_hit >= cursor->k) {
+      cursor->k = cursor->k > index->directory.n_live / GROWTH ? 0 : cursor->k * GROWTH;
+      rc = begin_search(cursor);
+    } else {
+      cursor->eof = 1;
+      return SQLITE_OK;
+    }
+    if (rc != SQLITE_OK) return rc;
+  }
+  cursor->n_given++;
+  cursor->rowid = hit.row.rowid;
+  cursor->distance = hit.distance;
+  cursor->place = index->directory.entry[hit.row.chunk].id << ATTN_CHUNK_SHIFT | hit.row.slot;
+  return SQLITE_OK;
+}
+
+/* ------------------------------------------------------------------- what is asked */
+
+/* A whole number from 0 on; `what` names it. */
+static int read_count(attn_index *index, sqlite3_value *value, const char *what,
+                      sqlite3_uint64 *out) {
+  if (sqlite3_value_numeric_type(value) != SQLITE_INTEGER) {
+    const char *text = (const char *)sqlite3_value_text(value);
+    return attn_index_fail(index, "%s: %s is %s; expected a whole number",
+                           index->config.table, what, text ? text : "NULL");
+  }
+  sqlite3_int64 n = sqlite3_value_int64(value);
+  if (n < 0) {
+    return attn_index_fail(index, "%s: %s is %lld; expected 0 or more", index->config.table,
+                           what, n);
+  }
+  *out = (sqlite3_uint64)n;
+  return SQLITE_OK;
+}
+
+/* LIMIT and OFFSET together say how many rows SQLite will take. */
+static void read_limit(const attn_plan *plan, sqlite3_uint64 *wanted) {
+  const attn_term *limit = attn_plan_find(plan, 0, SQLITE_INDEX_CONSTRAINT_LIMIT);
+  const attn_term *offset = attn_plan_find(plan, 0, SQLITE_INDEX_CONSTRAINT_OFFSET);
+  sqlite3_int64 n = limit ? sqlite3_value_int64(limit->value) : -1;
+  sqlite3_int64 skip = offset ? sqlite3_value_int64(offset->value) : 0;
+  if (n < 0) return;
+  if (skip < 0) skip = 0;
+  if (n <= INT64_MAX - skip && (sqlite3_uint64)(n + skip) < *wanted) {
+    *wanted = (sqlite3_uint64)(n + skip);
+  }
+}
+
+/* distance < x and the like narrow [low, high]. */
+static int read_bound(attn_cursor *cursor, const attn_term *term) {
+  int type = sqlite3_value_numeric_type(term->value);
+  double x = sqlite3_value_double(term->value);
+  int is_open = term->op == SQLITE_INDEX_CONSTRAINT_LT || term->op == SQLITE_INDEX_CONSTRAINT_GT;
+  if (type == SQLITE_NULL) return 0;
+  /* As SQLite compares them: a number is below any text and blob. */
+  if (type == SQLITE_TEXT || type == SQLITE_BLOB) x = HUGE_VAL;
+  if (term->op == SQLITE_INDEX_CONSTRAINT_LT || term->op == SQLITE_INDEX_CONSTRAINT_LE) {
+    if (x < cursor->high || (x == cursor->high && is_open)) {
+      cursor->high_open = is_open;
+      cursor->high = x;
+    }
+  } else if (x > cursor->low || (x == cursor->low && is_open)) {
+    cursor->low_open = is_open;
+    cursor->low = x;
+  }
+  return 1;
+}
+
+static int read_bounds(attn_cursor *cursor, const attn_plan *plan) {
+  int n = attn_cursor_index(cursor)->config.n_column;
+  cursor->low = -HUGE_VAL;
+  cursor->high = HUGE_VAL;
+  cursor->low_open = cursor->high_open = 0;
+  for (int i = 0; i < plan->n_term; i++) {
+    const attn_term *term = &plan->term[i];
+    if (term->column != n + ATTN_HIDDEN_DISTANCE && term->column != n + ATTN_HIDDEN_RANK) {
+      continue;
+    }
+    if (!read_bound(cursor, term)) return 0;
+  }
+  return 1;
+}
+
+static int same_value(sqlite3_value *a, sqlite3_value *b) {
+  int n = sqlite3_value_bytes(a);
+  return sqlite3_value_type(a) == sqlite3_value_type(b) && n == sqlite3_value_bytes(b) &&
+         sqlite3_value_subtype(a) == sqlite3_value_subtype(b) &&
+         (n == 0 || memcmp(sqlite3_value_blob(a), sqlite3_value_blob(b), (size_t)n) == 0);
+}
+
+/* The vector to search for.  In a join it is mostly the one before. */
+static int read_query(attn_cursor *cursor, sqlite3_value *value) {
+  attn_index *index = attn_cursor_index(cursor);
+  attn_text text = {0};
+  if (cursor->query && same_value(value, cursor->match)) return SQLITE_OK;
+  sqlite3_free(cursor->query);
+  sqlite3_value_free(cursor->match);
+  cursor->query = NULL;
+  cursor->match = sqlite3_value_dup(value);
+  if (!cursor->match) return SQLITE_NOMEM;
+  int embeds = attn_config_embeds(&index->config);
+  int rc = attn_index_vector(index, value, "query", embeds, &cursor->query);
+  if (rc != SQLITE_OK || cursor->query) return rc;
+  rc = attn_value_text(value, "query", &index->base.zErrMsg, &text);
+  if (rc != SQLITE_OK) return rc;
+  cursor->query = sqlite3_malloc64(index->dimension * sizeof *cursor->query);
+  if (!cursor->query) return SQLITE_NOMEM;
+  rc = attn_index_embed(index, &text, 1, ATTN_PROMPT_QUERY, cursor->query);
+  if (rc != SQLITE_OK) {
+    sqlite3_free(cursor->query);
+    cursor->query = NULL;
+  }
+  return rc;
+}
+
+static int filter_search(attn_cursor *cursor, const attn_plan *plan) {
+  attn_index *index = attn_cursor_index(cursor);
+  const attn_term *match = attn_plan_find(plan, index->config.n_column + ATTN_HIDDEN_MATCH, 0);
+  const attn_term *k = attn_plan_find(plan, index->config.n_column + ATTN_HIDDEN_K, 0);
+  int rc = SQLITE_OK;
+  cursor->wanted = UINT64_MAX;
+  if (k) rc = read_count(index, k->value, "k", &cursor->wanted);
+  cursor->has_k = k != NULL;
+  if (rc != SQLITE_OK) return rc;
+  read_limit(plan, &cursor->wanted);
+  cursor->eof = sqlite3_value_type(match->value) == SQLITE_NULL || !read_bounds(cursor, plan);
+  if (cursor->eof) return SQLITE_OK;
+  rc = attn_index_refresh(index);
+  if (rc == SQLITE_OK) rc = read_query(cursor, match->value);
+  cursor->has_filter = attn_plan_filters(index, plan);
+  if (rc == SQLITE_OK && cursor->has_filter) rc = collect_ids(cursor, plan);
+  if (rc != SQLITE_OK) return rc;
+  cursor->k = cursor->wanted != UINT64_MAX ? cursor->wanted
+              : isinf(cursor->high)        ? FIRST_K
+                                           : 0;
+  if (cursor->k >= index->directory.n_live) cursor->k = 0;
+  if (cursor->wanted > 0) rc = begin_search(cursor);
+  return rc == SQLITE_OK ? next_hit(cursor) : rc;
+}
+
+/* ---------------------------------------------------------------------- the cursor */
+
+static int next_row(attn_cursor *cursor) {
+  int rc = attn_storage_step(attn_cursor_index(cursor), cursor->rows);
+  cursor->eof = rc != SQLITE_ROW;
+  if (rc != SQLITE_ROW) return rc;
+  cursor->rowid = sqlite3_column_int64(cursor->rows, 0);
+  return SQLITE_OK;
+}
+
+int attn_cursor_open(sqlite3_vtab *base, sqlite3_vtab_cursor **out) {
+  attn_cursor *cursor = sqlite3_malloc64(sizeof *cursor);
+  (void)base;
+  if (!cursor) return SQLITE_NOMEM;
+  memset(cursor, 0, sizeof *cursor);
+  cursor->eof = 1;
+  *out = &cursor->base;
+  return SQLITE_OK;
+}
+
+/* Ends what the cursor does; the query's vector stays for the next time. */
+static void reset(attn_cursor *cursor) {
+  end_search(cursor);
+  sqlite3_finalize(cursor->rows);
+  cursor->rows = NULL;
+  cursor->filter.n = cursor->seen.n = 0;
+  cursor->n_given = 0;
+  cursor->has_row = 0;
+  cursor->eof = 1;
+}
+
+int attn_cursor_close(sqlite3_vtab_cursor *base) {
+  attn_cursor *cursor = (attn_cursor *)base;
+  reset(cursor);
+  sqlite3_finalize(cursor->source);
+  sqlite3_free(cursor->filter.id);
+  sqlite3_free(cursor->seen.id);
+  sqlite3_free(cursor->query);
+  sqlite3_value_free(cursor->match);
+  sqlite3_free(cursor);
+  return SQLITE_OK;
+}
+
+int attn_cursor_filter(sqlite3_vtab_cursor *base, int flags, const char *text, int argc,
+                       sqlite3_value **argv) {
+  attn_cursor *cursor = (attn_cursor *)base;
+  attn_index *index = attn_cursor_index(cursor);
+  attn_plan *plan = sqlite3_malloc64(sizeof *plan);
+  if (!plan) return SQLITE_NOMEM;
+  reset(cursor);
+  cursor->flags = flags;
+  int rc = attn_plan_read(text, argc, argv, plan);
+  if (rc == SQLITE_OK && flags & ATTN_PLAN_MATCH) {
+    rc = filter_search(cursor, plan);
+  } else if (rc == SQLITE_OK) {
+    rc = attn_plan_rows(index, plan, flags, 1, &cursor->rows);
+    if (rc == SQLITE_OK) rc = next_row(cursor);
+  }
+  sqlite3_free(plan);
+  return rc;
+}
+
+int attn_cursor_next(sqlite3_vtab_cursor *base) {
+  attn_cursor *cursor = (attn_cursor *)base;
+  cursor->has_row = 0;
+  return cursor->rows ? next_row(cursor) : next_hit(cursor);
+}
+
+int attn_cursor_eof(sqlite3_vtab_cursor *base) { return ((attn_cursor *)base)->eof; }
+
+int attn_cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *out) {
+  *out = ((attn_cursor *)base)->rowid;
+  return SQLITE_OK;
+}
+
+/* ----------------------------------------------------------------------- columns */
+
+/* Makes cursor->source stand on the current row. */
+static int find_source(attn_cursor *cursor) {
+  attn_index *index = attn_cursor_index(cursor);
+  int rc = SQLITE_OK;
+  if (cursor->has_row) return SQLITE_OK;
+  if (!cursor->source) rc = attn_storage_source(index, &cursor->source);
+  if (rc == SQLITE_OK) rc = sqlite3_reset(cursor->source);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(cursor->source, 1, cursor->rowid);
+  if (rc == SQLITE_OK) rc = attn_storage_step(index, cursor->source);
+  if (rc == SQLITE_ROW) {
+    cursor->has_row = 1;
+    return SQLITE_OK;
+  }
+  if (rc != SQLITE_OK) return rc;
+  return attn_index_corrupt(index, "%s: missing row %lld in content table %s",
+                            index->config.table, cursor->rowid,
+                            index->config.content_table ? index->config.content_table : "");
+}
+
+/* The stored vector of the current row, where the user has a column for it. */
+static int vector_column(attn_cursor *cursor, sqlite3_context *ctx) {
+  attn_index *index = attn_cursor_index(cursor);
+  attn_row_state row;
+  sqlite3_blob *blob = NULL;
+  int rc = attn_index_flush(index);
+  if (rc == SQLITE_OK) rc = attn_index_refresh(index);
+  if (rc == SQLITE_OK) rc = attn_storage_row(index, cursor->rowid, &row);
+  if (rc != SQLITE_OK || row.place < 0) return rc;
+  float *vector = sqlite3_malloc64(index->dimension * sizeof *vector);
+  if (!vector) return SQLITE_NOMEM;
+  rc = attn_chunks_vector(index, row.place, &blob, vector);
+  sqlite3_blob_close(blob);
+  if (rc != SQLITE_OK) {
+    sqlite3_free(vector);
+    return rc;
+  }
+  sqlite3_result_blob64(ctx, vector, index->dimension * sizeof *vector, sqlite3_free);
+  sqlite3_result_subtype(ctx, ATTN_SUBTYPE_F32);
+  return SQLITE_OK;
+}
+
+static void hidden_column(attn_cursor *cursor, sqlite3_context *ctx, int i) {
+  if (cursor->rows) return;
+  switch (i) {
+  case ATTN_HIDDEN_MATCH: sqlite3_result_pointer(ctx, cursor, ATTN_CURSOR_TYPE, NULL); break;
+  case ATTN_HIDDEN_K:
+    if (cursor->has_k) sqlite3_result_int64(ctx, (sqlite3_int64)cursor->wanted);
+    break;
+  default: sqlite3_result_double(ctx, cursor->distance); break;
+  }
+}
+
+int attn_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int i) {
+  attn_cursor *cursor = (attn_cursor *)base;
+  const attn_config *config = &attn_cursor_index(cursor)->config;
+  if (i >= config->n_column) {
+    hidden_column(cursor, ctx, i - config->n_column);
+    return SQLITE_OK;
+  }
+  if (config->column[i].kind == ATTN_COLUMN_VECTOR) {
+    return sqlite3_vtab_nochange(ctx) ? SQLITE_OK : vector_column(cursor, ctx);
+  }
+  int rc = find_source(cursor);
+  if (rc == SQLITE_OK) sqlite3_result_value(ctx, sqlite3_column_value(cursor->source, i + 1));
+  return rc;
+}

@@ -1,0 +1,311 @@
+/*
+** rows.c - insert, update, delete.
+**
+** The vector of a row is, in this order: that of its vector column; the one that it
+** has, if the text is the one it was made of (by its hash); the one that the model
+** makes of the text, which is queued and embedded together with others before the
+** next savepoint, query or commit - or, in a deferred index, marked as pending.  Until
+** then an updated row keeps the vector that it had.
+**
+** All that can be wrong with a row is found out before the first write: a statement
+** that fails inside a transaction leaves nothing behind.
+**
+** A row of external content is not the index's own: inserting one that the index has
+** is no conflict but an update, so REPLACE and UPSERT on the content table do no harm.
+*/
+#include "index.h"
+#include <string.h>
+
+/* How a row gets its vector. */
+typedef struct new_vector {
+  enum { VECTOR_NONE, VECTOR_KEEP, VECTOR_GIVEN, VECTOR_TEXT } how;
+  float *given;
+  attn_queued text;
+} new_vector;
+
+/* ----------------------------------------------------------------------- binding */
+
+static int run_id(attn_index *index, attn_statement which, sqlite3_int64 id) {
+  sqlite3_stmt *stmt;
+  int rc = attn_storage_statement(index, which, &stmt);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, id);
+  return rc == SQLITE_OK ? attn_storage_step(index, stmt) : rc;
+}
+
+/* Binds the columns of a kind that the table keeps, from parameter `at` on. */
+static int bind_columns(const attn_config *config, sqlite3_stmt *stmt, int at,
+                        attn_column_kind kind, sqlite3_value **column) {
+  int rc = SQLITE_OK;
+  for (int i = 0; rc == SQLITE_OK && i < config->n_column; i++) {
+    if (config->column[i].kind != kind || !attn_config_keeps(config, i)) continue;
+    rc = sqlite3_bind_value(stmt, at++, column[i]);
+  }
+  return rc;
+}
+
+/* Writes a row of _rows; without an id it is given one. */
+static int put_row(attn_index *index, const sqlite3_int64 *id, const attn_row_state *row,
+                   sqlite3_value **column, sqlite3_int64 *out) {
+  sqlite3_stmt *stmt;
+  int n = index->config.n_text ? 4 : 3;
+  int rc = attn_storage_statement(index, ATTN_ROW_PUT, &stmt);
+  if (rc != SQLITE_OK) return rc;
+  sqlite3_clear_bindings(stmt);
+  if (id) rc = sqlite3_bind_int64(stmt, 1, *id);
+  if (rc == SQLITE_OK && row->place >= 0) rc = sqlite3_bind_int64(stmt, 2, row->place);
+  if (rc == SQLITE_OK && row->has_hash) rc = sqlite3_bind_int64(stmt, 3, row->hash);
+  if (rc == SQLITE_OK) rc = bind_columns(&index->config, stmt, n, ATTN_COLUMN_PLAIN, column);
+  if (rc == SQLITE_OK) rc = attn_storage_step(index, stmt);
+  sqlite3_clear_bindings(stmt);
+  *out = id ? *id : sqlite3_last_insert_rowid(index->db);
+  return rc;
+}
+
+static int put_content(attn_index *index, sqlite3_int64 id, sqlite3_value **column) {
+  const attn_config *config = &index->config;
+  sqlite3_stmt *stmt;
+  if (config->content != ATTN_CONTENT_OWN || !config->n_text) return SQLITE_OK;
+  int rc = attn_storage_statement(index, ATTN_CONTENT_PUT, &stmt);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, id);
+  if (rc == SQLITE_OK) rc = bind_columns(config, stmt, 2, ATTN_COLUMN_TEXT, column);
+  if (rc == SQLITE_OK) rc = attn_storage_step(index, stmt);
+  if (stmt) sqlite3_clear_bindings(stmt);
+  return rc;
+}
+
+static int put_pending(attn_index *index, const attn_queued *text) {
+  sqlite3_stmt *stmt;
+  int rc = attn_storage_statement(index, ATTN_PENDING_PUT, &stmt);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, text->id);
+  if (rc == SQLITE_OK && index->config.content == ATTN_CONTENT_NONE) {
+    rc = sqlite3_bind_text64(stmt, 2, text->text, text->n_text, SQLITE_STATIC, SQLITE_UTF8);
+  }
+  if (rc == SQLITE_OK) rc = attn_storage_step(index, stmt);
+  if (stmt) sqlite3_clear_bindings(stmt);
+  if (rc == SQLITE_OK) index->dirty = 1;
+  return rc;
+}
+
+/* ----------------------------------------------------------------------- queue */
+
+enum { QUEUE_TEXTS = 256, QUEUE_BYTES = 1 << 20 };
+
+/* Takes the text over. */
+static int queue_text(attn_index *index, attn_queued *text) {
+  if (index->n_queue == index->n_queue_alloc) {
+    size_t n = 2 * index->n_queue_alloc + 16;
+    attn_queued *queue = sqlite3_realloc64(index->queue, n * sizeof *queue);
+    if (!queue) return SQLITE_NOMEM;
+    index->queue = queue;
+    index->n_queue_alloc = n;
+  }
+  index->queue[index->n_queue++] = *text;
+  index->queue_bytes += text->n_text;
+  text->text = NULL;
+  index->dirty = 1;
+  return SQLITE_OK;
+}
+
+/* Before a row is changed, nothing of it may wait. */
+static int settle(attn_index *index, sqlite3_int64 id) {
+  for (size_t i = 0; i < index->n_queue; i++) {
+    if (index->queue[i].id == id) return attn_index_flush(index);
+  }
+  return SQLITE_OK;
+}
+
+static int relieve(attn_index *index) {
+  int full = index->n_queue >= QUEUE_TEXTS || index->queue_bytes >= QUEUE_BYTES;
+  return full ? attn_index_flush(index) : SQLITE_OK;
+}
+
+/* ----------------------------------------------------------------------- writing */
+
+int attn_rows_clear(attn_index *index, sqlite3_int64 id, attn_row_state *row) {
+  sqlite3_stmt *stmt;
+  int rc = SQLITE_OK;
+  if (row->place < 0) return SQLITE_OK;
+  if (index->config.window) {
+    rc = attn_storage_statement(index, ATTN_WINDOW_LIST, &stmt);
+    if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, id);
+    if (rc != SQLITE_OK) return rc;
+    while ((rc = attn_storage_step(index, stmt)) == SQLITE_ROW) {
+      rc = attn_chunks_remove(index, sqlite3_column_int64(stmt, 0), id);
+      if (rc != SQLITE_OK) break;
+    }
+    sqlite3_reset(stmt);
+    if (rc == SQLITE_OK) rc = run_id(index, ATTN_WINDOW_DELETE, id);
+  } else {
+    rc = attn_chunks_remove(index, row->place, id);
+  }
+  row->place = -1;
+  row->has_hash = 0;
+  return rc;
+}
+
+int attn_rows_delete(attn_index *index, sqlite3_int64 id) {
+  attn_row_state row;
+  int rc = settle(index, id);
+  if (rc == SQLITE_OK) rc = attn_storage_row(index, id, &row);
+  if (rc != SQLITE_OK || !row.found) return rc;
+  rc = attn_rows_clear(index, id, &row);
+  if (rc == SQLITE_OK) rc = run_id(index, ATTN_PENDING_DELETE, id);
+  if (rc == SQLITE_OK && index->config.content == ATTN_CONTENT_OWN && index->config.n_text) {
+    rc = run_id(index, ATTN_CONTENT_DELETE, id);
+  }
+  if (rc == SQLITE_OK) rc = run_id(index, ATTN_ROW_DELETE, id);
+  index->dirty = 1;
+  return rc;
+}
+
+static void free_vector(new_vector *v) {
+  sqlite3_free(v->given);
+  sqlite3_free(v->text.text);
+}
+
+/* Finds out how the row gets its vector, and whether it can. */
+static int choose_vector(attn_index *index, const attn_row_state *row, sqlite3_value **column,
+                         new_vector *out) {
+  const attn_config *config = &index->config;
+  const attn_model *model;
+  sqlite3_value *value = config->vector >= 0 ? column[config->vector] : NULL;
+  *out = (new_vector){.how = VECTOR_NONE};
+  if (value && sqlite3_value_nochange(value)) {
+    if (row->place >= 0 && !row->has_hash) {
+      out->how = VECTOR_KEEP;
+      return SQLITE_OK;
+    }
+  } else if (value && sqlite3_value_type(value) != SQLITE_NULL) {
+    out->how = VECTOR_GIVEN;
+    return attn_index_vector(index, value, config->column[config->vector].name, 0,
+                             &out->given);
+  }
+  if (!attn_config_embeds(config)) return SQLITE_OK;
+  int rc = attn_index_text(index, column, &out->text.text, &out->text.n_text);
+  if (rc != SQLITE_OK || !out->text.text) return rc;
+  out->text.hash = attn_index_hash(out->text.text, out->text.n_text);
+  out->how = VECTOR_TEXT;
+  if (row->place >= 0 && row->has_hash && row->hash == out->text.hash) {
+    out->how = VECTOR_KEEP;
+    return SQLITE_OK;
+  }
+  return index->deferred ? SQLITE_OK : attn_index_model(index, 0, &model);
+}
+
+/* Stores a given vector for a row that has an id. */
+static int store_given(attn_index *index, sqlite3_int64 id, const float *vector,
+                       attn_row_state *row) {
+  row->has_hash = 0;
+  if (row->place >= 0) return attn_chunks_replace(index, row->place, id, vector);
+  return attn_chunks_add(index, id, vector, &row->place);
+}
+
+/* Writes a row, of which `row` says what there is so far. */
+static int write_row(attn_index *index, const sqlite3_int64 *id, attn_row_state *row,
+                     sqlite3_value **column, new_vector *vector, sqlite3_int64 *rowid) {
+  int rc = SQLITE_OK, has_id = id != NULL;
+  if (vector->how == VECTOR_NONE && id) rc = attn_rows_clear(index, *id, row);
+  /* The chunk wants the id that only _rows can give. */
+  if (rc == SQLITE_OK && !id) rc = put_row(index, NULL, row, column, rowid);
+  if (id) *rowid = *id;
+  if (rc == SQLITE_OK && vector->how == VECTOR_GIVEN) {
+    rc = store_given(index, *rowid, vector->given, row);
+  }
+  if (rc == SQLITE_OK && (has_id || row->place >= 0)) {
+    rc = put_row(index, rowid, row, column, rowid);
+  }
+  if (rc == SQLITE_OK) rc = put_content(index, *rowid, column);
+  if (rc == SQLITE_OK && row->found) rc = run_id(index, ATTN_PENDING_DELETE, *rowid);
+  if (rc != SQLITE_OK || vector->how != VECTOR_TEXT) return rc;
+  vector->text.id = *rowid;
+  return index->deferred ? put_pending(index, &vector->text)
+                         : queue_text(index, &vector->text);
+}
+
+/* ----------------------------------------------------------------------- xUpdate */
+
+static int conflict(attn_index *index, sqlite3_int64 id) {
+  int rc = attn_index_fail(index, "UNIQUE constraint failed: %s.rowid (%lld)",
+                           index->config.table, id);
+  return rc == SQLITE_ERROR ? SQLITE_CONSTRAINT : rc;
+}
+
+static int insert_row(attn_index *index, sqlite3_value *id_value, sqlite3_value **column,
+                      sqlite3_int64 *rowid) {
+  attn_row_state row = {.place = -1};
+  new_vector vector = {.how = VECTOR_NONE};
+  sqlite3_int64 id = sqlite3_value_int64(id_value);
+  int has_id = sqlite3_value_type(id_value) != SQLITE_NULL, rc = SQLITE_OK;
+  if (has_id && sqlite3_value_type(id_value) != SQLITE_INTEGER) return SQLITE_MISMATCH;
+  if (has_id) rc = settle(index, id);
+  if (rc == SQLITE_OK && has_id) rc = attn_storage_row(index, id, &row);
+  if (rc == SQLITE_OK && row.found && index->config.content != ATTN_CONTENT_EXTERNAL &&
+      sqlite3_vtab_on_conflict(index->db) != SQLITE_REPLACE) {
+    return conflict(index, id);
+  }
+  if (rc == SQLITE_OK) rc = choose_vector(index, &row, column, &vector);
+  if (rc == SQLITE_OK) {
+    rc = write_row(index, has_id ? &id : NULL, &row, column, &vector, rowid);
+  }
+  free_vector(&vector);
+  return rc;
+}
+
+/* Gives a row another rowid: its vector moves to a new place. */
+static int renumber(attn_index *index, sqlite3_int64 id, sqlite3_int64 to,
+                    attn_row_state *row) {
+  attn_row_state other, old = *row;
+  sqlite3_blob *blob = NULL;
+  float *vector = NULL;
+  int rc = settle(index, to);
+  if (rc == SQLITE_OK) rc = attn_storage_row(index, to, &other);
+  if (rc == SQLITE_OK && other.found) {
+    if (sqlite3_vtab_on_conflict(index->db) != SQLITE_REPLACE) return conflict(index, to);
+    rc = attn_rows_delete(index, to);
+  }
+  /* Windows are made anew. */
+  if (rc == SQLITE_OK && old.place >= 0 && !index->config.window) {
+    vector = sqlite3_malloc64(index->dimension * sizeof *vector);
+    rc = vector ? attn_chunks_vector(index, old.place, &blob, vector) : SQLITE_NOMEM;
+    sqlite3_blob_close(blob);
+  }
+  if (rc == SQLITE_OK) rc = attn_rows_delete(index, id);
+  row->found = 0;
+  row->place = -1;
+  if (rc == SQLITE_OK && vector) rc = attn_chunks_add(index, to, vector, &row->place);
+  sqlite3_free(vector);
+  return rc;
+}
+
+static int update_row(attn_index *index, sqlite3_value *old_id, sqlite3_value *new_id,
+                      sqlite3_value **column, sqlite3_int64 *rowid) {
+  attn_row_state row;
+  new_vector vector = {.how = VECTOR_NONE};
+  sqlite3_int64 id = sqlite3_value_int64(old_id), to = sqlite3_value_int64(new_id);
+  if (sqlite3_value_type(new_id) != SQLITE_INTEGER) return SQLITE_MISMATCH;
+  int rc = settle(index, id);
+  if (rc == SQLITE_OK) rc = attn_storage_row(index, id, &row);
+  if (rc == SQLITE_OK && !row.found) {
+    rc = attn_index_corrupt(index, "%s_rows has no row %lld", index->config.table, id);
+  }
+  if (rc == SQLITE_OK) rc = choose_vector(index, &row, column, &vector);
+  if (rc == SQLITE_OK && to != id) rc = renumber(index, id, to, &row);
+  if (vector.how == VECTOR_KEEP && row.place < 0) vector.how = VECTOR_TEXT;
+  if (rc == SQLITE_OK) rc = write_row(index, &to, &row, column, &vector, rowid);
+  free_vector(&vector);
+  return rc;
+}
+
+int attn_rows_update(attn_index *index, int argc, sqlite3_value **argv,
+                     sqlite3_int64 *rowid) {
+  int rc = attn_index_begin(index);
+  if (rc != SQLITE_OK) return rc;
+  index->dirty = 1;
+  if (argc == 1) return attn_rows_delete(index, sqlite3_value_int64(argv[0]));
+  rc = relieve(index);
+  if (rc != SQLITE_OK) return rc;
+  if (sqlite3_value_type(argv[0]) == SQLITE_NULL) {
+    return insert_row(index, argv[1], argv + 2, rowid);
+  }
+  return update_row(index, argv[0], argv[1], argv + 2, rowid);
+}

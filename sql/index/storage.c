@@ -1,0 +1,499 @@
+/*
+** storage.c - the shadow tables of an index named docs_ai.
+**
+**   docs_ai_config(key, value)
+**       version    1, of this layout
+**       stamp      a random number that every change of the index replaces: by it a
+**                  connection sees that what it has in memory is out of date
+**       dimension  of the vectors
+**       model, sha256   the model that made them, by name and content
+**       center     float32 [dimension], of the codes of the largest chunks
+**       deferred, exact, rate (rows per second of the latest embedding)
+**   docs_ai_rows(id, place, hash, c0, c1, ...)
+**       a row for each row: where its vector is (chunk << 10 | slot; NULL: it has
+**       none), the first 8 bytes of the SHA-256 of the text that it was made of (NULL:
+**       it was given), and the plain columns, but not of external content
+**   docs_ai_content(id, c0, c1, ...)      own content: the text columns
+**   docs_ai_pending(id, text)
+**       rows that wait for 'step'; the text only where nobody else keeps it
+**   docs_ai_chunks(id, n_slot, n_live, stamp)
+**       the directory: slots of a chunk, how many hold a vector, and a random number
+**       that stands for the content of its codes
+**   docs_ai_codes(id, data)     the codes of a chunk: engine/search/chunk.c
+**   docs_ai_vectors(id, data)
+**       the vectors of slots [128 i, 128 i + 128) of chunk c, or as many as it has:
+**       id = c << 3 | i; float32, little-endian; what dead slots hold has no meaning;
+**       no row where no slot is live
+**   docs_ai_windows(place, id, first, last)
+**       with option chunk: the bytes [first, last) of the text of row id that the
+**       vector at that place is of; _rows.place is that of its first window
+**
+** For rows of ready vectors that is 1536 + 213 + 16 bytes at 384 dimensions.
+*/
+#include "index.h"
+#include <stdarg.h>
+#include <string.h>
+
+/* ----------------------------------------------------------------------- errors */
+
+static int fail(attn_index *index, int code, const char *format, va_list ap) {
+  sqlite3_free(index->base.zErrMsg);
+  index->base.zErrMsg = sqlite3_vmprintf(format, ap);
+  return index->base.zErrMsg ? code : SQLITE_NOMEM;
+}
+
+int attn_index_fail(attn_index *index, const char *format, ...) {
+  va_list ap;
+  va_start(ap, format);
+  int rc = fail(index, SQLITE_ERROR, format, ap);
+  va_end(ap);
+  return rc;
+}
+
+int attn_index_corrupt(attn_index *index, const char *format, ...) {
+  va_list ap;
+  va_start(ap, format);
+  int rc = fail(index, SQLITE_CORRUPT_VTAB, format, ap);
+  va_end(ap);
+  return rc;
+}
+
+int attn_index_db_error(attn_index *index) {
+  return attn_sql_db_error(index->db, index->config.table, &index->base.zErrMsg);
+}
+
+/* ---------------------------------------------------------------------- the SQL */
+
+/* Writes a list of the columns c0, c1, ... that `keep` chooses, each after a comma. */
+static void append_columns(sqlite3_str *s, const attn_config *config, attn_column_kind kind,
+                           int with_type) {
+  for (int i = 0; i < config->n_column; i++) {
+    if (config->column[i].kind != kind || !attn_config_keeps(config, i)) continue;
+    sqlite3_str_appendf(s, ", c%d %s", i, with_type ? config->column[i].type : "");
+  }
+}
+
+static void append_marks(sqlite3_str *s, int n) {
+  for (int i = 0; i < n; i++) sqlite3_str_appendf(s, "%s?%d", i ? ", " : "", i + 1);
+}
+
+static int count_kept(const attn_config *config, attn_column_kind kind) {
+  int n = 0;
+  for (int i = 0; i < config->n_column; i++) {
+    n += config->column[i].kind == kind && attn_config_keeps(config, i);
+  }
+  return n;
+}
+
+/* id, place, hash and the plain columns. */
+static void row_put(sqlite3_str *s, const attn_config *config) {
+  sqlite3_str_appendf(s, "REPLACE INTO $rows(id, place%s", config->n_text ? ", hash" : "");
+  append_columns(s, config, ATTN_COLUMN_PLAIN, 0);
+  sqlite3_str_appendall(s, ") VALUES(");
+  append_marks(s, (config->n_text ? 3 : 2) + count_kept(config, ATTN_COLUMN_PLAIN));
+  sqlite3_str_appendall(s, ")");
+}
+
+static void content_put(sqlite3_str *s, const attn_config *config) {
+  sqlite3_str_appendall(s, "REPLACE INTO $content(id");
+  append_columns(s, config, ATTN_COLUMN_TEXT, 0);
+  sqlite3_str_appendall(s, ") VALUES(");
+  append_marks(s, 1 + count_kept(config, ATTN_COLUMN_TEXT));
+  sqlite3_str_appendall(s, ")");
+}
+
+/* The id of a row and the values of its columns, from wherever they are kept. */
+static void source_get(sqlite3_str *s, const attn_config *config) {
+  int external = config->content == ATTN_CONTENT_EXTERNAL;
+  int joined = config->content == ATTN_CONTENT_OWN && config->n_text;
+  sqlite3_str_appendf(s, external ? "SELECT \"%w\"" : "SELECT r.id", config->content_rowid);
+  for (int i = 0; i < config->n_column; i++) {
+    if (external) {
+      sqlite3_str_appendf(s, ", \"%w\"", config->column[i].name);
+    } else if (attn_config_keeps(config, i)) {
+      int text = config->column[i].kind == ATTN_COLUMN_TEXT;
+      sqlite3_str_appendf(s, ", %s.c%d", text ? "c" : "r", i);
+    } else {
+      sqlite3_str_appendall(s, ", NULL");
+    }
+  }
+  if (external) {
+    sqlite3_str_appendf(s, " FROM \"%w\".\"%w\" WHERE \"%w\" = ?1", config->schema,
+                        config->content_table, config->content_rowid);
+  } else {
+    sqlite3_str_appendf(s, " FROM $rows r%s WHERE r.id = ?1",
+                        joined ? " LEFT JOIN $content c ON c.id = r.id" : "");
+  }
+}
+
+static void row_get(sqlite3_str *s, const attn_config *config) {
+  sqlite3_str_appendf(s, "SELECT place, %s FROM $rows WHERE id = ?1",
+                      config->n_text ? "hash" : "NULL");
+}
+
+static void row_place(sqlite3_str *s, const attn_config *config) {
+  sqlite3_str_appendf(s, "UPDATE $rows SET place = ?2%s WHERE id = ?1",
+                      config->n_text ? ", hash = ?3" : "");
+}
+
+/* Fixed SQL, or a function that makes it of the configuration. */
+static const struct {
+  const char *sql;
+  void (*make)(sqlite3_str *s, const attn_config *config);
+} statements[ATTN_N_STATEMENT] = {
+    [ATTN_CONFIG_GET] = {"SELECT value FROM $config WHERE key = ?1", NULL},
+    [ATTN_CONFIG_SET] = {"REPLACE INTO $config(key, value) VALUES(?1, ?2)", NULL},
+    [ATTN_CONFIG_ALL] = {"SELECT key, value FROM $config", NULL},
+    [ATTN_ROW_GET] = {NULL, row_get},
+    [ATTN_ROW_PUT] = {NULL, row_put},
+    [ATTN_ROW_PLACE] = {NULL, row_place},
+    [ATTN_ROW_DELETE] = {"DELETE FROM $rows WHERE id = ?1", NULL},
+    [ATTN_CONTENT_PUT] = {NULL, content_put},
+    [ATTN_CONTENT_DELETE] = {"DELETE FROM $content WHERE id = ?1", NULL},
+    [ATTN_SOURCE_GET] = {NULL, source_get},
+    [ATTN_PENDING_PUT] = {"REPLACE INTO $pending(id, text) VALUES(?1, ?2)", NULL},
+    [ATTN_PENDING_DELETE] = {"DELETE FROM $pending WHERE id = ?1", NULL},
+    [ATTN_PENDING_NEXT] =
+        {"SELECT id, text FROM $pending WHERE id >= ?1 ORDER BY id LIMIT ?2", NULL},
+    [ATTN_WINDOW_PUT] =
+        {"REPLACE INTO $windows(place, id, first, last) VALUES(?1, ?2, ?3, ?4)", NULL},
+    [ATTN_WINDOW_LIST] = {"SELECT place FROM $windows WHERE id = ?1", NULL},
+    [ATTN_WINDOW_DELETE] = {"DELETE FROM $windows WHERE id = ?1", NULL},
+    [ATTN_WINDOW_GET] = {"SELECT first, last FROM $windows WHERE place = ?1", NULL},
+    [ATTN_CHUNK_ALL] = {"SELECT id, n_slot, n_live, stamp FROM $chunks ORDER BY id", NULL},
+    [ATTN_CHUNK_PUT] =
+        {"REPLACE INTO $chunks(id, n_slot, n_live, stamp) VALUES(?1, ?2, ?3, ?4)", NULL},
+    [ATTN_CHUNK_DELETE] = {"DELETE FROM $chunks WHERE id = ?1", NULL},
+    [ATTN_CODES_PUT] = {"REPLACE INTO $codes(id, data) VALUES(?1, ?2)", NULL},
+    [ATTN_CODES_DELETE] = {"DELETE FROM $codes WHERE id = ?1", NULL},
+    [ATTN_VECTORS_PUT] = {"REPLACE INTO $vectors(id, data) VALUES(?1, ?2)", NULL},
+    [ATTN_VECTORS_DELETE] = {"DELETE FROM $vectors WHERE id = ?1", NULL},
+};
+
+/* Puts the names of shadow tables in place of $name, but not between quotes. */
+static char *expand(const attn_config *config, const char *sql) {
+  sqlite3_str *s = sqlite3_str_new(NULL);
+  char quote = 0;
+  for (const char *p = sql; *p; p++) {
+    if (quote || *p != '$') {
+      if (quote ? *p == quote : *p == '"' || *p == '\'') quote = quote ? 0 : *p;
+      sqlite3_str_appendchar(s, 1, *p);
+      continue;
+    }
+    int n = (int)strspn(p + 1, "abcdefghijklmnopqrstuvwxyz");
+    sqlite3_str_appendf(s, "\"%w\".\"%w_%.*s\"", config->schema, config->table, n, p + 1);
+    p += n;
+  }
+  return sqlite3_str_finish(s);
+}
+
+static int prepare(attn_index *index, const char *sql, unsigned flags, sqlite3_stmt **out) {
+  *out = NULL;
+  char *expanded = expand(&index->config, sql);
+  if (!expanded) return SQLITE_NOMEM;
+  int rc = sqlite3_prepare_v3(index->db, expanded, -1, flags, out, NULL);
+  sqlite3_free(expanded);
+  return rc == SQLITE_OK ? rc : attn_index_db_error(index);
+}
+
+int attn_storage_prepare(attn_index *index, const char *sql, sqlite3_stmt **out) {
+  return prepare(index, sql, 0, out);
+}
+
+int attn_storage_exec(attn_index *index, const char *sql) {
+  char *expanded = expand(&index->config, sql);
+  if (!expanded) return SQLITE_NOMEM;
+  int rc = sqlite3_exec(index->db, expanded, NULL, NULL, NULL);
+  sqlite3_free(expanded);
+  return rc == SQLITE_OK ? rc : attn_index_db_error(index);
+}
+
+static int prepare_statement(attn_index *index, attn_statement which) {
+  char *made = NULL;
+  if (statements[which].make) {
+    sqlite3_str *s = sqlite3_str_new(NULL);
+    statements[which].make(s, &index->config);
+    made = sqlite3_str_finish(s);
+    if (!made) return SQLITE_NOMEM;
+  }
+  int rc = prepare(index, made ? made : statements[which].sql, SQLITE_PREPARE_PERSISTENT,
+                   &index->statement[which]);
+  sqlite3_free(made);
+  /* Only a shadow table can be missing there; a content table is another matter. */
+  if (rc == SQLITE_ERROR && which != ATTN_SOURCE_GET) rc = SQLITE_CORRUPT_VTAB;
+  return rc;
+}
+
+int attn_storage_statement(attn_index *index, attn_statement which, sqlite3_stmt **out) {
+  int rc = index->statement[which] ? SQLITE_OK : prepare_statement(index, which);
+  *out = index->statement[which];
+  return rc;
+}
+
+int attn_storage_source(attn_index *index, sqlite3_stmt **out) {
+  sqlite3_str *s = sqlite3_str_new(NULL);
+  source_get(s, &index->config);
+  char *sql = sqlite3_str_finish(s);
+  int rc = sql ? prepare(index, sql, 0, out) : SQLITE_NOMEM;
+  sqlite3_free(sql);
+  return rc;
+}
+
+int attn_storage_step(attn_index *index, sqlite3_stmt *stmt) {
+  int rc = sqlite3_step(stmt);
+  if (rc == SQLITE_ROW) return rc;
+  rc = sqlite3_reset(stmt);
+  if (rc != SQLITE_OK) rc = attn_index_db_error(index);
+  return rc;
+}
+
+void attn_storage_close(attn_index *index) {
+  for (int i = 0; i < ATTN_N_STATEMENT; i++) {
+    sqlite3_finalize(index->statement[i]);
+    index->statement[i] = NULL;
+  }
+}
+
+/* ----------------------------------------------------------------- shadow tables */
+
+static const char *const tables[] = {"config", "rows",    "content", "pending",
+                                     "chunks", "codes",   "vectors", "windows"};
+
+enum { N_TABLE = sizeof tables / sizeof tables[0] };
+
+int attn_storage_is_shadow(const char *suffix) {
+  for (int i = 0; i < N_TABLE; i++) {
+    if (sqlite3_stricmp(suffix, tables[i]) == 0) return 1;
+  }
+  return 0;
+}
+
+int attn_storage_create(attn_index *index) {
+  const attn_config *config = &index->config;
+  sqlite3_str *s = sqlite3_str_new(NULL);
+  sqlite3_str_appendall(
+      s, "CREATE TABLE $config(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+         "CREATE TABLE $pending(id INTEGER PRIMARY KEY, text TEXT);"
+         "CREATE TABLE $chunks(id INTEGER PRIMARY KEY, n_slot INTEGER, n_live INTEGER,"
+         " stamp INTEGER);"
+         "CREATE TABLE $codes(id INTEGER PRIMARY KEY, data BLOB);"
+         "CREATE TABLE $vectors(id INTEGER PRIMARY KEY, data BLOB);");
+  sqlite3_str_appendf(s, "CREATE TABLE $rows(id INTEGER PRIMARY KEY, place INTEGER%s",
+                      config->n_text ? ", hash INTEGER" : "");
+  append_columns(s, config, ATTN_COLUMN_PLAIN, 1);
+  sqlite3_str_appendall(s, ");");
+  if (config->content == ATTN_CONTENT_OWN && config->n_text) {
+    sqlite3_str_appendall(s, "CREATE TABLE $content(id INTEGER PRIMARY KEY");
+    append_columns(s, config, ATTN_COLUMN_TEXT, 1);
+    sqlite3_str_appendall(s, ");");
+  }
+  if (config->window) {
+    sqlite3_str_appendall(s, "CREATE TABLE $windows(place INTEGER PRIMARY KEY, id INTEGER,"
+                             " first INTEGER, last INTEGER);");
+    sqlite3_str_appendf(s, "CREATE INDEX \"%w\".\"%w_windows_id\" ON \"%w_windows\"(id);",
+                        config->schema, config->table, config->table);
+  }
+  char *sql = sqlite3_str_finish(s);
+  if (!sql) return SQLITE_NOMEM;
+  int rc = attn_storage_exec(index, sql);
+  sqlite3_free(sql);
+  if (rc == SQLITE_OK) rc = attn_storage_set_int(index, "version", 1);
+  return rc;
+}
+
+static int has_table(const attn_index *index, const char *name) {
+  const attn_config *config = &index->config;
+  if (strcmp(name, "content") == 0) {
+    return config->content == ATTN_CONTENT_OWN && config->n_text;
+  }
+  return strcmp(name, "windows") != 0 || config->window;
+}
+
+int attn_storage_drop(attn_index *index) {
+  int rc = SQLITE_OK;
+  for (int i = 0; rc == SQLITE_OK && i < N_TABLE; i++) {
+    rc = attn_exec(index->db, &index->base.zErrMsg, "DROP TABLE IF EXISTS \"%w\".\"%w_%s\"",
+                   index->config.schema, index->config.table, tables[i]);
+  }
+  return rc;
+}
+
+int attn_storage_rename(attn_index *index, const char *name) {
+  const attn_config *config = &index->config;
+  int rc = SQLITE_OK;
+  for (int i = 0; rc == SQLITE_OK && i < N_TABLE; i++) {
+    if (!has_table(index, tables[i])) continue;
+    rc = attn_exec(index->db, &index->base.zErrMsg,
+                   "ALTER TABLE \"%w\".\"%w_%s\" RENAME TO \"%w_%s\"", config->schema,
+                   config->table, tables[i], name, tables[i]);
+  }
+  return rc;
+}
+
+/* ---------------------------------------------------------------------- _config */
+
+static int set_config(attn_index *index, const char *key, sqlite3_stmt **stmt) {
+  int rc = attn_storage_statement(index, ATTN_CONFIG_SET, stmt);
+  return rc == SQLITE_OK ? sqlite3_bind_text(*stmt, 1, key, -1, SQLITE_STATIC) : rc;
+}
+
+int attn_storage_set_int(attn_index *index, const char *key, sqlite3_int64 value) {
+  sqlite3_stmt *stmt;
+  int rc = set_config(index, key, &stmt);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 2, value);
+  return rc == SQLITE_OK ? attn_storage_step(index, stmt) : rc;
+}
+
+int attn_storage_set_text(attn_index *index, const char *key, const char *value) {
+  sqlite3_stmt *stmt;
+  int rc = set_config(index, key, &stmt);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_text(stmt, 2, value, -1, SQLITE_TRANSIENT);
+  return rc == SQLITE_OK ? attn_storage_step(index, stmt) : rc;
+}
+
+int attn_storage_set_blob(attn_index *index, const char *key, const void *data,
+                          sqlite3_uint64 n) {
+  sqlite3_stmt *stmt;
+  int rc = set_config(index, key, &stmt);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_blob64(stmt, 2, data, n, SQLITE_TRANSIENT);
+  return rc == SQLITE_OK ? attn_storage_step(index, stmt) : rc;
+}
+
+int attn_storage_stamp(attn_index *index, sqlite3_int64 *out) {
+  sqlite3_stmt *stmt;
+  *out = 0;
+  int rc = attn_storage_statement(index, ATTN_CONFIG_GET, &stmt);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_text(stmt, 1, "stamp", -1, SQLITE_STATIC);
+  if (rc == SQLITE_OK) rc = attn_storage_step(index, stmt);
+  if (rc != SQLITE_ROW) {
+    return rc == SQLITE_OK
+               ? attn_index_corrupt(index, "%s_config has no stamp", index->config.table)
+               : rc;
+  }
+  *out = sqlite3_column_int64(stmt, 0);
+  return sqlite3_reset(stmt);
+}
+
+int attn_storage_touch(attn_index *index) {
+  sqlite3_int64 stamp;
+  do sqlite3_randomness(sizeof stamp, &stamp);
+  while (stamp == 0);
+  int rc = attn_storage_set_int(index, "stamp", stamp);
+  if (rc == SQLITE_OK) index->stamp = stamp;
+  index->n_change++;
+  return rc;
+}
+
+static int copy_text(sqlite3_stmt *stmt, char **to) {
+  const char *text = (const char *)sqlite3_column_text(stmt, 1);
+  sqlite3_free(*to);
+  *to = sqlite3_mprintf("%s", text ? text : "");
+  return *to ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+static int copy_center(attn_index *index, sqlite3_stmt *stmt) {
+  const void *data = sqlite3_column_blob(stmt, 1);
+  size_t n = (size_t)sqlite3_column_bytes(stmt, 1);
+  if (!data || n % sizeof(float) || n > ATTN_MAX_DIMENSION * sizeof(float)) {
+    return attn_index_corrupt(index, "%s_config: center is no vector", index->config.table);
+  }
+  index->directory.center = sqlite3_malloc64(n);
+  if (!index->directory.center) return SQLITE_NOMEM;
+  memcpy(index->directory.center, data, n);
+  return SQLITE_OK;
+}
+
+/* One entry of _config; *center_bytes: to be compared with the dimension later. */
+static int load_entry(attn_index *index, sqlite3_stmt *stmt, int *center_bytes) {
+  const char *key = (const char *)sqlite3_column_text(stmt, 0);
+  sqlite3_int64 number = sqlite3_column_int64(stmt, 1);
+  if (!key) return SQLITE_NOMEM;
+  if (strcmp(key, "model") == 0) return copy_text(stmt, &index->model);
+  if (strcmp(key, "sha256") == 0) return copy_text(stmt, &index->sha256);
+  if (strcmp(key, "center") == 0) {
+    *center_bytes = sqlite3_column_bytes(stmt, 1);
+    return copy_center(index, stmt);
+  }
+  if (strcmp(key, "deferred") == 0) index->deferred = number != 0;
+  if (strcmp(key, "exact") == 0) index->exact = number != 0;
+  if (strcmp(key, "version") == 0 && number != 1) {
+    return attn_index_fail(index, "%s is of version %lld; this libattn reads version 1",
+                           index->config.table, number);
+  }
+  if (strcmp(key, "dimension") == 0) {
+    if (number < 1 || number > ATTN_MAX_DIMENSION) {
+      return attn_index_corrupt(index, "%s_config: dimension is %lld", index->config.table,
+                                number);
+    }
+    index->dimension = (uint32_t)number;
+  }
+  return SQLITE_OK;
+}
+
+static int load_entries(attn_index *index) {
+  sqlite3_stmt *stmt;
+  int center_bytes = 0, rc = attn_storage_statement(index, ATTN_CONFIG_ALL, &stmt);
+  if (rc != SQLITE_OK) return rc;
+  while ((rc = attn_storage_step(index, stmt)) == SQLITE_ROW) {
+    rc = load_entry(index, stmt, &center_bytes);
+    if (rc != SQLITE_OK) break;
+  }
+  sqlite3_reset(stmt);
+  if (rc != SQLITE_OK) return rc;
+  uint32_t d = index->config.dimension;
+  if (index->dimension == 0 || (d && index->dimension != d)) {
+    return attn_index_corrupt(index, "%s_config: dimension is %u", index->config.table,
+                              index->dimension);
+  }
+  if (center_bytes && (size_t)center_bytes != index->dimension * sizeof(float)) {
+    return attn_index_corrupt(index, "%s_config: center has %d bytes", index->config.table,
+                              center_bytes);
+  }
+  return SQLITE_OK;
+}
+
+int attn_storage_load(attn_index *index) {
+  sqlite3_free(index->model);
+  sqlite3_free(index->sha256);
+  index->model = index->sha256 = NULL;
+  index->dimension = 0;
+  attn_chunks_free(index);
+  int rc = load_entries(index);
+  return rc == SQLITE_OK ? attn_chunks_load(index) : rc;
+}
+
+/* ------------------------------------------------------------------------ _rows */
+
+int attn_storage_row(attn_index *index, sqlite3_int64 id, attn_row_state *out) {
+  sqlite3_stmt *stmt;
+  *out = (attn_row_state){.place = -1};
+  int rc = attn_storage_statement(index, ATTN_ROW_GET, &stmt);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, id);
+  if (rc == SQLITE_OK) rc = attn_storage_step(index, stmt);
+  if (rc != SQLITE_ROW) return rc;
+  out->found = 1;
+  if (sqlite3_column_type(stmt, 0) != SQLITE_NULL) {
+    out->place = sqlite3_column_int64(stmt, 0);
+    if (out->place < 0) {
+      rc = attn_index_corrupt(index, "%s_rows: row %lld has place %lld", index->config.table,
+                              id, out->place);
+    }
+  }
+  out->has_hash = sqlite3_column_type(stmt, 1) != SQLITE_NULL;
+  out->hash = sqlite3_column_int64(stmt, 1);
+  sqlite3_reset(stmt);
+  return rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+int attn_storage_set_place(attn_index *index, sqlite3_int64 id, const attn_row_state *row) {
+  sqlite3_stmt *stmt;
+  int rc = attn_storage_statement(index, ATTN_ROW_PLACE, &stmt);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, id);
+  if (rc == SQLITE_OK) {
+    rc = row->place < 0 ? sqlite3_bind_null(stmt, 2) : sqlite3_bind_int64(stmt, 2, row->place);
+  }
+  if (rc == SQLITE_OK && index->config.n_text) {
+    rc = row->has_hash ? sqlite3_bind_int64(stmt, 3, row->hash) : sqlite3_bind_null(stmt, 3);
+  }
+  return rc == SQLITE_OK ? attn_storage_step(index, stmt) : rc;
+}

@@ -1,0 +1,489 @@
+/*
+** sync.c - from texts to stored vectors: pending rows, step, rebuild, optimize.
+**
+**   step      embeds some of the rows that wait, those whose text has really changed
+**   rebuild   makes the rows of external content those of the content table, marks all
+**             as pending, and embeds (in a deferred index: as many as rank says).  What
+**             was made by another model, or is damaged, is thrown away first; what is
+**             sound and whose text is the same is kept.  It may be stopped and resumed
+**             at any time: what is left is pending.
+**   optimize  writes all vectors anew, in order, into full chunks
+**
+** Each command is one statement, hence all or nothing.
+*/
+#include "index.h"
+#include <string.h>
+#include <time.h>
+
+enum { BATCH = 256 };
+
+static int run_id(attn_index *index, attn_statement which, sqlite3_int64 id) {
+  sqlite3_stmt *stmt;
+  int rc = attn_storage_statement(index, which, &stmt);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, id);
+  return rc == SQLITE_OK ? attn_storage_step(index, stmt) : rc;
+}
+
+/* ----------------------------------------------------------------------- windows */
+
+/* The texts to embed for a batch of rows: one each, or its windows. */
+typedef struct pieces {
+  attn_text *text;
+  size_t *row; /* the number of the row in the batch */
+  size_t n, n_alloc;
+} pieces;
+
+static int add_piece(pieces *p, size_t row, const char *text, size_t n_text) {
+  if (p->n == p->n_alloc) {
+    size_t n = 2 * p->n_alloc + 64;
+    attn_text *texts = sqlite3_realloc64(p->text, n * sizeof *texts);
+    if (!texts) return SQLITE_NOMEM;
+    p->text = texts;
+    size_t *rows = sqlite3_realloc64(p->row, n * sizeof *rows);
+    if (!rows) return SQLITE_NOMEM;
+    p->row = rows;
+    p->n_alloc = n;
+  }
+  p->text[p->n] = (attn_text){text, n_text};
+  p->row[p->n++] = row;
+  return SQLITE_OK;
+}
+
+/* Drops the tokens that stand for no text, such as [CLS]. */
+static void drop_special(attn_tokens *tokens) {
+  size_t n = 0;
+  for (size_t i = 0; i < tokens->n; i++) {
+    if (tokens->token[i].end > tokens->token[i].start) tokens->token[n++] = tokens->token[i];
+  }
+  tokens->n = n;
+}
+
+static int add_windows(attn_index *index, const attn_model *model, pieces *p, size_t row,
+                       const attn_queued *text) {
+  attn_tokens tokens = {0};
+  attn_error err = {""};
+  attn_status status = attn_tokenize(attn_model_tokenizer(model), text->text, text->n_text, 0,
+                                     &err, &tokens);
+  int rc = attn_sql_status(status, &err, &index->base.zErrMsg);
+  size_t n_all = tokens.n;
+  drop_special(&tokens);
+  /* What the model would cut off belongs to the next window. */
+  size_t special = n_all - tokens.n, room = attn_model_get_info(model)->max_length;
+  size_t window = (size_t)index->config.window, overlap = (size_t)index->config.overlap;
+  if (room > special && window > room - special) window = room - special;
+  if (overlap >= window) overlap = window - 1;
+  if (rc == SQLITE_OK && tokens.n <= window) {
+    rc = add_piece(p, row, text->text, text->n_text);
+    tokens.n = 0;
+  }
+  for (size_t first = 0; rc == SQLITE_OK && first < tokens.n; first += window - overlap) {
+    size_t last = first + window < tokens.n ? first + window : tokens.n;
+    uint32_t begin = tokens.token[first].start, end = tokens.token[last - 1].end;
+    rc = add_piece(p, row, text->text + begin, end - begin);
+    if (last == tokens.n) break;
+  }
+  attn_tokens_free(&tokens);
+  return rc;
+}
+
+static int make_pieces(attn_index *index, const attn_queued *text, size_t n, pieces *out) {
+  const attn_model *model;
+  int rc = attn_index_model(index, 0, &model);
+  for (size_t i = 0; rc == SQLITE_OK && i < n; i++) {
+    rc = index->config.window ? add_windows(index, model, out, i, &text[i])
+                              : add_piece(out, i, text[i].text, text[i].n_text);
+  }
+  return rc;
+}
+
+/* ----------------------------------------------------------------------- storing */
+
+static int put_window(attn_index *index, const attn_queued *text, const attn_text *piece,
+                      sqlite3_int64 place) {
+  sqlite3_stmt *stmt;
+  sqlite3_int64 first = piece->text - text->text;
+  int rc = attn_storage_statement(index, ATTN_WINDOW_PUT, &stmt);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, place);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 2, text->id);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 3, first);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 4, first + (sqlite3_int64)piece->n_text);
+  return rc == SQLITE_OK ? attn_storage_step(index, stmt) : rc;
+}
+
+/* Stores the vectors of the n pieces of one row. */
+static int store_row(attn_index *index, const attn_queued *text, const attn_text *piece,
+                     size_t n, const float *vector) {
+  attn_row_state row;
+  int rc = attn_storage_row(index, text->id, &row);
+  if (rc != SQLITE_OK) return rc;
+  if (!row.found) {
+    return attn_index_corrupt(index, "%s_rows has no row %lld", index->config.table, text->id);
+  }
+  if (index->config.window) rc = attn_rows_clear(index, text->id, &row);
+  for (size_t i = 0; rc == SQLITE_OK && i < n; i++) {
+    const float *x = vector + i * index->dimension;
+    sqlite3_int64 place = row.place;
+    if (i == 0 && row.place >= 0) {
+      rc = attn_chunks_replace(index, place, text->id, x);
+    } else {
+      rc = attn_chunks_add(index, text->id, x, &place);
+    }
+    if (i == 0) row.place = place;
+    if (rc == SQLITE_OK && index->config.window) rc = put_window(index, text, &piece[i], place);
+  }
+  row.hash = text->hash;
+  row.has_hash = 1;
+  if (rc == SQLITE_OK) rc = attn_storage_set_place(index, text->id, &row);
+  return rc == SQLITE_OK ? run_id(index, ATTN_PENDING_DELETE, text->id) : rc;
+}
+
+static int store_pieces(attn_index *index, const attn_queued *text, const pieces *p) {
+  float *vector = sqlite3_malloc64(((sqlite3_uint64)p->n * index->dimension + 1) * sizeof *vector);
+  if (!vector) return SQLITE_NOMEM;
+  int rc = attn_index_embed(index, p->text, p->n, ATTN_PROMPT_DOCUMENT, vector);
+  for (size_t first = 0, end; rc == SQLITE_OK && first < p->n; first = end) {
+    for (end = first; end < p->n && p->row[end] == p->row[first];) end++;
+    rc = store_row(index, &text[p->row[first]], &p->text[first], end - first,
+                   vector + first * index->dimension);
+  }
+  sqlite3_free(vector);
+  return rc;
+}
+
+int attn_sync_store(attn_index *index, const attn_queued *text, size_t n) {
+  pieces p = {0};
+  if (n == 0) return SQLITE_OK;
+  int rc = make_pieces(index, text, n, &p);
+  if (rc == SQLITE_OK) rc = store_pieces(index, text, &p);
+  sqlite3_free(p.text);
+  sqlite3_free(p.row);
+  return rc;
+}
+
+/* -------------------------------------------------------------------------- step */
+
+/* Rows that are taken from _pending together. */
+typedef struct batch {
+  attn_queued row[BATCH]; /* text: as pending has it, or NULL */
+  size_t n;
+} batch;
+
+static void free_batch(batch *b) {
+  for (size_t i = 0; i < b->n; i++) sqlite3_free(b->row[i].text);
+  b->n = 0;
+}
+
+static int copy_text(sqlite3_value *value, attn_queued *out) {
+  const char *text = (const char *)sqlite3_value_text(value);
+  if (sqlite3_value_type(value) == SQLITE_NULL) return SQLITE_OK;
+  if (!text) return SQLITE_NOMEM;
+  out->n_text = (size_t)sqlite3_value_bytes(value);
+  out->text = sqlite3_malloc64(out->n_text + 1);
+  if (!out->text) return SQLITE_NOMEM;
+  memcpy(out->text, text, out->n_text + 1);
+  return SQLITE_OK;
+}
+
+static int read_batch(attn_index *index, size_t n, batch *out) {
+  sqlite3_stmt *stmt;
+  int rc = attn_storage_statement(index, ATTN_PENDING_NEXT, &stmt);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, INT64_MIN);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 2, (sqlite3_int64)n);
+  if (rc != SQLITE_OK) return rc;
+  out->n = 0;
+  while ((rc = attn_storage_step(index, stmt)) == SQLITE_ROW) {
+    attn_queued *row = &out->row[out->n++];
+    *row = (attn_queued){.id = sqlite3_column_int64(stmt, 0)};
+    rc = copy_text(sqlite3_column_value(stmt, 1), row);
+    if (rc != SQLITE_OK) break;
+  }
+  sqlite3_reset(stmt);
+  return rc;
+}
+
+static int store_vector(attn_index *index, sqlite3_int64 id, sqlite3_value *value,
+                        attn_row_state *row) {
+  float *vector;
+  const char *name = index->config.column[index->config.vector].name;
+  int rc = attn_index_vector(index, value, name, 0, &vector);
+  if (rc == SQLITE_OK) {
+    rc = row->place >= 0 ? attn_chunks_replace(index, row->place, id, vector)
+                         : attn_chunks_add(index, id, vector, &row->place);
+  }
+  sqlite3_free(vector);
+  row->has_hash = 0;
+  return rc == SQLITE_OK ? attn_storage_set_place(index, id, row) : rc;
+}
+
+/* What the content has for a row: a vector, which is stored, or a text.  *done: there
+** is nothing to embed. */
+static int read_content(attn_index *index, attn_queued *text, attn_row_state *row, int *done) {
+  const attn_config *config = &index->config;
+  sqlite3_stmt *stmt;
+  int rc = attn_storage_statement(index, ATTN_SOURCE_GET, &stmt);
+  sqlite3_value **column = NULL;
+  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, text->id);
+  if (rc == SQLITE_OK) rc = attn_storage_step(index, stmt);
+  if (rc != SQLITE_ROW) { /* gone */
+    *done = 1;
+    return rc == SQLITE_OK ? attn_rows_delete(index, text->id) : rc;
+  }
+  column = sqlite3_malloc64((sqlite3_uint64)config->n_column * sizeof(sqlite3_value *));
+  rc = column ? SQLITE_OK : SQLITE_NOMEM;
+  for (int i = 0; column && i < config->n_column; i++) {
+    column[i] = sqlite3_column_value(stmt, i + 1);
+  }
+  if (rc == SQLITE_OK && config->vector >= 0 &&
+      sqlite3_value_type(column[config->vector]) != SQLITE_NULL) {
+    *done = 1;
+    rc = store_vector(index, text->id, column[config->vector], row);
+  } else if (rc == SQLITE_OK && attn_config_embeds(config)) {
+    rc = attn_index_text(index, column, &text->text, &text->n_text);
+  }
+  sqlite3_free(column);
+  sqlite3_reset(stmt);
+  return rc;
+}
+
+/* A pending row: *embed says whether its text has to be embedded. */
+static int settle_row(attn_index *index, attn_queued *text, int *embed) {
+  attn_row_state row;
+  int done = 0, rc = attn_storage_row(index, text->id, &row);
+  *embed = 0;
+  if (rc == SQLITE_OK && row.found && !text->text) rc = read_content(index, text, &row, &done);
+  if (rc == SQLITE_OK && row.found && !done) {
+    int given = row.place >= 0 && !row.has_hash && index->config.content == ATTN_CONTENT_OWN;
+    if (text->text) {
+      text->hash = attn_index_hash(text->text, text->n_text);
+      *embed = !given && (row.place < 0 || !row.has_hash || row.hash != text->hash);
+    } else if (!given) {
+      rc = attn_rows_clear(index, text->id, &row);
+      if (rc == SQLITE_OK) rc = attn_storage_set_place(index, text->id, &row);
+    }
+  }
+  if (rc != SQLITE_OK || *embed) return rc;
+  return run_id(index, ATTN_PENDING_DELETE, text->id);
+}
+
+static int step_batch(attn_index *index, size_t n, size_t *n_done, size_t *n_embedded) {
+  batch *b = sqlite3_malloc64(2 * sizeof *b);
+  if (!b) return SQLITE_NOMEM;
+  batch *texts = b + 1;
+  texts->n = b->n = 0;
+  int embed, rc = read_batch(index, n, b);
+  for (size_t i = 0; rc == SQLITE_OK && i < b->n; i++) {
+    rc = settle_row(index, &b->row[i], &embed);
+    if (rc == SQLITE_OK && embed) texts->row[texts->n++] = b->row[i];
+  }
+  if (rc == SQLITE_OK) rc = attn_sync_store(index, texts->row, texts->n);
+  *n_done = b->n;
+  *n_embedded += texts->n;
+  free_batch(b);
+  sqlite3_free(b);
+  return rc;
+}
+
+static double now(void) {
+  struct timespec t;
+  timespec_get(&t, TIME_UTC);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+int attn_sync_step(attn_index *index, sqlite3_int64 n) {
+  double begin = now();
+  size_t n_embedded = 0, n_done;
+  int rc = SQLITE_OK;
+  while (rc == SQLITE_OK && n != 0) {
+    rc = step_batch(index, n < 0 || n > BATCH ? BATCH : (size_t)n, &n_done, &n_embedded);
+    if (n_done == 0) break;
+    if (n > 0) n -= (sqlite3_int64)n_done;
+    index->dirty = 1;
+  }
+  double seconds = now() - begin;
+  if (rc == SQLITE_OK && n_embedded && seconds > 0) {
+    rc = attn_storage_set_int(index, "rate", (sqlite3_int64)((double)n_embedded / seconds));
+  }
+  return rc;
+}
+
+/* ----------------------------------------------------------------------- rebuild */
+
+/* Throws all vectors away. */
+static int drop_vectors(attn_index *index) {
+  attn_chunks_free(index);
+  int rc = attn_storage_exec(index, "DELETE FROM $chunks; DELETE FROM $codes;"
+                                    "DELETE FROM $vectors;"
+                                    "DELETE FROM $config WHERE key = 'center'");
+  if (rc == SQLITE_OK && index->config.window) {
+    rc = attn_storage_exec(index, "DELETE FROM $windows");
+  }
+  if (rc == SQLITE_OK) {
+    rc = attn_storage_exec(index, index->config.n_text
+                                      ? "UPDATE $rows SET place = NULL, hash = NULL"
+                                      : "UPDATE $rows SET place = NULL");
+  }
+  index->dirty = 1;
+  return rc;
+}
+
+/* Runs `change` for each rowid that a statement gives; it may change what is read. */
+static int for_each(attn_index *index, const char *sql,
+                    int (*change)(attn_index *index, sqlite3_int64 id)) {
+  sqlite3_stmt *stmt;
+  int rc = attn_storage_prepare(index, sql, &stmt);
+  if (rc != SQLITE_OK) return rc;
+  while ((rc = attn_storage_step(index, stmt)) == SQLITE_ROW) {
+    rc = change(index, sqlite3_column_int64(stmt, 0));
+    if (rc != SQLITE_OK) break;
+  }
+  sqlite3_finalize(stmt);
+  return rc;
+}
+
+static int clear_row(attn_index *index, sqlite3_int64 id) {
+  attn_row_state row;
+  int rc = attn_storage_row(index, id, &row);
+  if (rc == SQLITE_OK) rc = attn_rows_clear(index, id, &row);
+  return rc == SQLITE_OK ? attn_storage_set_place(index, id, &row) : rc;
+}
+
+/* Makes the rows those of the content table. */
+static int follow_content(attn_index *index) {
+  const attn_config *config = &index->config;
+  char *sql = sqlite3_mprintf("SELECT id FROM $rows WHERE id NOT IN "
+                              "(SELECT \"%w\" FROM \"%w\".\"%w\" WHERE \"%w\" IS NOT NULL)",
+                              config->content_rowid, config->schema, config->content_table,
+                              config->content_rowid);
+  if (!sql) return SQLITE_NOMEM;
+  int rc = for_each(index, sql, attn_rows_delete);
+  sqlite3_free(sql);
+  if (rc != SQLITE_OK) return rc;
+  sql = sqlite3_mprintf("INSERT OR IGNORE INTO $rows(id) SELECT \"%w\" FROM \"%w\".\"%w\" "
+                        "WHERE \"%w\" IS NOT NULL",
+                        config->content_rowid, config->schema, config->content_table,
+                        config->content_rowid);
+  if (!sql) return SQLITE_NOMEM;
+  rc = attn_storage_exec(index, sql);
+  sqlite3_free(sql);
+  return rc;
+}
+
+/* Adopts the model as it is now, without the vectors of another. */
+static int follow_model(attn_index *index) {
+  const attn_model *model;
+  if (!attn_config_embeds(&index->config)) return SQLITE_OK;
+  char *before = sqlite3_mprintf("%s", index->sha256 ? index->sha256 : "");
+  if (!before) return SQLITE_NOMEM;
+  int rc = attn_index_model(index, 1, &model);
+  if (rc == SQLITE_OK && strcmp(before, index->sha256) != 0) {
+    rc = index->config.vector < 0
+             ? drop_vectors(index)
+             : for_each(index, "SELECT id FROM $rows WHERE hash IS NOT NULL", clear_row);
+  }
+  sqlite3_free(before);
+  return rc;
+}
+
+/* Vectors that nothing could be made of again. */
+static int has_given(const attn_config *config) {
+  return config->vector >= 0 && config->content != ATTN_CONTENT_EXTERNAL;
+}
+
+int attn_sync_rebuild(attn_index *index, sqlite3_int64 n) {
+  char *problem = NULL;
+  int rc;
+  if (index->config.content == ATTN_CONTENT_NONE) {
+    return attn_index_fail(index, "%s is contentless: there is nothing to rebuild it from",
+                           index->config.table);
+  }
+  rc = attn_check(index, &problem);
+  if (rc == SQLITE_OK && problem) {
+    rc = has_given(&index->config) ? attn_index_corrupt(index, "%s", problem)
+                                   : drop_vectors(index);
+  }
+  sqlite3_free(problem);
+  if (rc == SQLITE_OK) rc = follow_model(index);
+  if (rc == SQLITE_OK && index->config.content == ATTN_CONTENT_EXTERNAL) {
+    rc = follow_content(index);
+  }
+  if (rc == SQLITE_OK) {
+    rc = attn_storage_exec(index, "INSERT OR IGNORE INTO $pending(id) SELECT id FROM $rows");
+  }
+  index->dirty = 1;
+  return rc == SQLITE_OK ? attn_sync_step(index, n) : rc;
+}
+
+int attn_sync_delete_all(attn_index *index) {
+  int rc = drop_vectors(index);
+  if (rc == SQLITE_OK) rc = attn_storage_exec(index, "DELETE FROM $rows; DELETE FROM $pending");
+  if (rc == SQLITE_OK && index->config.content == ATTN_CONTENT_OWN && index->config.n_text) {
+    rc = attn_storage_exec(index, "DELETE FROM $content");
+  }
+  return rc;
+}
+
+int attn_sync_salvage(attn_index *index) {
+  if (has_given(&index->config)) return SQLITE_CORRUPT_VTAB;
+  sqlite3_free(index->base.zErrMsg);
+  index->base.zErrMsg = NULL;
+  index->writing = 1;
+  return drop_vectors(index);
+}
+
+/* ---------------------------------------------------------------------- optimize */
+
+/* Moves a vector to a new chunk. */
+static int move_vector(attn_index *index, sqlite3_stmt *rows, sqlite3_stmt *update,
+                       sqlite3_blob **blob, float *vector) {
+  sqlite3_int64 place = sqlite3_column_int64(rows, 0), id = sqlite3_column_int64(rows, 1);
+  int rc = attn_chunks_vector(index, place, blob, vector);
+  sqlite3_int64 to = 0;
+  if (rc == SQLITE_OK) rc = attn_chunks_add(index, id, vector, &to);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(update, 1, place);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(update, 2, to);
+  return rc == SQLITE_OK ? attn_storage_step(index, update) : rc;
+}
+
+static int move_vectors(attn_index *index) {
+  sqlite3_stmt *rows = NULL, *update = NULL;
+  sqlite3_blob *blob = NULL;
+  /* New places are above all old ones, so that none is met twice. */
+  const char *list = index->config.window
+                         ? "SELECT place, id FROM $windows WHERE place < ?1 ORDER BY id, place"
+                         : "SELECT place, id FROM $rows WHERE place < ?1 ORDER BY id";
+  const char *change = index->config.window
+                           ? "UPDATE $windows SET place = ?2 WHERE place = ?1"
+                           : "UPDATE $rows SET place = ?2 WHERE id = ?3";
+  float *vector = sqlite3_malloc64(index->dimension * sizeof *vector);
+  int rc = vector ? attn_storage_prepare(index, list, &rows) : SQLITE_NOMEM;
+  if (rc == SQLITE_OK) rc = attn_storage_prepare(index, change, &update);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(rows, 1, attn_chunks_next_place(index));
+  while (rc == SQLITE_OK && (rc = attn_storage_step(index, rows)) == SQLITE_ROW) {
+    if (!index->config.window) {
+      rc = sqlite3_bind_int64(update, 3, sqlite3_column_int64(rows, 1));
+    }
+    rc = move_vector(index, rows, update, &blob, vector);
+  }
+  sqlite3_blob_close(blob);
+  sqlite3_finalize(rows);
+  sqlite3_finalize(update);
+  sqlite3_free(vector);
+  return rc;
+}
+
+int attn_sync_optimize(attn_index *index) {
+  char *problem = NULL;
+  int rc = attn_check(index, &problem);
+  if (rc == SQLITE_OK && problem) rc = attn_index_corrupt(index, "%s", problem);
+  sqlite3_free(problem);
+  if (rc != SQLITE_OK || index->directory.n_live == 0) return rc;
+  rc = attn_chunks_renew(index);
+  if (rc == SQLITE_OK) rc = move_vectors(index);
+  if (rc == SQLITE_OK && index->config.window) {
+    rc = attn_storage_exec(index, "UPDATE $rows SET place = (SELECT min(place) FROM $windows w"
+                                  " WHERE w.id = $rows.id) WHERE place IS NOT NULL");
+  }
+  if (rc == SQLITE_OK) rc = attn_chunks_drop_old(index);
+  index->dirty = 1;
+  return rc;
+}

@@ -1,0 +1,294 @@
+/*
+** vtab.c - the module: what SQLite calls, and when what is in memory is written.
+**
+** Changes wait in memory (chunks.c, rows.c).  They are written when a savepoint
+** begins, so that all that waits belongs to the innermost one and can be forgotten
+** when that is rolled back; before a query of the same connection; and before the
+** transaction ends.
+*/
+#include "cursor.h"
+#include <pthread.h>
+#include <string.h>
+
+/* ---------------------------------------------------------- the tables of a process */
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static attn_index *first;
+
+static void link_index(attn_index *index) {
+  pthread_mutex_lock(&mutex);
+  index->next = first;
+  first = index;
+  pthread_mutex_unlock(&mutex);
+}
+
+static void unlink_index(attn_index *index) {
+  pthread_mutex_lock(&mutex);
+  for (attn_index **at = &first; *at; at = &(*at)->next) {
+    if (*at == index) {
+      *at = index->next;
+      break;
+    }
+  }
+  pthread_mutex_unlock(&mutex);
+}
+
+attn_index *attn_index_find(sqlite3 *db, const char *schema, const char *table) {
+  pthread_mutex_lock(&mutex);
+  attn_index *index = first;
+  while (index && (index->db != db || sqlite3_stricmp(index->config.table, table) != 0 ||
+                   (schema && sqlite3_stricmp(index->config.schema, schema) != 0))) {
+    index = index->next;
+  }
+  pthread_mutex_unlock(&mutex);
+  return index;
+}
+
+/* ------------------------------------------------------------------------- state */
+
+int attn_index_refresh(attn_index *index) {
+  sqlite3_int64 stamp;
+  if (index->writing) return SQLITE_OK;
+  int rc = attn_storage_stamp(index, &stamp);
+  if (rc != SQLITE_OK || stamp == index->stamp) return rc;
+  index->stamp = 0;
+  index->n_change++;
+  rc = attn_storage_load(index);
+  if (rc == SQLITE_OK) index->stamp = stamp;
+  return rc;
+}
+
+int attn_index_begin(attn_index *index) {
+  int rc = attn_index_refresh(index);
+  if (rc == SQLITE_OK) index->writing = 1;
+  return rc;
+}
+
+static void clear_queue(attn_index *index) {
+  for (size_t i = 0; i < index->n_queue; i++) sqlite3_free(index->queue[i].text);
+  index->n_queue = 0;
+  index->queue_bytes = 0;
+}
+
+int attn_index_flush(attn_index *index) {
+  if (!index->dirty) return SQLITE_OK;
+  sqlite3_int64 last = sqlite3_last_insert_rowid(index->db);
+  int rc = attn_sync_store(index, index->queue, index->n_queue);
+  if (rc == SQLITE_OK) {
+    clear_queue(index);
+    rc = attn_chunks_flush(index);
+  }
+  if (rc == SQLITE_OK) rc = attn_storage_touch(index);
+  if (rc == SQLITE_OK) index->dirty = 0;
+  sqlite3_set_last_insert_rowid(index->db, last);
+  return rc;
+}
+
+void attn_index_discard(attn_index *index) {
+  clear_queue(index);
+  attn_chunks_free(index);
+  index->stamp = 0;
+  index->writing = index->dirty = 0;
+  index->n_change++;
+}
+
+static void free_index(attn_index *index) {
+  unlink_index(index);
+  attn_storage_close(index);
+  attn_index_discard(index);
+  sqlite3_free(index->queue);
+  sqlite3_free(index->model);
+  sqlite3_free(index->sha256);
+  attn_config_free(&index->config);
+  sqlite3_free(index->base.zErrMsg);
+  sqlite3_free(index);
+  attn_cache_close();
+}
+
+/* ----------------------------------------------------------------- create, connect */
+
+static int declare(attn_index *index) {
+  char *sql = attn_config_declaration(&index->config);
+  if (!sql) return SQLITE_NOMEM;
+  int rc = sqlite3_declare_vtab(index->db, sql);
+  sqlite3_free(sql);
+  if (rc != SQLITE_OK) return attn_index_db_error(index);
+  return sqlite3_vtab_config(index->db, SQLITE_VTAB_CONSTRAINT_SUPPORT, 1);
+}
+
+static int create(attn_index *index) {
+  const attn_config *config = &index->config;
+  const attn_model *model;
+  int rc = attn_storage_create(index);
+  if (rc == SQLITE_OK && attn_config_embeds(config)) {
+    rc = attn_index_model(index, 1, &model);
+  } else if (rc == SQLITE_OK) {
+    rc = attn_storage_set_int(index, "dimension", config->dimension);
+  }
+  if (rc == SQLITE_OK) rc = attn_storage_set_int(index, "deferred", config->deferred);
+  if (rc == SQLITE_OK) rc = attn_storage_set_int(index, "exact", config->exact);
+  return rc == SQLITE_OK ? attn_storage_touch(index) : rc;
+}
+
+static int init(sqlite3 *db, attn_connection *connection, int argc, const char *const *argv,
+                int is_new, sqlite3_vtab **out, char **error) {
+  attn_index *index = sqlite3_malloc64(sizeof *index);
+  if (!index) return SQLITE_NOMEM;
+  memset(index, 0, sizeof *index);
+  attn_cache_open();
+  index->db = db;
+  index->connection = connection;
+  int rc = attn_config_parse(argc, argv, &index->base.zErrMsg, &index->config);
+  if (rc == SQLITE_OK) rc = declare(index);
+  if (rc == SQLITE_OK && is_new) rc = create(index);
+  index->stamp = 0;
+  if (rc == SQLITE_OK) {
+    link_index(index);
+    *out = &index->base;
+    return rc;
+  }
+  *error = index->base.zErrMsg;
+  index->base.zErrMsg = NULL;
+  free_index(index);
+  return rc;
+}
+
+static int index_create(sqlite3 *db, void *data, int argc, const char *const *argv,
+                        sqlite3_vtab **out, char **error) {
+  return init(db, data, argc, argv, 1, out, error);
+}
+
+static int index_connect(sqlite3 *db, void *data, int argc, const char *const *argv,
+                         sqlite3_vtab **out, char **error) {
+  return init(db, data, argc, argv, 0, out, error);
+}
+
+static int index_disconnect(sqlite3_vtab *base) {
+  free_index((attn_index *)base);
+  return SQLITE_OK;
+}
+
+static int index_destroy(sqlite3_vtab *base) {
+  attn_index *index = (attn_index *)base;
+  attn_storage_close(index);
+  int rc = attn_storage_drop(index);
+  if (rc == SQLITE_OK) free_index(index);
+  return rc;
+}
+
+static int index_rename(sqlite3_vtab *base, const char *name) {
+  attn_index *index = (attn_index *)base;
+  int rc = attn_index_flush(index);
+  if (rc == SQLITE_OK) rc = attn_storage_rename(index, name);
+  if (rc != SQLITE_OK) return rc;
+  attn_storage_close(index);
+  char *copy = sqlite3_mprintf("%s", name);
+  if (!copy) return SQLITE_NOMEM;
+  sqlite3_free(index->config.table);
+  index->config.table = copy;
+  return SQLITE_OK;
+}
+
+static int index_shadow_name(const char *suffix) { return attn_storage_is_shadow(suffix); }
+
+/* --------------------------------------------------------------------- transactions */
+
+static int index_update(sqlite3_vtab *base, int argc, sqlite3_value **argv,
+                        sqlite3_int64 *rowid) {
+  attn_index *index = (attn_index *)base;
+  if (argc > 1) {
+    sqlite3_value *name = argv[2 + index->config.n_column + ATTN_HIDDEN_MATCH];
+    if (sqlite3_value_type(argv[0]) == SQLITE_NULL &&
+        sqlite3_value_type(name) != SQLITE_NULL) {
+      return attn_command(index, argv[1], argv + 2);
+    }
+  }
+  return attn_rows_update(index, argc, argv, rowid);
+}
+
+static int index_begin(sqlite3_vtab *base) {
+  ((attn_index *)base)->writing = 0;
+  return SQLITE_OK;
+}
+
+static int index_sync(sqlite3_vtab *base) { return attn_index_flush((attn_index *)base); }
+
+static int index_commit(sqlite3_vtab *base) {
+  ((attn_index *)base)->writing = 0;
+  return SQLITE_OK;
+}
+
+static int index_rollback(sqlite3_vtab *base) {
+  attn_index_discard((attn_index *)base);
+  return SQLITE_OK;
+}
+
+static int index_savepoint(sqlite3_vtab *base, int n) {
+  (void)n;
+  return attn_index_flush((attn_index *)base);
+}
+
+static int index_release(sqlite3_vtab *base, int n) {
+  (void)base, (void)n;
+  return SQLITE_OK;
+}
+
+static int index_rollback_to(sqlite3_vtab *base, int n) {
+  (void)n;
+  attn_index_discard((attn_index *)base);
+  return SQLITE_OK;
+}
+
+static int index_best_index(sqlite3_vtab *base, sqlite3_index_info *info) {
+  return attn_plan_best_index((attn_index *)base, info);
+}
+
+#if SQLITE_VERSION_NUMBER >= 3044000
+static int index_integrity(sqlite3_vtab *base, const char *schema, const char *table, int flags,
+                           char **problem) {
+  attn_index *index = (attn_index *)base;
+  (void)schema, (void)table, (void)flags;
+  int rc = attn_index_flush(index);
+  if (rc == SQLITE_OK) rc = attn_index_refresh(index);
+  if (rc == SQLITE_OK) rc = attn_check(index, problem);
+  if (rc != SQLITE_CORRUPT_VTAB) return rc;
+  *problem = index->base.zErrMsg;
+  index->base.zErrMsg = NULL;
+  return SQLITE_OK;
+}
+#endif
+
+static const sqlite3_module module_methods = {
+    .xCreate = index_create,
+    .xConnect = index_connect,
+    .xBestIndex = index_best_index,
+    .xDisconnect = index_disconnect,
+    .xDestroy = index_destroy,
+    .xOpen = attn_cursor_open,
+    .xClose = attn_cursor_close,
+    .xFilter = attn_cursor_filter,
+    .xNext = attn_cursor_next,
+    .xEof = attn_cursor_eof,
+    .xColumn = attn_cursor_column,
+    .xRowid = attn_cursor_rowid,
+    .xUpdate = index_update,
+    .xBegin = index_begin,
+    .xSync = index_sync,
+    .xCommit = index_commit,
+    .xRollback = index_rollback,
+    .xRename = index_rename,
+    .xSavepoint = index_savepoint,
+    .xRelease = index_release,
+    .xRollbackTo = index_rollback_to,
+    .xShadowName = index_shadow_name,
+#if SQLITE_VERSION_NUMBER >= 3044000
+    .iVersion = 4,
+    .xIntegrity = index_integrity,
+#else
+    .iVersion = 3,
+#endif
+};
+
+int attn_index_register(attn_connection *c) {
+  return sqlite3_create_module_v2(attn_connection_db(c), "attn", &module_methods, c, NULL);
+}
