@@ -24,9 +24,11 @@ uint64_t attn_attention_scratch(const attn_graph *graph, uint32_t max_length,
 
 /* Row j of x becomes output j: x[n, d], rows ld apart. */
 static void pack_rows(size_t n, size_t d, const float *x, size_t ld, float *packed) {
-  for (size_t j = 0; j < n; j++, x += ld) {
-    float *p = packed + attn_packed_index(j, d);
-    for (size_t k = 0; k < d; k++) p[k * ATTN_PANEL] = x[k];
+  for (size_t j = 0; j < n; j += ATTN_PANEL, x += ATTN_PANEL * ld) {
+    size_t width = n - j < ATTN_PANEL ? n - j : ATTN_PANEL;
+    for (size_t k = 0; k < d; k++, packed += ATTN_PANEL) {
+      for (size_t i = 0; i < width; i++) packed[i] = x[i * ld + k];
+    }
   }
 }
 
@@ -35,7 +37,11 @@ static void pack_columns(size_t n, size_t d, const float *x, size_t ld, float *p
   for (size_t j = 0; j < d; j += ATTN_PANEL) {
     size_t width = d - j < ATTN_PANEL ? d - j : ATTN_PANEL;
     for (size_t k = 0; k < n; k++, packed += ATTN_PANEL) {
-      memcpy(packed, x + k * ld + j, width * sizeof *x);
+      if (width == ATTN_PANEL) { /* no call */
+        memcpy(packed, x + k * ld + j, ATTN_PANEL * sizeof *x);
+      } else {
+        memcpy(packed, x + k * ld + j, width * sizeof *x);
+      }
     }
   }
 }
