@@ -175,6 +175,7 @@ static int set_option(attn_config *config, const char *name, const char *value,
 /* ----------------------------------------------------------------------- columns */
 
 static const char *const hidden[] = {"k", "distance", "rank"};
+static const char *const hidden_type[] = {"INTEGER", "REAL", ""};
 
 static int check_name(const attn_config *config, const char *name, char **error) {
   for (int i = 0; i < config->n_column; i++) {
@@ -360,7 +361,9 @@ char *attn_config_declaration(const attn_config *config) {
                         column->kind == ATTN_COLUMN_VECTOR ? "BLOB" : column->type);
   }
   sqlite3_str_appendf(s, "\"%w\" HIDDEN", config->table);
-  for (int i = 0; i < 3; i++) sqlite3_str_appendf(s, ", %s HIDDEN", hidden[i]);
+  for (int i = 0; i < 3; i++) {
+    sqlite3_str_appendf(s, ", %s %s HIDDEN", hidden[i], hidden_type[i]);
+  }
   sqlite3_str_appendall(s, ")");
   return sqlite3_str_finish(s);
 }

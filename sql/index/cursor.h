@@ -12,6 +12,13 @@ typedef struct attn_ids {
   size_t n, n_alloc;
 } attn_ids;
 
+/* A set of them. */
+typedef struct attn_id_set {
+  sqlite3_uint64 *key; /* id + 1; 0: an empty slot */
+  size_t n, n_slot;    /* n_slot: a power of 2 */
+  int has_last;        /* has -1 */
+} attn_id_set;
+
 typedef struct attn_cursor {
   sqlite3_vtab_cursor base;
   int flags, eof;
@@ -37,7 +44,8 @@ typedef struct attn_cursor {
   sqlite3_uint64 n_hit; /* rows that it has given */
   sqlite3_uint64 n_given;
   sqlite3_uint64 n_change; /* of the index, when it was made */
-  attn_ids seen;           /* rows that were given, if they have several windows */
+  double sigma;            /* of its bound; 0: exact */
+  attn_id_set seen;        /* rows that were given, where the order does not tell */
   double distance;         /* of the current row */
   sqlite3_int64 place;
   int rc; /* why vectors could not be fetched */

@@ -366,7 +366,8 @@ typedef struct attn_term {
 
 enum { ATTN_MAX_TERM = 64, ATTN_MAX_PLAN = 4096 };
 
-enum { ATTN_PLAN_MATCH = 1, ATTN_PLAN_DESC = 2 };
+/* ORDERED: of a search, by distance; DESC: of a scan. */
+enum { ATTN_PLAN_MATCH = 1, ATTN_PLAN_DESC = 2, ATTN_PLAN_ORDERED = 4 };
 
 typedef struct attn_plan {
   attn_term term[ATTN_MAX_TERM];

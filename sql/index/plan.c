@@ -220,7 +220,8 @@ int attn_plan_best_index(attn_index *index, sqlite3_index_info *info) {
     take_limit(&b);
   }
   info->orderByConsumed = ordered;
-  info->idxNum = (b.match ? ATTN_PLAN_MATCH : 0) | (desc ? ATTN_PLAN_DESC : 0);
+  info->idxNum = (b.match ? ATTN_PLAN_MATCH : 0) | (desc ? ATTN_PLAN_DESC : 0) |
+                 (b.match && ordered ? ATTN_PLAN_ORDERED : 0);
   estimate(&b);
   info->idxStr = sqlite3_str_finish(b.plan);
   info->needToFreeIdxStr = 1;

@@ -8,9 +8,10 @@
 ** How many rows are wanted is not always known: SQLite before 3.41 says nothing of
 ** LIMIT, and rows may be passed over (distance > x, several windows of one row).  A
 ** search for some rows is much faster than one for all; so it is made for few, and
-** when these are used up it is made again for more.  Rows at the distance, and with the
-** rowid, up to the last one are then passed over: none comes twice, and order is kept.
-** The same is done when the table is changed while a cursor is open on it.
+** when these are used up it is made again for more, now exactly.  Where rows have to be
+** in order, those up to the distance, and rowid, of the last one are then passed over;
+** else only those that were given: no row comes twice.  The same is done when the table
+** is changed while a cursor is open on it.
 */
 #include "cursor.h"
 #include <math.h>
@@ -32,29 +33,50 @@ static int append_id(attn_ids *ids, sqlite3_int64 id) {
   return SQLITE_OK;
 }
 
-static size_t find_id(const attn_ids *ids, sqlite3_int64 id) {
-  size_t begin = 0, end = ids->n;
-  while (begin < end) {
-    size_t middle = (begin + end) / 2;
-    if (ids->id[middle] < id) {
-      begin = middle + 1;
-    } else {
-      end = middle;
-    }
-  }
-  return begin;
+static size_t find_key(const attn_id_set *set, sqlite3_uint64 key) {
+  size_t at = (size_t)((key * 0x9E3779B97F4A7C15u) >> 20) & (set->n_slot - 1);
+  while (set->key[at] && set->key[at] != key) at = (at + 1) & (set->n_slot - 1);
+  return at;
 }
 
-/* Puts an id into a sorted set; *is_new: it was not there. */
-static int insert_id(attn_ids *ids, sqlite3_int64 id, int *is_new) {
-  size_t at = find_id(ids, id);
-  *is_new = at == ids->n || ids->id[at] != id;
-  if (!*is_new) return SQLITE_OK;
-  int rc = append_id(ids, id);
-  if (rc != SQLITE_OK) return rc;
-  memmove(ids->id + at + 1, ids->id + at, (ids->n - 1 - at) * sizeof id);
-  ids->id[at] = id;
+static int grow_set(attn_id_set *set) {
+  attn_id_set grown = {.n = set->n, .n_slot = set->n_slot ? 2 * set->n_slot : 256};
+  grown.has_last = set->has_last;
+  grown.key = sqlite3_malloc64(grown.n_slot * sizeof *grown.key);
+  if (!grown.key) return SQLITE_NOMEM;
+  memset(grown.key, 0, grown.n_slot * sizeof *grown.key);
+  for (size_t i = 0; i < set->n_slot; i++) {
+    if (set->key[i]) grown.key[find_key(&grown, set->key[i])] = set->key[i];
+  }
+  sqlite3_free(set->key);
+  *set = grown;
   return SQLITE_OK;
+}
+
+/* Puts an id into a set, a hash table with linear probing of which 0 marks what is empty;
+** *is_new: it was not there. */
+static int insert_id(attn_id_set *set, sqlite3_int64 id, int *is_new) {
+  sqlite3_uint64 key = (sqlite3_uint64)id + 1; /* 0: row -1 is known by has_last */
+  *is_new = 0;
+  if (key == 0) {
+    *is_new = !set->has_last;
+    set->has_last = 1;
+    return SQLITE_OK;
+  }
+  if (2 * set->n >= set->n_slot) {
+    int rc = grow_set(set);
+    if (rc != SQLITE_OK) return rc;
+  }
+  size_t at = find_key(set, key);
+  *is_new = set->key[at] == 0;
+  set->n += (size_t)*is_new;
+  set->key[at] = key;
+  return SQLITE_OK;
+}
+
+static void clear_set(attn_id_set *set) {
+  sqlite3_free(set->key);
+  memset(set, 0, sizeof *set);
 }
 
 /* Statements mostly give rowids in order; where they do not, heap sort. */
@@ -157,7 +179,7 @@ static int begin_search(attn_cursor *cursor) {
       .d = index->dimension,
       .k = cursor->k,
       .max_distance = isinf(cursor->high) ? NULL : &cursor->high,
-      .sigma = index->exact ? 0 : ATTN_SIGMA,
+      .sigma = cursor->sigma,
       .fetch = fetch,
       .ctx = cursor,
   };
@@ -184,10 +206,14 @@ static int is_behind(const attn_cursor *cursor, const attn_hit *hit) {
 }
 
 static int is_wanted(attn_cursor *cursor, const attn_hit *hit, int *wanted) {
-  *wanted = is_behind(cursor, hit) && hit->distance >= cursor->low &&
+  *wanted = hit->distance >= cursor->low &&
             !(cursor->low_open && hit->distance == cursor->low) &&
             !(cursor->high_open && hit->distance == cursor->high);
-  if (!*wanted || !attn_cursor_index(cursor)->config.window) return SQLITE_OK;
+  if (cursor->flags & ATTN_PLAN_ORDERED && !is_behind(cursor, hit)) *wanted = 0;
+  if (!*wanted) return SQLITE_OK;
+  if (cursor->flags & ATTN_PLAN_ORDERED && !attn_cursor_index(cursor)->config.window) {
+    return SQLITE_OK;
+  }
   return insert_id(&cursor->seen, hit->row.rowid, wanted);
 }
 
@@ -211,6 +237,7 @@ static int next_hit(attn_cursor *cursor) {
       rc = is_wanted(cursor, &hit, &wanted);
     } else if (cursor->k && cursor->n_hit >= cursor->k) {
       cursor->k = cursor->k > index->directory.n_live / GROWTH ? 0 : cursor->k * GROWTH;
+      cursor->sigma = 0;
       rc = begin_search(cursor);
     } else {
       cursor->eof = 1;
@@ -344,7 +371,7 @@ static int filter_search(attn_cursor *cursor, const attn_plan *plan) {
   cursor->k = cursor->wanted != UINT64_MAX ? cursor->wanted
               : isinf(cursor->high)        ? FIRST_K
                                            : 0;
-  if (cursor->k >= index->directory.n_live) cursor->k = 0;
+  cursor->sigma = index->exact ? 0 : ATTN_SIGMA;
   if (cursor->wanted > 0) rc = begin_search(cursor);
   return rc == SQLITE_OK ? next_hit(cursor) : rc;
 }
@@ -374,7 +401,8 @@ static void reset(attn_cursor *cursor) {
   end_search(cursor);
   sqlite3_finalize(cursor->rows);
   cursor->rows = NULL;
-  cursor->filter.n = cursor->seen.n = 0;
+  cursor->filter.n = 0;
+  clear_set(&cursor->seen);
   cursor->n_given = 0;
   cursor->has_row = 0;
   cursor->eof = 1;
@@ -385,7 +413,6 @@ int attn_cursor_close(sqlite3_vtab_cursor *base) {
   reset(cursor);
   sqlite3_finalize(cursor->source);
   sqlite3_free(cursor->filter.id);
-  sqlite3_free(cursor->seen.id);
   sqlite3_free(cursor->query);
   sqlite3_value_free(cursor->match);
   sqlite3_free(cursor);
