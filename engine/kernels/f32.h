@@ -17,7 +17,6 @@
 #else
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
-#define INLINE static inline __attribute__((always_inline))
 
 /* --------------------------------------------------------------------- product */
 
@@ -105,24 +104,45 @@ static tile_kernel *const tiles[TILE_PANELS][TILE_ROWS] = {
 #endif
 };
 
-/* Applies the activation to a tile that has just been written. */
-static void activate_tile(const attn_gemm *g, size_t row, size_t end, size_t column,
-                          size_t n) {
-  for (; row < end; row++) {
-    float *c = g->c + row * g->ldc + column;
-    size_t i = 0;
-    for (; i + 16 <= n; i += 16)
-      v16_store(c + i, activate16(g->activation, v16_load(c + i)));
-    if (i < n) {
-      v16 x = v16_load_n(c + i, n - i, v16_set(0.0f));
-      v16_store_n(c + i, n - i, activate16(g->activation, x));
+/* Applies an activation to rows that have just been written: n columns of c. */
+typedef void activation_kernel(size_t m, size_t n, float *c, size_t ldc);
+
+#define ACTIVATION(name, activation)                                                     \
+  static void name(size_t m, size_t n, float *c, size_t ldc) {                           \
+    activate_rows(activation, m, n, c, ldc);                                             \
+  }
+
+INLINE void activate_rows(attn_activation activation, size_t m, size_t n, float *c,
+                          size_t ldc) {
+  const size_t whole = n / 16 * 16, rest = n - whole;
+  for (; m > 0; m--, c += ldc) {
+    for (size_t i = 0; i < whole; i += 16) {
+      v16_store(c + i, activate16(activation, v16_load(c + i)));
+    }
+    if (rest) {
+      v16 x = v16_load_n(c + whole, rest, v16_set(0.0f));
+      v16_store_n(c + whole, rest, activate16(activation, x));
     }
   }
 }
 
+ACTIVATION(gelu, ATTN_GELU)
+ACTIVATION(gelu_tanh, ATTN_GELU_TANH)
+ACTIVATION(relu, ATTN_RELU)
+ACTIVATION(silu, ATTN_SILU)
+ACTIVATION(hyperbolic_tangent, ATTN_TANH)
+ACTIVATION(sigmoid, ATTN_SIGMOID)
+
+static activation_kernel *const activations[] = {
+    [ATTN_IDENTITY] = NULL,   [ATTN_GELU] = gelu, [ATTN_GELU_TANH] = gelu_tanh,
+    [ATTN_RELU] = relu,       [ATTN_SILU] = silu, [ATTN_TANH] = hyperbolic_tangent,
+    [ATTN_SIGMOID] = sigmoid,
+};
+
 static void gemm(const attn_gemm *g) {
   const size_t n_panel = (g->n + ATTN_PANEL - 1) / ATTN_PANEL;
   const size_t n_block = (g->m + TILE_ROWS - 1) / TILE_ROWS; /* of nearly equal height */
+  activation_kernel *activate = activations[g->activation];
   for (size_t panel = 0; panel < n_panel; panel += TILE_PANELS) {
     size_t panels = n_panel - panel < TILE_PANELS ? n_panel - panel : TILE_PANELS;
     size_t column = panel * ATTN_PANEL, n = panels * ATTN_PANEL;
@@ -130,7 +150,7 @@ static void gemm(const attn_gemm *g) {
     for (size_t block = 0; block < n_block; block++) {
       size_t row = g->m * block / n_block, end = g->m * (block + 1) / n_block;
       tiles[panels - 1][end - row - 1](g, row, panel);
-      if (g->activation != ATTN_IDENTITY) activate_tile(g, row, end, column, n);
+      if (activate) activate(end - row, n, g->c + row * g->ldc + column, g->ldc);
     }
   }
 }

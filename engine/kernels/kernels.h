@@ -17,15 +17,18 @@
 
 #include "../base.h"
 
+/* Vectors have to stay in registers across calls. */
+#define INLINE static inline __attribute__((always_inline))
+
 #define ATTN_PANEL 16
 
 /* Elements of a packed matrix of n outputs and k inputs. */
-static inline size_t attn_packed_size(size_t n, size_t k) {
+INLINE size_t attn_packed_size(size_t n, size_t k) {
   return (n + ATTN_PANEL - 1) / ATTN_PANEL * ATTN_PANEL * k;
 }
 
 /* Where input 0 of output n stands; input k is ATTN_PANEL * k further on. */
-static inline size_t attn_packed_index(size_t n, size_t n_k) {
+INLINE size_t attn_packed_index(size_t n, size_t n_k) {
   return n / ATTN_PANEL * ATTN_PANEL * n_k + n % ATTN_PANEL;
 }
 

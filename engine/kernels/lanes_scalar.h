@@ -21,10 +21,8 @@
 #ifndef ATTN_LANES_H
 #define ATTN_LANES_H
 
+#include "kernels.h"
 #include <math.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
 
 #define TILE_ROWS   4
 #define TILE_PANELS 1
@@ -39,7 +37,7 @@ typedef struct v16 {
 ** double.  The sum is rounded to odd there (Boldo and Melquiond, "Emulation of
 ** FMA and correctly rounded sums", 2008): where it is not exact, the last bit is
 ** set, so that rounding it again, to float, cannot see a tie that is none. */
-static inline float fma_exact(float a, float b, float c) {
+INLINE float fma_exact(float a, float b, float c) {
 #if defined(__FP_FAST_FMAF)
   return __builtin_fmaf(a, b, c);
 #else
@@ -56,80 +54,80 @@ static inline float fma_exact(float a, float b, float c) {
 #endif
 }
 
-static inline v16 v16_set(float x) {
+INLINE v16 v16_set(float x) {
   v16 r;
   EACH_LANE r.lane[i] = x;
   return r;
 }
-static inline v16 v16_load(const float *p) {
+INLINE v16 v16_load(const float *p) {
   v16 r;
   memcpy(r.lane, p, sizeof r.lane);
   return r;
 }
-static inline void v16_store(float *p, v16 x) {
+INLINE void v16_store(float *p, v16 x) {
   memcpy(p, x.lane, sizeof x.lane);
 }
-static inline v16 v16_load_n(const float *p, size_t n, v16 other) {
+INLINE v16 v16_load_n(const float *p, size_t n, v16 other) {
   memcpy(other.lane, p, n * sizeof *p);
   return other;
 }
-static inline void v16_store_n(float *p, size_t n, v16 x) {
+INLINE void v16_store_n(float *p, size_t n, v16 x) {
   memcpy(p, x.lane, n * sizeof *p);
 }
-static inline v16 v16_add(v16 a, v16 b) {
+INLINE v16 v16_add(v16 a, v16 b) {
   EACH_LANE a.lane[i] += b.lane[i];
   return a;
 }
-static inline v16 v16_sub(v16 a, v16 b) {
+INLINE v16 v16_sub(v16 a, v16 b) {
   EACH_LANE a.lane[i] -= b.lane[i];
   return a;
 }
-static inline v16 v16_mul(v16 a, v16 b) {
+INLINE v16 v16_mul(v16 a, v16 b) {
   EACH_LANE a.lane[i] *= b.lane[i];
   return a;
 }
-static inline v16 v16_div(v16 a, v16 b) {
+INLINE v16 v16_div(v16 a, v16 b) {
   EACH_LANE a.lane[i] /= b.lane[i];
   return a;
 }
-static inline v16 v16_fma(v16 a, v16 b, v16 c) {
+INLINE v16 v16_fma(v16 a, v16 b, v16 c) {
   EACH_LANE c.lane[i] = fma_exact(a.lane[i], b.lane[i], c.lane[i]);
   return c;
 }
-static inline v16 v16_max(v16 a, v16 b) {
+INLINE v16 v16_max(v16 a, v16 b) {
   EACH_LANE a.lane[i] = a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i];
   return a;
 }
-static inline v16 v16_min(v16 a, v16 b) {
+INLINE v16 v16_min(v16 a, v16 b) {
   EACH_LANE a.lane[i] = a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i];
   return a;
 }
-static inline v16 v16_if_less(v16 a, v16 b, v16 x, v16 y) {
+INLINE v16 v16_if_less(v16 a, v16 b, v16 x, v16 y) {
   EACH_LANE x.lane[i] = a.lane[i] < b.lane[i] ? x.lane[i] : y.lane[i];
   return x;
 }
-static inline v16 v16_abs(v16 x) {
+INLINE v16 v16_abs(v16 x) {
   EACH_LANE x.lane[i] = fabsf(x.lane[i]);
   return x;
 }
-static inline v16 v16_copysign(v16 x, v16 sign) {
+INLINE v16 v16_copysign(v16 x, v16 sign) {
   EACH_LANE x.lane[i] = copysignf(x.lane[i], sign.lane[i]);
   return x;
 }
-static inline v16 v16_shift_left_23(v16 x) {
+INLINE v16 v16_shift_left_23(v16 x) {
   uint32_t bits[16];
   memcpy(bits, x.lane, sizeof bits);
   EACH_LANE bits[i] <<= 23;
   memcpy(x.lane, bits, sizeof bits);
   return x;
 }
-static inline float v16_sum(v16 x) {
+INLINE float v16_sum(v16 x) {
   for (int n = 8; n > 0; n /= 2) {
     for (int i = 0; i < n; i++) x.lane[i] += x.lane[i + n];
   }
   return x.lane[0];
 }
-static inline float v16_max_of(v16 x) {
+INLINE float v16_max_of(v16 x) {
   for (int n = 8; n > 0; n /= 2) {
     for (int i = 0; i < n; i++) {
       x.lane[i] = x.lane[i] > x.lane[i + n] ? x.lane[i] : x.lane[i + n];

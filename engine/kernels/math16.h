@@ -16,7 +16,7 @@
 #define EXPONENT (0x1.8p+23f + 127)
 
 /* 2^(n + r) for u = n + EXPONENT and r in [-1/2, 1/2]. */
-static inline v16 exp2_16(v16 u, v16 r) {
+INLINE v16 exp2_16(v16 u, v16 r) {
   v16 p = v16_set(0x1.4172a6p-13f);
   p = v16_fma(p, r, v16_set(0x1.5f0976p-10f));
   p = v16_fma(p, r, v16_set(0x1.3b2ddap-7f));
@@ -29,7 +29,7 @@ static inline v16 exp2_16(v16 u, v16 r) {
 
 /* exp(x) = 2^(x log2 e), with log2 e in two parts.  What is below 2^-126.5 is 0,
 ** what is above 2^127.5 is inf. */
-static inline v16 exp16(v16 x) {
+INLINE v16 exp16(v16 x) {
   x = v16_max(v16_set(-88.0f), v16_min(v16_set(89.0f), x)); /* a NaN stays */
   v16 u = v16_fma(x, v16_set(0x1.715476p+0f), v16_set(EXPONENT));
   v16 r = v16_fma(x, v16_set(0x1.715476p+0f), v16_sub(v16_set(EXPONENT), u));
@@ -39,7 +39,7 @@ static inline v16 exp16(v16 x) {
 /* x/2 (1 + erf(x / sqrt 2)) = max(x, 0) - |x|/2 erfc(|x| / sqrt 2), where nothing
 ** cancels.  log2 of erfc is t Q(t) up to 6, and beyond that erfc is too small to be
 ** seen beside 1. */
-static inline v16 gelu16(v16 x) {
+INLINE v16 gelu16(v16 x) {
   v16 t = v16_min(v16_set(6.0f), v16_abs(x));
   v16 q = v16_set(-0x1.7d892ep-19f);
   q = v16_fma(q, t, v16_set(0x1.4b1556p-15f));
@@ -57,7 +57,7 @@ static inline v16 gelu16(v16 x) {
 }
 
 /* tanh(x): up to 0.65 x + x P(x²), beyond 1 - 2 / (exp(2x) + 1). */
-static inline v16 tanh16(v16 x) {
+INLINE v16 tanh16(v16 x) {
   v16 t = v16_abs(x), s = v16_mul(x, x);
   v16 p = v16_set(-5.514808930456638e-3f);
   p = v16_fma(p, s, v16_set(2.0469078794121742e-2f));
@@ -72,18 +72,18 @@ static inline v16 tanh16(v16 x) {
 }
 
 /* x / (1 + exp(-u)) */
-static inline v16 gate16(v16 x, v16 u) {
+INLINE v16 gate16(v16 x, v16 u) {
   v16 e = exp16(v16_sub(v16_set(0.0f), u));
   return v16_div(x, v16_add(v16_set(1.0f), e));
 }
 
 /* x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x³))) is x gated by twice that sum. */
-static inline v16 gelu_tanh16(v16 x) {
+INLINE v16 gelu_tanh16(v16 x) {
   v16 cubic = v16_fma(v16_mul(x, x), v16_set(0.044715f), v16_set(1.0f));
   return gate16(x, v16_mul(v16_mul(x, v16_set(1.5957691216057308f)), cubic));
 }
 
-static inline v16 activate16(attn_activation activation, v16 x) {
+INLINE v16 activate16(attn_activation activation, v16 x) {
   switch (activation) {
   case ATTN_GELU:
     return gelu16(x);
