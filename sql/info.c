@@ -31,7 +31,7 @@ static void info(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
 }
 
 const attn_function attn_info_functions[] = {
-    {"attn_version", 0, SQLITE_UTF8 | SQLITE_DETERMINISTIC, version},
     {"attn_info", 0, SQLITE_UTF8 | SQLITE_RESULT_SUBTYPE, info},
+    {"attn_version", 0, SQLITE_UTF8 | SQLITE_DETERMINISTIC, version},
     {NULL, 0, 0, NULL},
 };
