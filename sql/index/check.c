@@ -107,7 +107,6 @@ static int expect(attn_index *index, const char *sql, sqlite3_int64 expected,
                   const char *what) {
   sqlite3_stmt *stmt;
   int rc = attn_storage_prepare(index, sql, &stmt);
-  if (rc == SQLITE_ERROR) rc = SQLITE_CORRUPT_VTAB; /* a shadow table is missing */
   if (rc == SQLITE_OK) rc = attn_storage_step(index, stmt);
   if (rc == SQLITE_ROW) {
     sqlite3_int64 found = sqlite3_column_int64(stmt, 0);
@@ -205,6 +204,7 @@ int attn_check(attn_index *index, char **problem) {
   int rc = check_chunks(index, &n_part);
   if (rc == SQLITE_OK) rc = check_counts(index, n_part);
   if (rc == SQLITE_OK) rc = check_texts(index);
+  if (rc == SQLITE_ERROR) rc = SQLITE_CORRUPT_VTAB; /* a shadow table is missing */
   if (rc != SQLITE_CORRUPT_VTAB || !index->base.zErrMsg) return rc;
   *problem = index->base.zErrMsg;
   index->base.zErrMsg = NULL;
