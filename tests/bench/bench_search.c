@@ -10,12 +10,15 @@
 **     lists N         the same in lists, one for each LIST rows, by k-means
 **     search Q K S    the K nearest to query number Q, at sigma S
 **     probe Q K S P   the same in the P nearest lists
+**     peer N FILE     insert the first N rows into tables of sqlite-vec, the extension
+**                     in FILE; the seconds are those of float32
+**     peer_search Q K KIND    search there: f32, int8 or bit
 */
-#include "../../engine/attn.h"
+#include "../../engine/base.h"
 #include "../../engine/search/search.h"
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 enum { SLOTS = 4096, LIST = 1000, SAMPLE = 64, SEED = 1 };
@@ -68,7 +71,8 @@ static void encode(const float *center, const uint32_t *row, size_t n) {
     size_t count = n - begin < SLOTS ? n - begin : SLOTS;
     attn_chunk_shape shape = {ATTN_COSINE, d, (uint32_t)(count + 63) / 64 * 64};
     chunk = realloc(chunk, (n_chunk + 1) * sizeof *chunk);
-    chunk[n_chunk] = allocate(attn_chunk_size(&shape));
+    chunk[n_chunk] = attn_alloc_aligned(attn_chunk_size(&shape));
+    check(chunk[n_chunk] != NULL, "out of memory");
     check(!attn_chunk_init(&shape, center, &err, chunk[n_chunk]), "init");
     for (size_t i = 0; i < count; i++) {
       size_t r = row ? row[begin + i] : begin + i;
@@ -125,7 +129,7 @@ static void build_lists(size_t n) {
 }
 
 static void clear(void) {
-  for (size_t i = 0; i < n_chunk; i++) free(chunk[i]);
+  for (size_t i = 0; i < n_chunk; i++) attn_release_aligned(chunk[i]);
   n_chunk = 0;
   free(first);
   first = NULL;
@@ -179,8 +183,80 @@ static void search(size_t q, uint64_t k, double sigma, uint32_t n_probe) {
   printf("\n");
 }
 
+/* --------------------------------------------------------------------- sqlite-vec */
+
+static sqlite3 *db;
+
+static void run_sql(const char *format, ...) {
+  va_list ap;
+  va_start(ap, format);
+  char *sql = sqlite3_vmprintf(format, ap), *message = NULL;
+  va_end(ap);
+  sqlite3_exec(db, sql, NULL, NULL, &message);
+  check(message == NULL, message);
+  sqlite3_free(sql);
+}
+
+static sqlite3_stmt *prepare(const char *sql) {
+  sqlite3_stmt *stmt;
+  check(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK, sqlite3_errmsg(db));
+  return stmt;
+}
+
+static double fill_peer(size_t n, const char *extension) {
+  sqlite3_close(db);
+  check(sqlite3_open(":memory:", &db) == SQLITE_OK, "sqlite3_open");
+  sqlite3_enable_load_extension(db, 1);
+  run_sql("SELECT load_extension(%Q)", extension);
+  run_sql("CREATE VIRTUAL TABLE f32 USING vec0(e float[%u] distance_metric=cosine)", d);
+  run_sql("CREATE VIRTUAL TABLE int8 USING vec0(e int8[%u] distance_metric=cosine)", d);
+  run_sql("CREATE VIRTUAL TABLE bit USING vec0(e bit[%u])", d);
+  double begin = now();
+  sqlite3_stmt *stmt = prepare("INSERT INTO f32(rowid, e) VALUES (?, ?)");
+  run_sql("BEGIN");
+  for (size_t i = 0; i < n; i++) {
+    sqlite3_bind_int64(stmt, 1, (sqlite3_int64)i);
+    sqlite3_bind_blob(stmt, 2, rows + i * d, (int)(d * sizeof *rows), SQLITE_STATIC);
+    check(sqlite3_step(stmt) == SQLITE_DONE, sqlite3_errmsg(db));
+    sqlite3_reset(stmt);
+  }
+  run_sql("COMMIT");
+  double seconds = now() - begin;
+  sqlite3_finalize(stmt);
+  run_sql(
+      "INSERT INTO int8(rowid, e) SELECT rowid, vec_quantize_int8(e, 'unit') FROM f32");
+  run_sql("INSERT INTO bit(rowid, e) SELECT rowid, vec_quantize_binary(e) FROM f32");
+  return seconds;
+}
+
+static void search_peer(size_t q, size_t k, const char *kind) {
+  static const struct {
+    const char *kind, *sql;
+  } selects[] = {
+      {"f32", "SELECT rowid FROM f32 WHERE e MATCH ? AND k = ?"},
+      {"int8",
+       "SELECT rowid FROM int8 WHERE e MATCH vec_quantize_int8(?, 'unit') AND k = ?"},
+      {"bit", "SELECT rowid FROM bit WHERE e MATCH vec_quantize_binary(?) AND k = ?"},
+  };
+  size_t i = 0, n_hit = 0;
+  long long hit[1000];
+  while (i < 3 && strcmp(kind, selects[i].kind) != 0) i++;
+  check(i < 3 && q < n_query && k <= 1000, "no such search");
+  double begin = now();
+  sqlite3_stmt *stmt = prepare(selects[i].sql);
+  sqlite3_bind_blob(stmt, 1, queries + q * d, (int)(d * sizeof *queries), SQLITE_STATIC);
+  sqlite3_bind_int64(stmt, 2, (sqlite3_int64)k);
+  while (n_hit < k && sqlite3_step(stmt) == SQLITE_ROW) {
+    hit[n_hit++] = sqlite3_column_int64(stmt, 0);
+  }
+  check(sqlite3_finalize(stmt) == SQLITE_OK, sqlite3_errmsg(db));
+  printf("%.9f", now() - begin);
+  for (i = 0; i < n_hit; i++) printf(" %lld", hit[i]);
+  printf("\n");
+}
+
 int main(int argc, char **argv) {
-  char line[200];
+  char line[300];
   size_t a, k;
   double sigma;
   unsigned n_probe;
@@ -192,7 +268,12 @@ int main(int argc, char **argv) {
   setvbuf(stdout, NULL, _IOLBF, 0);
   while (fgets(line, sizeof line, stdin)) {
     double begin = now();
-    if (sscanf(line, "search %zu %zu %lf", &a, &k, &sigma) == 3) {
+    char word[200];
+    if (sscanf(line, "peer_search %zu %zu %199s", &a, &k, word) == 3) {
+      search_peer(a, k, word);
+    } else if (sscanf(line, "peer %zu %199s", &a, word) == 2 && a <= n_row) {
+      printf("%.9f\n", fill_peer(a, word));
+    } else if (sscanf(line, "search %zu %zu %lf", &a, &k, &sigma) == 3) {
       search(a, k, sigma, 0);
     } else if (sscanf(line, "probe %zu %zu %lf %u", &a, &k, &sigma, &n_probe) == 4) {
       search(a, k, sigma, n_probe);
