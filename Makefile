@@ -63,7 +63,7 @@ sources:
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 asan:
 	$(MAKE) CC=gcc B=build/asan SO=build/asan/libattn.so LDFLAGS='$(SANITIZE)' \
-	  CFLAGS='-O1 -g -fno-omit-frame-pointer $(SANITIZE)' build/asan/libattn.so unit
+	  CFLAGS='-O1 -g1 -fno-omit-frame-pointer $(SANITIZE)' build/asan/libattn.so unit
 
 testfixture:
 	tests/testfixture/build build/testfixture

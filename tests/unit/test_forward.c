@@ -2,6 +2,8 @@
 ** test_forward.c - the forward pass of tiny random graphs beside the formulas in
 ** double, and its bits: the same on every instruction set, for a text alone and
 ** for the same text anywhere in a batch.
+**
+** isa: all
 */
 #include "unit.h"
 #include "../../engine/encoder.h"

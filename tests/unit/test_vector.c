@@ -1,6 +1,8 @@
 /*
 ** test_vector.c - distances against the formulas in long double, at every length
 ** and address; failing allocations; NaN.
+**
+** isa: all
 */
 #include "unit.h"
 #include <math.h>

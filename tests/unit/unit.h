@@ -10,8 +10,9 @@
 **     }
 **
 ** It is linked with the engine, runs in the repository's root (so it opens
-** "tests/fixtures/..."), once for each instruction set and once under
-** AddressSanitizer.  Each CHECK is one test.
+** "tests/fixtures/..."), as it is and under AddressSanitizer; with the line
+** `** isa: all` in its head also on each instruction set that the machine has.
+** Each CHECK is one test.
 */
 #ifndef UNIT_H
 #define UNIT_H
