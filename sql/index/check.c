@@ -69,7 +69,7 @@ static int check_chunk(checker *c, const attn_chunk_entry *entry) {
   for (uint32_t slot = 0; rc == SQLITE_OK && slot < entry->n_slot; slot++) {
     if (live[slot / 64] >> slot % 64 & 1) rc = check_slot(c, entry, data, slot);
   }
-  count_parts(c, entry, live);
+  if (rc == SQLITE_OK) count_parts(c, entry, live);
   if (rc == SQLITE_OK && memcmp(data, attn_codes_data(c->scratch), n) != 0) {
     rc = attn_index_corrupt(index, "%s_codes: chunk %lld is not that of its vectors",
                             index->config.table, entry->id);

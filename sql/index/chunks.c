@@ -162,7 +162,10 @@ static int open_blob(attn_index *index, const char *table, sqlite3_int64 id, int
   *blob = NULL;
   char *name = sqlite3_mprintf("%s_%s", index->config.table, table);
   if (!name) return SQLITE_NOMEM;
-  rc = sqlite3_blob_open(index->db, index->config.schema, name, "data", id, flags, blob);
+  /* The handle is spent when its row was written since. */
+  if ((rc & 0xff) == SQLITE_ABORT) {
+    rc = sqlite3_blob_open(index->db, index->config.schema, name, "data", id, flags, blob);
+  }
   if (rc == SQLITE_ERROR) {
     rc = attn_index_corrupt(index, "%s: %s: %lld", name, sqlite3_errmsg(index->db), id);
   } else if (rc != SQLITE_OK) {
