@@ -153,7 +153,9 @@ void attn_tokens_free(attn_tokens *tokens);
 
 /* Appends the tokens of a text, special tokens of the template included.
 ** max_length: tokens at most, special ones included (truncation on the right,
-** as Hugging Face's LongestFirst does it for one text); 0: no limit.
+** as Hugging Face's LongestFirst does it for one text); 0: no limit.  A limit
+** below the number of special tokens leaves the first of those.  The text is read
+** only as far as its tokens are wanted.
 ** Example: "Hello world" gives [CLS] hello world [SEP]. */
 attn_status attn_tokenize(const attn_tokenizer *tokenizer, const char *text, size_t n_text,
                           uint32_t max_length, attn_error *err, attn_tokens *out);

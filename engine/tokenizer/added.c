@@ -197,8 +197,10 @@ static attn_status build_patterns(attn_added *added, int normalized,
     const attn_added_token *token = &added->token[i];
     if (token->normalized != normalized) continue;
     out->has_lstrip |= token->lstrip;
-    attn_status rc = build_pattern(token, normalizer, err, added, &out->list[out->n++]);
+    attn_pattern *pattern = &out->list[out->n++];
+    attn_status rc = build_pattern(token, normalizer, err, added, pattern);
     if (rc != ATTN_OK) return rc;
+    out->first |= UINT64_C(1) << pattern->c[0] % 64;
   }
   if (out->n) qsort(out->list, out->n, sizeof *out->list, compare_patterns);
   return check_overlap(out, err);

@@ -34,6 +34,7 @@ typedef struct attn_patterns {
   attn_pattern *list;
   uint32_t n;
   int has_lstrip;
+  uint64_t first; /* bit c % 64 is set if a pattern may begin with c */
 } attn_patterns;
 
 typedef struct attn_added {

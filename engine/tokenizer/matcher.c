@@ -30,6 +30,7 @@ static uint32_t lower_bound(const attn_patterns *patterns, uint32_t low, uint32_
 static int longest_match(const attn_patterns *patterns, const attn_item *item, size_t n,
                          const attn_pattern **hit) {
   uint32_t low = 0, high = patterns->n;
+  if (!(patterns->first >> item->c % 64 & 1)) return 0;
   for (uint32_t depth = 0; depth < n; depth++) {
     low = lower_bound(patterns, low, high, depth, item[depth].c);
     high = lower_bound(patterns, low, high, depth, item[depth].c + UINT64_C(1));

@@ -114,6 +114,8 @@ static int grow_marks(attn_marks *marks) {
 
 /* order[] = the marks sorted by combining class; equal ones keep their order. */
 static void sort_marks(attn_marks *marks) {
+  marks->order[0] = 0;
+  if (marks->n == 1) return;
   uint32_t begin[257] = {0};
   for (size_t k = 0; k < marks->n; k++) begin[marks->mark[k].combining_class + 1]++;
   for (size_t k = 1; k < 257; k++) begin[k] += begin[k - 1];
