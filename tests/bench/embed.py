@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import warnings
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -60,6 +61,8 @@ def padded_batches(tokenizer, texts, size):
 def make_torch():
     import torch
     from transformers import AutoModel
+    from transformers.utils import logging
+    logging.disable_progress_bar()
     torch.set_num_threads(1)
     model = AutoModel.from_pretrained(MODEL).eval()
 
@@ -173,6 +176,7 @@ def timed(run, batches):
 
 def main():
     report.use_one_core()
+    warnings.filterwarnings("ignore")  # of the ONNX export
     work = workloads()
     ranges = make_database(work)
     libattn = Libattn()
