@@ -1,6 +1,7 @@
 /*
 ** base.c - errors and memory of the engine.
 */
+#define _DEFAULT_SOURCE /* madvise */
 #include "base.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -59,8 +60,8 @@ void attn_release(void *p) {
 
 void *attn_alloc_aligned(uint64_t n) {
   if (n > UINT64_MAX - 2 * HUGE_PAGE) return NULL;
-  /* A block of several huge pages starts on one, so that none is split. */
-  uintptr_t boundary = n >= 4 * HUGE_PAGE ? HUGE_PAGE : BOUNDARY;
+  /* A block of a huge page or more starts on one, so that none is split. */
+  uintptr_t boundary = n >= HUGE_PAGE ? HUGE_PAGE : BOUNDARY;
   char *raw = attn_alloc(n + boundary + sizeof(void *));
   if (!raw) return NULL;
   uintptr_t p = ((uintptr_t)raw + sizeof(void *) + boundary - 1) & ~(boundary - 1);
