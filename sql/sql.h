@@ -57,7 +57,7 @@ typedef struct attn_function {
 extern const attn_function attn_embed_functions[], attn_tokens_functions[],
     attn_models_functions[], attn_import_functions[], attn_export_functions[],
     attn_info_functions[], attn_threads_functions[], attn_vec_functions[],
-    attn_index_functions[];
+    attn_index_functions[], attn_highlight_functions[];
 
 /* A table-valued function whose rows are made by C code: columns first, then one
 ** hidden column per argument. */

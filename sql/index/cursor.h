@@ -67,4 +67,7 @@ int attn_cursor_eof(sqlite3_vtab_cursor *base);
 int attn_cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *out);
 int attn_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int i);
 
+/* Makes cursor->source stand on the current row. */
+int attn_cursor_source(attn_cursor *cursor);
+
 #endif

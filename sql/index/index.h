@@ -17,7 +17,8 @@
 **   query.c     the cursor: scans, searches, columns
 **   check.c     integrity-check
 **   command.c   INSERT INTO docs_ai(docs_ai, rank) VALUES('command', n)
-**   status.c    attn_status, attn_triggers
+**   status.c    attn_status, attn_triggers, attn_cache
+**   highlight.c attn_highlight
 **   vtab.c      the module
 **
 ** Functions return an SQLite result code, and leave their message in
@@ -193,7 +194,7 @@ sqlite3_int64 attn_cache_used(void);
 
 #define ATTN_CHUNK_SHIFT 10 /* place = chunk << 10 | slot */
 #define ATTN_CHUNK_SLOTS (1 << ATTN_CHUNK_SHIFT)
-#define ATTN_PART_SHIFT  7 /* a row of _vectors holds 128 slots */
+#define ATTN_PART_SHIFT  8 /* a row of _vectors holds 256 slots */
 #define ATTN_PART_SLOTS  (1 << ATTN_PART_SHIFT)
 
 typedef struct attn_open_chunk attn_open_chunk;

@@ -453,8 +453,8 @@ int attn_cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *out) {
 
 /* ----------------------------------------------------------------------- columns */
 
-/* Makes cursor->source stand on the current row. */
-static int find_source(attn_cursor *cursor) {
+
+int attn_cursor_source(attn_cursor *cursor) {
   attn_index *index = attn_cursor_index(cursor);
   int rc = SQLITE_OK;
   if (cursor->has_row) return SQLITE_OK;
@@ -515,7 +515,7 @@ int attn_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int i) {
   if (config->column[i].kind == ATTN_COLUMN_VECTOR) {
     return sqlite3_vtab_nochange(ctx) ? SQLITE_OK : vector_column(cursor, ctx);
   }
-  int rc = find_source(cursor);
+  int rc = attn_cursor_source(cursor);
   if (rc == SQLITE_OK) sqlite3_result_value(ctx, sqlite3_column_value(cursor->source, i + 1));
   return rc;
 }

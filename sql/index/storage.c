@@ -21,8 +21,8 @@
 **       that stands for the content of its codes
 **   docs_ai_codes(id, data)     the codes of a chunk: engine/search/chunk.c
 **   docs_ai_vectors(id, data)
-**       the vectors of slots [128 i, 128 i + 128) of chunk c, or as many as it has:
-**       id = c << 3 | i; float32, little-endian; what dead slots hold has no meaning;
+**       the vectors of slots [256 i, 256 i + 256) of chunk c, or as many as it has:
+**       id = c << 2 | i; float32, little-endian; what dead slots hold has no meaning;
 **       no row where no slot is live
 **   docs_ai_windows(place, id, first, last)
 **       with option chunk: the bytes [first, last) of the text of row id that the
