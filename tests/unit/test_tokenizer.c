@@ -5,6 +5,7 @@
 ** differs, compare.py shows the tokens of both.
 */
 #include "unit.h"
+#include "../../engine/tokenizer/vocabulary.h"
 #include <time.h>
 
 #define FIXTURES "tests/fixtures/tokenizer/"
@@ -483,6 +484,109 @@ static void test_no_unknown(void) {
                "settings: $.model.type is missing");
 }
 
+static attn_status make_of(attn_setting *setting, size_t n, const attn_vocab *vocab,
+                           attn_error *err, attn_tokenizer **out) {
+  attn_settings settings = {setting, n};
+  return attn_tokenizer_new(&settings, vocab, err, out);
+}
+
+/* `n` times the settings of one item of a list: path[i], path[i].key. */
+static size_t add_items(attn_setting *setting, char (*paths)[80], const char *path,
+                        const char *key, const char *text, int n) {
+  for (int i = 0; i < n; i++) {
+    snprintf(paths[2 * i], 80, "%s[%d]", path, i);
+    snprintf(paths[2 * i + 1], 80, "%s[%d].%s", path, i, key);
+    setting[2 * i] = (attn_setting){.path = paths[2 * i], .kind = ATTN_OBJECT};
+    setting[2 * i + 1] = (attn_setting){.path = paths[2 * i + 1],
+                                        .kind = ATTN_TEXT,
+                                        .text = text,
+                                        .n_text = strlen(text)};
+  }
+  return 2 * (size_t)n;
+}
+
+#define TEXT(p, t)                                                                       \
+  ((attn_setting){.path = p, .kind = ATTN_TEXT, .text = t, .n_text = strlen(t)})
+#define OBJECT(p) ((attn_setting){.path = p, .kind = ATTN_OBJECT})
+
+static void test_limits(void) {
+  static char paths[40][80], long_token[4002];
+  attn_vocab none = {NULL, NULL, 0};
+  attn_setting s[50] = {TEXT("$.model.type", "WordPiece")};
+  attn_error err;
+  attn_tokenizer *t;
+  size_t n;
+
+  s[1] = OBJECT("$.normalizer");
+  s[2] = TEXT("$.normalizer.type", "Sequence");
+  n = 3 + add_items(s + 3, paths, "$.normalizer.normalizers", "type", "Lowercase", 17);
+  CHECK_STATUS(ATTN_UNSUPPORTED, make_of(s, n, &none, &err, &t),
+               "tokenizer: $.normalizer has more than 16 steps");
+  s[1] = OBJECT("$.pre_tokenizer");
+  s[2] = TEXT("$.pre_tokenizer.type", "Sequence");
+  n = 3 +
+      add_items(s + 3, paths, "$.pre_tokenizer.pretokenizers", "type", "Whitespace", 8);
+  CHECK_STATUS(ATTN_UNSUPPORTED, make_of(s, n, &none, &err, &t),
+               "tokenizer: $.pre_tokenizer.pretokenizers[7] is more than 7 steps");
+  s[1] = OBJECT("$.post_processor");
+  s[2] = TEXT("$.post_processor.type", "TemplateProcessing");
+  s[3] = (attn_setting){.path = "$.post_processor.single", .kind = ATTN_ARRAY};
+  CHECK_STATUS(ATTN_UNSUPPORTED, make_of(s, 4, &none, &err, &t),
+               "tokenizer: $.post_processor.single has no place for the text");
+
+  memset(long_token, 'x', 4001);
+  n = add_items(s, paths, "$.added_tokens", "content", long_token, 1);
+  s[n++] = TEXT("$.model.type", "WordPiece");
+  CHECK_STATUS(ATTN_UNSUPPORTED, make_of(s, n, &none, &err, &t),
+               "tokenizer: $.added_tokens[0] has 4001 bytes, at most 4000 are supported");
+  s[1].n_text = 1001;
+  CHECK(make_of(s, n, &none, &err, &t) == ATTN_UNSUPPORTED);
+  CHECK(strstr(err.message, "has 1001 normalized characters, 1 to 1000 are supported"));
+  s[1].n_text = 0; /* passed over */
+  CHECK_STATUS(ATTN_OK, make_of(s, n, &none, &err, &t), "");
+  size_t too_long = SIZE_MAX;
+  CHECK(attn_tokenize(t, "", too_long, 0, &err, &scratch) == ATTN_INVALID);
+  CHECK(strstr(err.message, " bytes, at most 4294967295 are possible"));
+  attn_tokenizer_free(t);
+}
+
+static void test_vocabulary(void) {
+  enum { N = 300 };
+  static char text[N][12];
+  static const char *token[N];
+  static uint32_t n_token[N];
+  attn_setting s[] = {TEXT("$.model.type", "WordPiece")};
+  attn_error err;
+  attn_tokenizer *t;
+  uint32_t n = 0, length;
+  /* Tokens whose hashes all begin with ten zeros are refused, rather than made a
+  ** list to be searched from end to end. */
+  for (uint32_t i = 0; n < N; i++) {
+    snprintf(text[n], sizeof text[n], "%u", i);
+    n_token[n] = (uint32_t)strlen(text[n]);
+    if (attn_hash(ATTN_HASH_EMPTY, text[n], n_token[n]) >> 54) continue;
+    token[n] = text[n];
+    n++;
+  }
+  attn_vocab collides = {token, n_token, N};
+  CHECK(make_of(s, 1, &collides, &err, &t) == ATTN_INVALID);
+  CHECK(strstr(err.message,
+               "tokenizer: more than 256 tokens of the vocabulary have the hash"));
+  uint32_t lie[] = {UINT32_MAX, UINT32_MAX};
+  attn_vocab large = {token, lie, 2};
+  CHECK_STATUS(ATTN_INVALID, make_of(s, 1, &large, &err, &t),
+               "tokenizer: a vocabulary of 2 tokens and 8589934590 bytes is too large");
+  /* Unused ids, an empty token, one that is there twice. */
+  const char *odd_token[] = {"a", NULL, "", "a"};
+  uint32_t n_odd[] = {1, 0, 0, 1};
+  attn_vocab odd = {odd_token, n_odd, 4};
+  CHECK_STATUS(ATTN_OK, make_of(s, 1, &odd, &err, &t), "");
+  CHECK(attn_token_id(t, "a", 1) == 3 && has_text(t, 0, "a") && has_text(t, 3, "a"));
+  CHECK(attn_token_id(t, "", 0) == 2 && has_text(t, 2, ""));
+  CHECK(attn_token_text(t, 1, &length) == NULL);
+  attn_tokenizer_free(t);
+}
+
 /* Every allocation fails in turn. */
 static void test_no_memory(void) {
   static const char *const names[] = {"added_both", "template", "nested_words",
@@ -528,6 +632,8 @@ int main(void) {
   test_time();
   test_wrong();
   test_no_unknown();
+  test_limits();
+  test_vocabulary();
   test_no_memory();
   for (int i = 0; i < n_configuration; i++)
     attn_tokenizer_free(configurations[i].tokenizer);
