@@ -155,6 +155,7 @@ static int stop(void *ctx) {
 /* Without it, where an authorizer forbids it, rows are asked for all the same. */
 static int prepare_tick(each_rows *rows) {
   sqlite3 *db = attn_connection_db(rows->base.connection);
+  timespec_get(&rows->asked, TIME_UTC);
   int rc = sqlite3_prepare_v2(db, tick_sql, -1, &rows->tick, NULL);
   return rc == SQLITE_NOMEM ? rc : SQLITE_OK;
 }
