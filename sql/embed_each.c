@@ -318,7 +318,7 @@ static void close_each(attn_rows *base) {
 
 const attn_table attn_embed_each_table = {
     .name = "attn_embed_each",
-    .declaration = "id, vector BLOB, query HIDDEN, model HIDDEN, prompt HIDDEN",
+    .declaration = "id, vector BLOB, _query HIDDEN, _model HIDDEN, _prompt HIDDEN",
     .n_column = 2,
     .n_argument = 3,
     .n_required = 1,
