@@ -574,7 +574,7 @@ static int flush_entry(attn_index *index, attn_chunk_entry *entry) {
   }
   if (rc == SQLITE_OK) rc = flush_codes(index, entry);
   if (rc == SQLITE_OK) {
-    sqlite3_randomness(sizeof entry->stamp, &entry->stamp);
+    entry->stamp = attn_storage_new_stamp(index);
     rc = put_entry(index, entry);
   }
   return rc;

@@ -145,6 +145,10 @@ int attn_storage_set_blob(attn_index *index, const char *key, const void *data,
 int attn_storage_stamp(attn_index *index, sqlite3_int64 *out);
 int attn_storage_load(attn_index *index);
 
+/* A number that never was before.  Where random numbers come again, as in a process
+** that was forked, the stamp of the index tells them apart. */
+sqlite3_int64 attn_storage_new_stamp(const attn_index *index);
+
 /* Says that the database has changed: a new stamp. */
 int attn_storage_touch(attn_index *index);
 

@@ -374,10 +374,17 @@ int attn_storage_stamp(attn_index *index, sqlite3_int64 *out) {
   return sqlite3_reset(stmt);
 }
 
+sqlite3_int64 attn_storage_new_stamp(const attn_index *index) {
+  sqlite3_uint64 stamp;
+  do {
+    sqlite3_randomness(sizeof stamp, &stamp);
+    stamp ^= (sqlite3_uint64)index->stamp * 0x9E3779B97F4A7C15u;
+  } while (stamp == 0);
+  return (sqlite3_int64)stamp;
+}
+
 int attn_storage_touch(attn_index *index) {
-  sqlite3_int64 stamp;
-  do sqlite3_randomness(sizeof stamp, &stamp);
-  while (stamp == 0);
+  sqlite3_int64 stamp = attn_storage_new_stamp(index);
   int rc = attn_storage_set_int(index, "stamp", stamp);
   if (rc == SQLITE_OK) index->stamp = stamp;
   index->n_change++;
