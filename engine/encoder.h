@@ -8,7 +8,7 @@
 
 /* The tokens of a pass over the layers: enough that weights are read for many rows,
 ** few enough that activations stay in the second-level cache. */
-enum { ATTN_PASS_TOKENS = 192 };
+enum { ATTN_PASS_TOKENS = 112 };
 
 /* Bytes of arena that attn_forward needs for a batch of n_token tokens in n
 ** sequences of at most max_length each; 0 when that overflows. */
