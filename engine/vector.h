@@ -10,10 +10,12 @@
 ** over 8 lanes joined by one fixed tree: the same bits on every machine.  A NaN
 ** that comes out of arithmetic is always 0x7FC00000.
 */
+/* Before the guard: attn.h, of which this is a part, includes it in its turn. */
+#include "attn.h"
+
 #ifndef ATTN_VECTOR_H
 #define ATTN_VECTOR_H
 
-#include "attn.h"
 
 typedef enum attn_vector_type {
   ATTN_VECTOR_FLOAT32,

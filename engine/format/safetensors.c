@@ -80,7 +80,7 @@ static int by_begin(const void *a, const void *b) {
 attn_status attn_safetensors_check(attn_safetensor *tensor, size_t n, uint64_t n_data,
                                    attn_error *err) {
   uint64_t at = 0;
-  qsort(tensor, n, sizeof *tensor, by_begin);
+  if (n) qsort(tensor, n, sizeof *tensor, by_begin);
   for (size_t i = 0; i < n; i++) {
     const attn_safetensor *t = &tensor[i];
     uint64_t want = attn_shape_bytes(t->dim, t->n_dim, t->dtype->size);

@@ -34,10 +34,12 @@
 **     while (attn_search_next(search, &err, &hit) == ATTN_OK && hit.found) ...
 **     attn_search_free(search);
 */
+/* Before the guard: attn.h, of which this is a part, includes it in its turn. */
+#include "../attn.h"
+
 #ifndef ATTN_SEARCH_H
 #define ATTN_SEARCH_H
 
-#include "../attn.h"
 
 #define ATTN_MAX_DIMENSION 65536
 

@@ -28,7 +28,6 @@
 #define ATTN_INDEX_H
 
 #include "../sql.h"
-#include "../../engine/search/search.h"
 
 /* ---------------------------------------------------------------- configuration */
 
