@@ -648,14 +648,16 @@ int attn_chunks_drop_old(attn_index *index) {
   attn_directory *dir = &index->directory;
   int rc = attn_chunks_flush(index);
   for (size_t i = 0; rc == SQLITE_OK && i < dir->n_old; i++) {
-    const attn_chunk_entry *entry = &dir->entry[i];
-    for (uint32_t slot = 0; rc == SQLITE_OK && slot < entry->n_slot; slot += part_slots(entry)) {
+    /* A copy: an error may roll everything back, and the directory with it. */
+    const attn_chunk_entry entry = dir->entry[i];
+    for (uint32_t slot = 0; rc == SQLITE_OK && slot < entry.n_slot;
+         slot += part_slots(&entry)) {
       rc = delete_row(index, ATTN_VECTORS_DELETE,
-                      (entry->id << ATTN_CHUNK_SHIFT | slot) >> ATTN_PART_SHIFT);
+                      (entry.id << ATTN_CHUNK_SHIFT | slot) >> ATTN_PART_SHIFT);
     }
-    if (rc == SQLITE_OK) rc = delete_row(index, ATTN_CODES_DELETE, entry->id);
-    if (rc == SQLITE_OK) rc = delete_row(index, ATTN_CHUNK_DELETE, entry->id);
-    if (rc == SQLITE_OK) dir->n_live -= entry->n_live;
+    if (rc == SQLITE_OK) rc = delete_row(index, ATTN_CODES_DELETE, entry.id);
+    if (rc == SQLITE_OK) rc = delete_row(index, ATTN_CHUNK_DELETE, entry.id);
+    if (rc == SQLITE_OK) dir->n_live -= entry.n_live;
   }
   if (rc != SQLITE_OK) return rc;
   dir->n -= dir->n_old;
