@@ -39,7 +39,9 @@ attn_codes *attn_codes_new(sqlite3_uint64 n) {
   return codes;
 }
 
-void *attn_codes_data(attn_codes *codes) { return codes->data; }
+void *attn_codes_data(attn_codes *codes) {
+  return codes->data;
+}
 
 static void release(attn_codes *codes) {
   if (--codes->n_user == 0) sqlite3_free(codes);

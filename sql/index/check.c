@@ -14,8 +14,8 @@
 typedef struct checker {
   attn_index *index;
   sqlite3_blob *codes_blob, *vector_blob;
-  sqlite3_stmt *place;  /* of a vector: the row that it belongs to */
-  attn_codes *scratch;  /* where codes are made again */
+  sqlite3_stmt *place; /* of a vector: the row that it belongs to */
+  attn_codes *scratch; /* where codes are made again */
   float *vector;
   sqlite3_int64 n_part; /* that should be in _vectors */
 } checker;
@@ -40,7 +40,8 @@ static int check_slot(checker *c, const attn_chunk_entry *entry, const void *dat
   if (rc == SQLITE_ROW) found = sqlite3_column_int64(c->place, 0);
   sqlite3_reset(c->place);
   if (found == (index->config.window ? id : place)) return SQLITE_OK;
-  return attn_index_corrupt(index, "%s: the vector at place %lld is of row %lld, which has %lld",
+  return attn_index_corrupt(index,
+                            "%s: the vector at place %lld is of row %lld, which has %lld",
                             index->config.table, place, id, found);
 }
 
@@ -112,8 +113,8 @@ static int expect(attn_index *index, const char *sql, sqlite3_int64 expected,
     sqlite3_int64 found = sqlite3_column_int64(stmt, 0);
     rc = SQLITE_OK;
     if (found != expected) {
-      rc = attn_index_corrupt(index, "%s: %lld %s; expected %lld", index->config.table, found,
-                              what, expected);
+      rc = attn_index_corrupt(index, "%s: %lld %s; expected %lld", index->config.table,
+                              found, what, expected);
     }
   }
   sqlite3_finalize(stmt);
@@ -140,7 +141,8 @@ static int check_counts(attn_index *index, sqlite3_int64 n_part) {
        "SELECT count(*) FROM $rows r WHERE place IS NOT NULL AND NOT EXISTS"
        " (SELECT 1 FROM $windows w WHERE w.id = r.id AND w.place = r.place)",
        0, "rows without their first window"},
-      {1, "SELECT count(*) FROM $codes", (sqlite3_int64)index->directory.n, "rows of codes"},
+      {1, "SELECT count(*) FROM $codes", (sqlite3_int64)index->directory.n,
+       "rows of codes"},
       {1, "SELECT count(*) FROM $vectors", n_part, "rows of vectors"},
       {1, "SELECT count(*) FROM $pending WHERE id NOT IN (SELECT id FROM $rows)", 0,
        "pending rows that are none"},
@@ -168,7 +170,8 @@ static int check_text(attn_index *index, sqlite3_int64 id, sqlite3_int64 hash,
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, id);
   if (rc == SQLITE_OK) rc = attn_storage_step(index, stmt);
   if (rc != SQLITE_ROW) return rc;
-  for (int i = 0; i < index->config.n_column; i++) column[i] = sqlite3_column_value(stmt, i + 1);
+  for (int i = 0; i < index->config.n_column; i++)
+    column[i] = sqlite3_column_value(stmt, i + 1);
   rc = attn_index_text(index, column, &text, &n_text);
   if (rc == SQLITE_OK && (!text || attn_index_hash(text, n_text) != hash)) {
     rc = attn_index_corrupt(index, "%s: the vector of row %lld was made of another text",
@@ -181,7 +184,8 @@ static int check_text(attn_index *index, sqlite3_int64 id, sqlite3_int64 hash,
 
 static int check_texts(attn_index *index) {
   sqlite3_stmt *rows;
-  if (index->config.content != ATTN_CONTENT_OWN || !index->config.n_text) return SQLITE_OK;
+  if (index->config.content != ATTN_CONTENT_OWN || !index->config.n_text)
+    return SQLITE_OK;
   sqlite3_value **column =
       sqlite3_malloc64((sqlite3_uint64)index->config.n_column * sizeof(sqlite3_value *));
   if (!column) return SQLITE_NOMEM;

@@ -32,9 +32,15 @@ struct attn_open_chunk {
   int is_new;
 };
 
-static int get_bit(const uint64_t *bits, uint32_t i) { return (int)(bits[i / 64] >> i % 64 & 1); }
-static void set_bit(uint64_t *bits, uint32_t i) { bits[i / 64] |= (uint64_t)1 << i % 64; }
-static void clear_bit(uint64_t *bits, uint32_t i) { bits[i / 64] &= ~((uint64_t)1 << i % 64); }
+static int get_bit(const uint64_t *bits, uint32_t i) {
+  return (int)(bits[i / 64] >> i % 64 & 1);
+}
+static void set_bit(uint64_t *bits, uint32_t i) {
+  bits[i / 64] |= (uint64_t)1 << i % 64;
+}
+static void clear_bit(uint64_t *bits, uint32_t i) {
+  bits[i / 64] &= ~((uint64_t)1 << i % 64);
+}
 
 int attn_popcount(const uint64_t *bits, uint32_t n_bit) {
   int n = 0;
@@ -82,11 +88,14 @@ static attn_chunk_entry *append_entry(attn_directory *dir) {
 
 static int load_entry(attn_index *index, sqlite3_stmt *stmt) {
   attn_directory *dir = &index->directory;
-  sqlite3_int64 id = sqlite3_column_int64(stmt, 0), last = dir->n ? dir->entry[dir->n - 1].id : 0;
-  sqlite3_int64 n_slot = sqlite3_column_int64(stmt, 1), n_live = sqlite3_column_int64(stmt, 2);
+  sqlite3_int64 id = sqlite3_column_int64(stmt, 0),
+                last = dir->n ? dir->entry[dir->n - 1].id : 0;
+  sqlite3_int64 n_slot = sqlite3_column_int64(stmt, 1),
+                n_live = sqlite3_column_int64(stmt, 2);
   if (id <= last || id >= MAX_CHUNK || n_slot < 64 || n_slot > ATTN_CHUNK_SLOTS ||
       n_slot & (n_slot - 1) || n_live < 1 || n_live > n_slot) {
-    return attn_index_corrupt(index, "%s_chunks: chunk %lld has %lld of %lld slots in use",
+    return attn_index_corrupt(index,
+                              "%s_chunks: chunk %lld has %lld of %lld slots in use",
                               index->config.table, id, n_live, n_slot);
   }
   attn_chunk_entry *entry = append_entry(dir);
@@ -144,8 +153,10 @@ static int find_place(attn_index *index, sqlite3_int64 place, attn_chunk_entry *
     }
   }
   *slot = (uint32_t)(place & (ATTN_CHUNK_SLOTS - 1));
-  if (begin == dir->n || dir->entry[begin].id != id || *slot >= dir->entry[begin].n_slot) {
-    return attn_index_corrupt(index, "%s: there is no place %lld", index->config.table, place);
+  if (begin == dir->n || dir->entry[begin].id != id ||
+      *slot >= dir->entry[begin].n_slot) {
+    return attn_index_corrupt(index, "%s: there is no place %lld", index->config.table,
+                              place);
   }
   *out = &dir->entry[begin];
   return SQLITE_OK;
@@ -164,7 +175,8 @@ static int open_blob(attn_index *index, const char *table, sqlite3_int64 id, int
   if (!name) return SQLITE_NOMEM;
   /* The handle is spent when its row was written since. */
   if ((rc & 0xff) == SQLITE_ABORT) {
-    rc = sqlite3_blob_open(index->db, index->config.schema, name, "data", id, flags, blob);
+    rc =
+        sqlite3_blob_open(index->db, index->config.schema, name, "data", id, flags, blob);
   }
   if (rc == SQLITE_ERROR) {
     rc = attn_index_corrupt(index, "%s: %s: %lld", name, sqlite3_errmsg(index->db), id);
@@ -189,7 +201,8 @@ static int write_blob(attn_index *index, sqlite3_blob *blob, const void *from, u
 
 /* ---------------------------------------------------------------------- reading */
 
-static int check_codes(attn_index *index, const attn_chunk_entry *entry, attn_codes *codes) {
+static int check_codes(attn_index *index, const attn_chunk_entry *entry,
+                       attn_codes *codes) {
   attn_chunk_shape shape = attn_chunks_shape(index, entry->n_slot);
   attn_error err = {""};
   void *data = attn_codes_data(codes);
@@ -199,13 +212,14 @@ static int check_codes(attn_index *index, const attn_chunk_entry *entry, attn_co
   }
   int n_live = attn_popcount(attn_chunk_live(data), entry->n_slot);
   if ((uint32_t)n_live == entry->n_live) return SQLITE_OK;
-  return attn_index_corrupt(index, "%s_codes: chunk %lld has %d slots in use; expected %u",
+  return attn_index_corrupt(index,
+                            "%s_codes: chunk %lld has %d slots in use; expected %u",
                             index->config.table, entry->id, n_live, entry->n_live);
 }
 
 /* Reads and checks the codes of a chunk into new memory. */
-int attn_chunks_read(attn_index *index, const attn_chunk_entry *entry, sqlite3_blob **blob,
-                     attn_codes **out) {
+int attn_chunks_read(attn_index *index, const attn_chunk_entry *entry,
+                     sqlite3_blob **blob, attn_codes **out) {
   sqlite3_uint64 n = codes_size(index, entry->n_slot);
   *out = NULL;
   int rc = open_blob(index, "codes", entry->id, 0, blob);
@@ -226,8 +240,8 @@ int attn_chunks_read(attn_index *index, const attn_chunk_entry *entry, sqlite3_b
   return rc;
 }
 
-int attn_chunks_codes(attn_index *index, const attn_chunk_entry *entry, sqlite3_blob **blob,
-                      attn_codes **out) {
+int attn_chunks_codes(attn_index *index, const attn_chunk_entry *entry,
+                      sqlite3_blob **blob, attn_codes **out) {
   *out = attn_cache_get(entry->stamp, codes_size(index, entry->n_slot));
   if (*out) return SQLITE_OK;
   int rc = attn_chunks_read(index, entry, blob, out);
@@ -304,13 +318,15 @@ static int mean_of(attn_index *index, const attn_chunk_entry *entry, float *cent
   attn_error err = {""};
   float *x = sqlite3_malloc64(entry->n_slot * d * sizeof *x);
   int rc = x ? SQLITE_OK : SQLITE_NOMEM;
-  if (rc == SQLITE_OK && !entry->open) rc = attn_chunks_codes(index, entry, &codes_blob, &codes);
+  if (rc == SQLITE_OK && !entry->open)
+    rc = attn_chunks_codes(index, entry, &codes_blob, &codes);
   const uint64_t *live = rc != SQLITE_OK ? NULL
                          : codes         ? attn_chunk_live(attn_codes_data(codes))
                                          : live_slots(entry);
   for (uint32_t slot = 0; rc == SQLITE_OK && slot < entry->n_slot; slot++) {
     if (!get_bit(live, slot)) continue;
-    rc = attn_chunks_vector(index, entry->id << ATTN_CHUNK_SHIFT | slot, &blob, x + n++ * d);
+    rc = attn_chunks_vector(index, entry->id << ATTN_CHUNK_SHIFT | slot, &blob,
+                            x + n++ * d);
   }
   sqlite3_blob_close(codes_blob);
   sqlite3_blob_close(blob);
@@ -366,8 +382,9 @@ static int new_chunk(attn_index *index) {
   if (rc == SQLITE_OK && (!open || !open->codes)) rc = SQLITE_NOMEM;
   if (rc == SQLITE_OK) {
     attn_chunk_shape shape = attn_chunks_shape(index, n_slot);
-    rc = attn_sql_status(attn_chunk_init(&shape, center, &err, attn_codes_data(open->codes)),
-                         &err, &index->base.zErrMsg);
+    rc = attn_sql_status(
+        attn_chunk_init(&shape, center, &err, attn_codes_data(open->codes)), &err,
+        &index->base.zErrMsg);
   }
   sqlite3_free(center);
   sqlite3_int64 id = dir->n ? dir->entry[dir->n - 1].id + 1 : 1;
@@ -384,14 +401,15 @@ static int new_chunk(attn_index *index) {
 
 /* ---------------------------------------------------------------------- changing */
 
-static int put(attn_index *index, attn_chunk_entry *entry, uint32_t slot, sqlite3_int64 id,
-               const float *vector) {
+static int put(attn_index *index, attn_chunk_entry *entry, uint32_t slot,
+               sqlite3_int64 id, const float *vector) {
   attn_open_chunk *open = entry->open;
   attn_error err = {""};
   int rc = reserve_vectors(index, entry);
   if (rc != SQLITE_OK) return rc;
-  rc = attn_sql_status(attn_chunk_put(attn_codes_data(open->codes), slot, id, vector, &err),
-                       &err, &index->base.zErrMsg);
+  rc = attn_sql_status(
+      attn_chunk_put(attn_codes_data(open->codes), slot, id, vector, &err), &err,
+      &index->base.zErrMsg);
   if (rc != SQLITE_OK) return rc;
   memcpy(open->vector + (size_t)slot * index->dimension, vector,
          index->dimension * sizeof *vector);
@@ -545,7 +563,8 @@ static int flush_codes(attn_index *index, const attn_chunk_entry *entry) {
     if (!end) break;
     size_t n = attn_chunk_ranges(&shape, begin, end - begin, range);
     for (size_t i = 0; rc == SQLITE_OK && i < n; i++) {
-      rc = write_blob(index, blob, data + range[i].offset, range[i].n_byte, range[i].offset);
+      rc = write_blob(index, blob, data + range[i].offset, range[i].n_byte,
+                      range[i].offset);
     }
   }
   sqlite3_blob_close(blob);

@@ -69,10 +69,10 @@ static int run_exact(attn_index *index, sqlite3_int64 rank, sqlite3_value *rowid
 }
 
 static const command commands[] = {
-    {"rebuild", RANK_OPTIONAL, run_rebuild},    {"step", RANK_OPTIONAL, run_step},
-    {"optimize", RANK_NONE, run_optimize},      {"integrity-check", RANK_NONE, run_check},
-    {"delete-all", RANK_NONE, run_delete_all},  {"delete", RANK_NONE, run_delete},
-    {"deferred", RANK_NEEDED, run_deferred},    {"exact", RANK_NEEDED, run_exact},
+    {"rebuild", RANK_OPTIONAL, run_rebuild},   {"step", RANK_OPTIONAL, run_step},
+    {"optimize", RANK_NONE, run_optimize},     {"integrity-check", RANK_NONE, run_check},
+    {"delete-all", RANK_NONE, run_delete_all}, {"delete", RANK_NONE, run_delete},
+    {"deferred", RANK_NEEDED, run_deferred},   {"exact", RANK_NEEDED, run_exact},
 };
 
 static const command *find_command(const char *name) {
@@ -97,10 +97,11 @@ static int read_rank(attn_index *index, const command *c, sqlite3_value *value,
     return attn_index_fail(index, "%s: command '%s' with rank %s; expected none",
                            index->config.table, c->name, found);
   }
-  if (sqlite3_value_numeric_type(value) != SQLITE_INTEGER || sqlite3_value_int64(value) < 0) {
-    return attn_index_fail(index,
-                           "%s: command '%s' with rank %s; expected a whole number from 0 on",
-                           index->config.table, c->name, found);
+  if (sqlite3_value_numeric_type(value) != SQLITE_INTEGER ||
+      sqlite3_value_int64(value) < 0) {
+    return attn_index_fail(
+        index, "%s: command '%s' with rank %s; expected a whole number from 0 on",
+        index->config.table, c->name, found);
   }
   *out = sqlite3_value_int64(value);
   return SQLITE_OK;

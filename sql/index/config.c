@@ -32,7 +32,9 @@
 
 /* ---------------------------------------------------------------------- scanning */
 
-static int is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+static int is_space(char c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 static int is_word(char c) {
   return c == '_' || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
@@ -78,7 +80,12 @@ static int read_name(const char *p, const char **end, char **out) {
 
 /* ----------------------------------------------------------------------- options */
 
-typedef enum option_kind { OPTION_TEXT, OPTION_BOOL, OPTION_INT, OPTION_METRIC } option_kind;
+typedef enum option_kind {
+  OPTION_TEXT,
+  OPTION_BOOL,
+  OPTION_INT,
+  OPTION_METRIC
+} option_kind;
 
 typedef struct option {
   const char *name;
@@ -111,15 +118,16 @@ static int read_text(void *to, const char *value) {
 }
 
 static int read_bool(const option *o, int *to, const char *value, char **error) {
-  static const char *const words[] = {"off", "on", "0", "1", "false", "true", "no", "yes"};
+  static const char *const words[] = {"off",   "on",   "0",  "1",
+                                      "false", "true", "no", "yes"};
   for (int i = 0; i < 8; i++) {
     if (sqlite3_stricmp(value, words[i]) == 0) {
       *to = i & 1;
       return SQLITE_OK;
     }
   }
-  return attn_sql_fail(error, SQLITE_ERROR, "attn: option %s is \"%s\"; expected on or off",
-                       o->name, value);
+  return attn_sql_fail(error, SQLITE_ERROR,
+                       "attn: option %s is \"%s\"; expected on or off", o->name, value);
 }
 
 static int read_int(const option *o, int *to, const char *value, char **error) {
@@ -127,8 +135,8 @@ static int read_int(const option *o, int *to, const char *value, char **error) {
   long n = strtol(value, &end, 10);
   if (end == value || *end || n < o->least || n > 1000000) {
     return attn_sql_fail(error, SQLITE_ERROR,
-                         "attn: option %s is \"%s\"; expected a number, %d or more", o->name,
-                         value, o->least);
+                         "attn: option %s is \"%s\"; expected a number, %d or more",
+                         o->name, value, o->least);
   }
   *to = (int)n;
   return SQLITE_OK;
@@ -146,7 +154,8 @@ static int read_metric(attn_metric *to, const char *value, char **error) {
     }
   }
   return attn_sql_fail(error, SQLITE_ERROR,
-                       "attn: option metric is \"%s\"; expected cosine, dot or l2", value);
+                       "attn: option metric is \"%s\"; expected cosine, dot or l2",
+                       value);
 }
 
 static int set_option(attn_config *config, const char *name, const char *value,
@@ -165,10 +174,14 @@ static int set_option(attn_config *config, const char *name, const char *value,
   *given |= 1u << i;
   void *to = (char *)config + options[i].offset;
   switch (options[i].kind) {
-  case OPTION_TEXT: return read_text(to, value);
-  case OPTION_BOOL: return read_bool(&options[i], to, value, error);
-  case OPTION_INT: return read_int(&options[i], to, value, error);
-  default: return read_metric(to, value, error);
+  case OPTION_TEXT:
+    return read_text(to, value);
+  case OPTION_BOOL:
+    return read_bool(&options[i], to, value, error);
+  case OPTION_INT:
+    return read_int(&options[i], to, value, error);
+  default:
+    return read_metric(to, value, error);
   }
 }
 
@@ -180,16 +193,17 @@ static const char *const hidden_type[] = {"INTEGER", "REAL", ""};
 static int check_name(const attn_config *config, const char *name, char **error) {
   for (int i = 0; i < config->n_column; i++) {
     if (sqlite3_stricmp(config->column[i].name, name) == 0) {
-      return attn_sql_fail(error, SQLITE_ERROR, "attn: two columns are named \"%s\"", name);
+      return attn_sql_fail(error, SQLITE_ERROR, "attn: two columns are named \"%s\"",
+                           name);
     }
   }
-  int taken = sqlite3_stricmp(name, config->table) == 0 ||
-              sqlite3_stricmp(name, "rowid") == 0;
+  int taken =
+      sqlite3_stricmp(name, config->table) == 0 || sqlite3_stricmp(name, "rowid") == 0;
   for (int i = 0; i < 3; i++) taken |= sqlite3_stricmp(name, hidden[i]) == 0;
   if (!taken) return SQLITE_OK;
-  return attn_sql_fail(error, SQLITE_ERROR,
-                       "attn: a column is named \"%s\", a name that the table itself uses",
-                       name);
+  return attn_sql_fail(
+      error, SQLITE_ERROR,
+      "attn: a column is named \"%s\", a name that the table itself uses", name);
 }
 
 /* "FLOAT[384]": 1, and the number. */
@@ -218,12 +232,13 @@ static int set_kind(attn_config *config, attn_column *column, char **error) {
   if (is_vector_type(column->type, &d)) {
     if (d < 1 || d > ATTN_MAX_DIMENSION) {
       return attn_sql_fail(error, SQLITE_ERROR,
-                           "attn: column %s is a %s; expected 1 to %d numbers", column->name,
-                           column->type, ATTN_MAX_DIMENSION);
+                           "attn: column %s is a %s; expected 1 to %d numbers",
+                           column->name, column->type, ATTN_MAX_DIMENSION);
     }
     if (config->vector >= 0) {
       return attn_sql_fail(error, SQLITE_ERROR,
-                           "attn: a second vector column, %s; expected one", column->name);
+                           "attn: a second vector column, %s; expected one",
+                           column->name);
     }
     column->kind = ATTN_COLUMN_VECTOR;
     config->vector = (int)(column - config->column);
@@ -232,9 +247,10 @@ static int set_kind(attn_config *config, attn_column *column, char **error) {
   }
   for (const char *p = column->type; *p; p++) {
     if (!is_word(*p) && !is_space(*p) && !strchr("(),", *p)) {
-      return attn_sql_fail(error, SQLITE_ERROR,
-                           "attn: column %s has the type \"%s\"; expected words, or FLOAT[n]",
-                           column->name, column->type);
+      return attn_sql_fail(
+          error, SQLITE_ERROR,
+          "attn: column %s has the type \"%s\"; expected words, or FLOAT[n]",
+          column->name, column->type);
     }
   }
   return SQLITE_OK;
@@ -268,7 +284,8 @@ static int read_argument(attn_config *config, const char *argument, unsigned *gi
   int rc = read_name(begin, &end, &name);
   if (rc == SQLITE_OK && !end) {
     rc = attn_sql_fail(error, SQLITE_ERROR,
-                       "attn: argument \"%s\"; expected a column or option=value", argument);
+                       "attn: argument \"%s\"; expected a column or option=value",
+                       argument);
   }
   if (rc == SQLITE_OK && *skip_space(end) != '=') {
     return add_column(config, name, skip_space(end), error);
@@ -293,17 +310,19 @@ static int read_argument(attn_config *config, const char *argument, unsigned *gi
 /* What the arguments say together. */
 static int check_config(attn_config *config, char **error) {
   if (config->n_text == 0 && config->vector < 0) {
-    return attn_sql_fail(error, SQLITE_ERROR,
-                         "attn: no column to search by; expected one for text (a name without "
-                         "a type) or a vector (FLOAT[n])");
+    return attn_sql_fail(
+        error, SQLITE_ERROR,
+        "attn: no column to search by; expected one for text (a name without "
+        "a type) or a vector (FLOAT[n])");
   }
   if (config->n_text == 0 && config->model) {
     return attn_sql_fail(error, SQLITE_ERROR,
                          "attn: option model without a column of text to embed");
   }
   if (config->window && (config->vector >= 0 || config->n_text == 0)) {
-    return attn_sql_fail(error, SQLITE_ERROR,
-                         "attn: option chunk is for tables of text without a vector column");
+    return attn_sql_fail(
+        error, SQLITE_ERROR,
+        "attn: option chunk is for tables of text without a vector column");
   }
   if (config->overlap < 0) config->overlap = config->window / 4;
   if (config->window && config->overlap >= config->window) {
@@ -370,9 +389,12 @@ char *attn_config_declaration(const attn_config *config) {
 
 int attn_config_keeps(const attn_config *config, int column) {
   switch (config->column[column].kind) {
-  case ATTN_COLUMN_VECTOR: return 0;
-  case ATTN_COLUMN_PLAIN: return config->content != ATTN_CONTENT_EXTERNAL;
-  default: return config->content == ATTN_CONTENT_OWN;
+  case ATTN_COLUMN_VECTOR:
+    return 0;
+  case ATTN_COLUMN_PLAIN:
+    return config->content != ATTN_CONTENT_EXTERNAL;
+  default:
+    return config->content == ATTN_CONTENT_OWN;
   }
 }
 

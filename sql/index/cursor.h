@@ -22,14 +22,14 @@ typedef struct attn_id_set {
 typedef struct attn_cursor {
   sqlite3_vtab_cursor base;
   int flags, eof;
-  sqlite3_int64 rowid; /* of the current row */
-  sqlite3_stmt *rows;  /* a scan; NULL: a search */
+  sqlite3_int64 rowid;  /* of the current row */
+  sqlite3_stmt *rows;   /* a scan; NULL: a search */
   sqlite3_stmt *source; /* the columns of a row */
   int has_row;          /* source stands on the current row */
 
   /* What is searched for. */
   float *query;
-  sqlite3_value *match; /* that query was made of */
+  sqlite3_value *match;  /* that query was made of */
   sqlite3_uint64 wanted; /* rows at most */
   int has_k;
   double low, high; /* distances */

@@ -24,18 +24,21 @@ static int remember(attn_index *index, const attn_model_row *row, uint32_t d) {
   return index->model && index->sha256 ? SQLITE_OK : SQLITE_NOMEM;
 }
 
-static int check_model(attn_index *index, int adopt, const attn_model_row *row, uint32_t d) {
+static int check_model(attn_index *index, int adopt, const attn_model_row *row,
+                       uint32_t d) {
   const char *table = index->config.table;
   if (!adopt && strcmp(row->sha256, index->sha256 ? index->sha256 : "") != 0) {
-    return attn_index_fail(index,
-                           "%s: model \"%s\" is not the one that made the vectors (content "
-                           "%.12s; expected %.12s); INSERT INTO %s(%s) VALUES('rebuild') "
-                           "makes them anew",
-                           table, row->name, row->sha256, index->sha256, table, table);
+    return attn_index_fail(
+        index,
+        "%s: model \"%s\" is not the one that made the vectors (content "
+        "%.12s; expected %.12s); INSERT INTO %s(%s) VALUES('rebuild') "
+        "makes them anew",
+        table, row->name, row->sha256, index->sha256, table, table);
   }
   uint32_t expected = adopt ? index->config.dimension : index->dimension;
   if (expected && d != expected) {
-    return attn_index_fail(index, "%s: model \"%s\" makes vectors of %u numbers; expected %u",
+    return attn_index_fail(index,
+                           "%s: model \"%s\" makes vectors of %u numbers; expected %u",
                            table, row->name, d, expected);
   }
   return SQLITE_OK;
@@ -47,10 +50,12 @@ int attn_index_model(attn_index *index, int adopt, const attn_model **out) {
   const char *name = adopt ? index->config.model : index->model;
   *out = NULL;
   if (!attn_config_embeds(&index->config)) {
-    return attn_index_fail(index, "%s has no model; expected a vector", index->config.table);
+    return attn_index_fail(index, "%s has no model; expected a vector",
+                           index->config.table);
   }
   int rc = attn_store_find(index->db, name, error, &row);
-  if (rc == SQLITE_OK) rc = attn_connection_model(index->connection, row.name, error, out);
+  if (rc == SQLITE_OK)
+    rc = attn_connection_model(index->connection, row.name, error, out);
   if (rc == SQLITE_OK) {
     uint32_t d = attn_model_get_info(*out)->dimension;
     rc = check_model(index, adopt, &row, d);
@@ -61,8 +66,8 @@ int attn_index_model(attn_index *index, int adopt, const attn_model **out) {
   return rc;
 }
 
-int attn_index_embed(attn_index *index, const attn_text *text, size_t n, attn_prompt prompt,
-                     float *out) {
+int attn_index_embed(attn_index *index, const attn_text *text, size_t n,
+                     attn_prompt prompt, float *out) {
   const attn_model *model;
   attn_error err = {""};
   int rc = attn_index_model(index, 0, &model);
@@ -70,7 +75,8 @@ int attn_index_embed(attn_index *index, const attn_text *text, size_t n, attn_pr
   attn_workspace *workspace = attn_connection_workspace(index->connection);
   if (!workspace) return SQLITE_NOMEM;
   attn_embed_options options = {
-      .prompt = attn_model_prompt(model, index->config.prompts ? prompt : ATTN_PROMPT_DEFAULT),
+      .prompt =
+          attn_model_prompt(model, index->config.prompts ? prompt : ATTN_PROMPT_DEFAULT),
       .stop = attn_interrupted,
       .ctx = index->db,
   };
@@ -123,12 +129,12 @@ static int check_vector(attn_index *index, const char *what, const float *x, siz
                            isnan(x[i]) ? "not a number" : "infinite");
   }
   if (any || index->config.metric != ATTN_COSINE) return SQLITE_OK;
-  return attn_index_fail(index, "%s: %s is zero, which has no cosine", index->config.table,
-                         what);
+  return attn_index_fail(index, "%s: %s is zero, which has no cosine",
+                         index->config.table, what);
 }
 
-int attn_index_vector(attn_index *index, sqlite3_value *value, const char *what, int or_text,
-                      float **out) {
+int attn_index_vector(attn_index *index, sqlite3_value *value, const char *what,
+                      int or_text, float **out) {
   size_t n = 0;
   *out = NULL;
   if (or_text && sqlite3_value_type(value) != SQLITE_BLOB) {
@@ -148,7 +154,8 @@ int attn_index_vector(attn_index *index, sqlite3_value *value, const char *what,
 
 /* ------------------------------------------------------------------------ texts */
 
-int attn_index_text(attn_index *index, sqlite3_value **column, char **text, size_t *n_text) {
+int attn_index_text(attn_index *index, sqlite3_value **column, char **text,
+                    size_t *n_text) {
   const attn_config *config = &index->config;
   sqlite3_str *s = NULL;
   *text = NULL;

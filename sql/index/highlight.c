@@ -21,7 +21,8 @@ static int read_text(attn_cursor *cursor, char **text, size_t *n) {
   if (rc != SQLITE_OK) return rc;
   sqlite3_value **column = sqlite3_malloc64((sqlite3_uint64)n_column * sizeof *column);
   if (!column) return SQLITE_NOMEM;
-  for (int i = 0; i < n_column; i++) column[i] = sqlite3_column_value(cursor->source, i + 1);
+  for (int i = 0; i < n_column; i++)
+    column[i] = sqlite3_column_value(cursor->source, i + 1);
   rc = attn_index_text(index, column, text, n);
   sqlite3_free(column);
   return rc;
@@ -35,7 +36,8 @@ static int find_window(attn_cursor *cursor, size_t n_text, size_t *first, size_t
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, cursor->place);
   if (rc == SQLITE_OK) rc = attn_storage_step(index, stmt);
   if (rc != SQLITE_ROW) return rc;
-  sqlite3_int64 begin = sqlite3_column_int64(stmt, 0), end = sqlite3_column_int64(stmt, 1);
+  sqlite3_int64 begin = sqlite3_column_int64(stmt, 0),
+                end = sqlite3_column_int64(stmt, 1);
   sqlite3_reset(stmt);
   /* The text may be another one by now, if the row is pending. */
   if (begin < 0 || begin > end || end > (sqlite3_int64)n_text) return SQLITE_OK;
@@ -123,16 +125,18 @@ static void highlight(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   attn_text best;
   (void)argc;
   if (!cursor) {
-    attn_result_error(ctx, SQLITE_ERROR,
-                      sqlite3_mprintf("attn_highlight: expected the table-named column of an "
-                                      "attn table, in a query with MATCH"));
+    attn_result_error(
+        ctx, SQLITE_ERROR,
+        sqlite3_mprintf("attn_highlight: expected the table-named column of an "
+                        "attn table, in a query with MATCH"));
     return;
   }
   attn_index *index = attn_cursor_index(cursor);
   int rc = read_text(cursor, &text, &n_text);
   if (rc == SQLITE_OK && text) {
     rc = highlight_text(cursor, text, n_text, &best);
-    if (rc == SQLITE_OK) sqlite3_result_text64(ctx, best.text, best.n_text, SQLITE_TRANSIENT, SQLITE_UTF8);
+    if (rc == SQLITE_OK)
+      sqlite3_result_text64(ctx, best.text, best.n_text, SQLITE_TRANSIENT, SQLITE_UTF8);
   }
   sqlite3_free(text);
   if (rc == SQLITE_OK) return;

@@ -13,7 +13,8 @@
 **   embed.c     from texts to vectors, by the model that the index remembers
 **   rows.c      insert, update, delete
 **   sync.c      pending rows, step, rebuild, optimize
-**   plan.c      what a query asks for: xBestIndex, and the rows that a filter lets through
+**   plan.c      what a query asks for: xBestIndex, and the rows that a filter lets
+*through
 **   query.c     the cursor: scans, searches, columns
 **   check.c     integrity-check
 **   command.c   INSERT INTO docs_ai(docs_ai, rank) VALUES('command', n)
@@ -160,7 +161,8 @@ typedef struct attn_row_state {
 } attn_row_state;
 
 int attn_storage_row(attn_index *index, sqlite3_int64 id, attn_row_state *out);
-int attn_storage_set_place(attn_index *index, sqlite3_int64 id, const attn_row_state *row);
+int attn_storage_set_place(attn_index *index, sqlite3_int64 id,
+                           const attn_row_state *row);
 
 /* SQLITE_CORRUPT_VTAB, with what is wrong. */
 int attn_index_corrupt(attn_index *index, const char *format, ...);
@@ -217,7 +219,7 @@ typedef struct attn_directory {
   sqlite3_uint64 n_live;     /* vectors */
   size_t n_old;              /* entries that 'optimize' will delete */
   sqlite3_uint64 n_to_come;  /* vectors that it will add */
-  float *center;         /* [dimension] of the largest chunks, or NULL */
+  float *center;             /* [dimension] of the largest chunks, or NULL */
 } attn_directory;
 
 /* Reads the directory. */
@@ -247,10 +249,10 @@ int attn_popcount(const uint64_t *bits, uint32_t n_bit);
 
 /* The codes of a chunk as stored, checked, from the cache or the database.  The blob is
 ** opened, or moved. */
-int attn_chunks_read(attn_index *index, const attn_chunk_entry *entry, sqlite3_blob **blob,
-                     attn_codes **out);
-int attn_chunks_codes(attn_index *index, const attn_chunk_entry *entry, sqlite3_blob **blob,
-                      attn_codes **out);
+int attn_chunks_read(attn_index *index, const attn_chunk_entry *entry,
+                     sqlite3_blob **blob, attn_codes **out);
+int attn_chunks_codes(attn_index *index, const attn_chunk_entry *entry,
+                      sqlite3_blob **blob, attn_codes **out);
 
 /* Reads the vector at a place.  The blob is opened, or moved. */
 int attn_chunks_vector(attn_index *index, sqlite3_int64 place, sqlite3_blob **blob,
@@ -279,14 +281,14 @@ struct attn_index {
   sqlite3_stmt *statement[ATTN_N_STATEMENT];
 
   /* State of the database as of `stamp`, which every change of it replaces. */
-  sqlite3_int64 stamp;    /* 0: not read */
-  uint32_t dimension;     /* 0: not known before there is a model */
-  char *model, *sha256;   /* that made the vectors; NULL: none yet */
+  sqlite3_int64 stamp;  /* 0: not read */
+  uint32_t dimension;   /* 0: not known before there is a model */
+  char *model, *sha256; /* that made the vectors; NULL: none yet */
   int deferred, exact;
   attn_directory directory;
 
-  int writing; /* the state was read in this transaction, which writes */
-  int dirty;   /* there is something to flush */
+  int writing;             /* the state was read in this transaction, which writes */
+  int dirty;               /* there is something to flush */
   sqlite3_uint64 n_change; /* of anything; for cursors */
   attn_queued *queue;
   size_t n_queue, n_queue_alloc;
@@ -315,17 +317,18 @@ void attn_index_discard(attn_index *index);
 int attn_index_model(attn_index *index, int adopt, const attn_model **out);
 
 /* Embeds texts: out [n, dimension]. */
-int attn_index_embed(attn_index *index, const attn_text *text, size_t n, attn_prompt prompt,
-                     float *out);
+int attn_index_embed(attn_index *index, const attn_text *text, size_t n,
+                     attn_prompt prompt, float *out);
 
 /* The vector that a value holds, checked: dimension, metric, finite numbers.  NULL if
 ** the value is text that is no vector and `or_text` is set. */
-int attn_index_vector(attn_index *index, sqlite3_value *value, const char *what, int or_text,
-                      float **out);
+int attn_index_vector(attn_index *index, sqlite3_value *value, const char *what,
+                      int or_text, float **out);
 
 /* The embedded text of a row: its text columns, those that are not NULL, joined by
 ** newlines.  *text is NULL if there is none. */
-int attn_index_text(attn_index *index, sqlite3_value **column, char **text, size_t *n_text);
+int attn_index_text(attn_index *index, sqlite3_value **column, char **text,
+                    size_t *n_text);
 
 sqlite3_int64 attn_index_hash(const char *text, size_t n_text);
 
@@ -347,7 +350,8 @@ int attn_sync_step(attn_index *index, sqlite3_int64 n);
 int attn_sync_rebuild(attn_index *index, sqlite3_int64 n);
 int attn_sync_delete_all(attn_index *index);
 
-/* Makes an index with a damaged directory one without vectors, if they can be made again. */
+/* Makes an index with a damaged directory one without vectors, if they can be made again.
+ */
 int attn_sync_salvage(attn_index *index);
 int attn_sync_optimize(attn_index *index);
 
@@ -392,6 +396,5 @@ int attn_plan_rows(attn_index *index, const attn_plan *plan, int flags, int orde
 
 /* 1 if a term restricts rows. */
 int attn_plan_filters(const attn_index *index, const attn_plan *plan);
-
 
 #endif

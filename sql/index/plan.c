@@ -68,7 +68,14 @@ static int is_stored(const attn_config *config, int column) {
 }
 
 /* What a constraint is to the table. */
-typedef enum role { ROLE_NONE, ROLE_MATCH, ROLE_K, ROLE_DISTANCE, ROLE_FILTER, ROLE_LIMIT } role;
+typedef enum role {
+  ROLE_NONE,
+  ROLE_MATCH,
+  ROLE_K,
+  ROLE_DISTANCE,
+  ROLE_FILTER,
+  ROLE_LIMIT
+} role;
 
 static role role_of(const attn_config *config, int column, int op) {
   if (is_limit(op)) return ROLE_LIMIT;
@@ -81,8 +88,10 @@ static role role_of(const attn_config *config, int column, int op) {
     return op == SQLITE_INDEX_CONSTRAINT_MATCH || op == SQLITE_INDEX_CONSTRAINT_EQ
                ? ROLE_MATCH
                : ROLE_NONE;
-  case ATTN_HIDDEN_K: return op == SQLITE_INDEX_CONSTRAINT_EQ ? ROLE_K : ROLE_NONE;
-  default: return is_comparison(op) ? ROLE_DISTANCE : ROLE_NONE;
+  case ATTN_HIDDEN_K:
+    return op == SQLITE_INDEX_CONSTRAINT_EQ ? ROLE_K : ROLE_NONE;
+  default:
+    return is_comparison(op) ? ROLE_DISTANCE : ROLE_NONE;
   }
 }
 
@@ -100,8 +109,10 @@ typedef struct builder {
 static void take(builder *b, int i, int omit) {
   const struct sqlite3_index_constraint *c = &b->info->aConstraint[i];
   int filter = role_of(&b->index->config, c->iColumn, c->op) == ROLE_FILTER;
-  int list = filter && c->op == SQLITE_INDEX_CONSTRAINT_EQ && sqlite3_vtab_in(b->info, i, 1);
-  const char *collation = filter && c->iColumn >= 0 ? sqlite3_vtab_collation(b->info, i) : "";
+  int list =
+      filter && c->op == SQLITE_INDEX_CONSTRAINT_EQ && sqlite3_vtab_in(b->info, i, 1);
+  const char *collation =
+      filter && c->iColumn >= 0 ? sqlite3_vtab_collation(b->info, i) : "";
   b->info->aConstraintUsage[i].argvIndex = ++b->n_argument;
   b->info->aConstraintUsage[i].omit = (unsigned char)omit;
   sqlite3_str_appendf(b->plan, "%d,%d,%d,%s;", c->op, c->iColumn, list, collation);
@@ -200,7 +211,9 @@ static void estimate(const builder *b) {
   }
   if (rows < 1) rows = 1;
   /* In units of a row read: to embed and scan, or to step through rows. */
-  info->estimatedCost = b->match ? 2000 + n / 20 + 5 * rows : b->unique ? 5 : 3 * n + rows;
+  info->estimatedCost = b->match    ? 2000 + n / 20 + 5 * rows
+                        : b->unique ? 5
+                                    : 3 * n + rows;
   info->estimatedRows = (sqlite3_int64)rows;
 }
 
@@ -302,13 +315,17 @@ static void append_literal(sqlite3_str *s, sqlite3_value *value) {
   case SQLITE_FLOAT:
     sqlite3_str_appendf(s, "%!.20g", sqlite3_value_double(value));
     break;
-  case SQLITE_NULL: sqlite3_str_appendall(s, "NULL"); break;
+  case SQLITE_NULL:
+    sqlite3_str_appendall(s, "NULL");
+    break;
   default:
-    sqlite3_str_appendall(s, sqlite3_value_type(value) == SQLITE_TEXT ? "CAST(x'" : "(x'");
+    sqlite3_str_appendall(s,
+                          sqlite3_value_type(value) == SQLITE_TEXT ? "CAST(x'" : "(x'");
     p = sqlite3_value_blob(value);
     n = sqlite3_value_bytes(value);
     for (int i = 0; p && i < n; i++) sqlite3_str_appendf(s, "%02x", p[i]);
-    sqlite3_str_appendall(s, sqlite3_value_type(value) == SQLITE_TEXT ? "' AS TEXT)" : "')");
+    sqlite3_str_appendall(s,
+                          sqlite3_value_type(value) == SQLITE_TEXT ? "' AS TEXT)" : "')");
   }
 }
 
@@ -361,10 +378,12 @@ static int append_terms(sqlite3_str *s, const attn_index *index, const char *id,
 }
 
 /* FROM: the rows of the index, but a search does not need them beside the content. */
-static void append_sources(sqlite3_str *s, const attn_index *index, sources from, int search) {
+static void append_sources(sqlite3_str *s, const attn_index *index, sources from,
+                           int search) {
   const attn_config *config = &index->config;
   if (config->content == ATTN_CONTENT_EXTERNAL && from.column) {
-    sqlite3_str_appendf(s, " FROM \"%w\".\"%w\" d", config->schema, config->content_table);
+    sqlite3_str_appendf(s, " FROM \"%w\".\"%w\" d", config->schema,
+                        config->content_table);
     if (!search) {
       sqlite3_str_appendf(s, " JOIN $rows r ON r.id = d.\"%w\"", config->content_rowid);
     }
@@ -404,7 +423,8 @@ int attn_plan_rows(attn_index *index, const attn_plan *plan, int flags, int orde
   sqlite3_str_appendf(s, "SELECT %s", id);
   append_sources(s, index, from, search);
   int rc = append_terms(s, index, id, plan);
-  if (ordered) sqlite3_str_appendf(s, " ORDER BY r.id%s", flags & ATTN_PLAN_DESC ? " DESC" : "");
+  if (ordered)
+    sqlite3_str_appendf(s, " ORDER BY r.id%s", flags & ATTN_PLAN_DESC ? " DESC" : "");
   sqlite3_free(id);
   if (rc == SQLITE_OK) rc = sqlite3_str_errcode(s);
   char *sql = sqlite3_str_finish(s);

@@ -123,8 +123,8 @@ static attn_status fetch(void *ctx, const attn_row *row, size_t n, attn_error *e
   attn_index *index = attn_cursor_index(cursor);
   (void)err;
   for (size_t i = 0; i < n; i++) {
-    sqlite3_int64 place = index->directory.entry[row[i].chunk].id << ATTN_CHUNK_SHIFT |
-                          row[i].slot;
+    sqlite3_int64 place =
+        index->directory.entry[row[i].chunk].id << ATTN_CHUNK_SHIFT | row[i].slot;
     cursor->rc =
         attn_chunks_vector(index, place, &cursor->vectors, out + i * index->dimension);
     if (cursor->rc != SQLITE_OK) return cursor->rc == SQLITE_NOMEM ? ATTN_NOMEM : ATTN_IO;
@@ -188,7 +188,8 @@ static int begin_search(attn_cursor *cursor) {
   cursor->n_change = index->n_change;
   rc = search_status(cursor, attn_search_new(&options, &err, &cursor->search), &err);
   if (rc == SQLITE_OK) {
-    rc = search_status(cursor, attn_search_begin(cursor->search, cursor->query, &err), &err);
+    rc = search_status(cursor, attn_search_begin(cursor->search, cursor->query, &err),
+                       &err);
   }
   for (size_t i = 0; rc == SQLITE_OK && i < index->directory.n; i++) {
     if (attn_interrupted(index->db)) rc = SQLITE_INTERRUPT;
@@ -248,7 +249,8 @@ static int next_hit(attn_cursor *cursor) {
   cursor->n_given++;
   cursor->rowid = hit.row.rowid;
   cursor->distance = hit.distance;
-  cursor->place = index->directory.entry[hit.row.chunk].id << ATTN_CHUNK_SHIFT | hit.row.slot;
+  cursor->place =
+      index->directory.entry[hit.row.chunk].id << ATTN_CHUNK_SHIFT | hit.row.slot;
   return SQLITE_OK;
 }
 
@@ -264,8 +266,8 @@ static int read_count(attn_index *index, sqlite3_value *value, const char *what,
   }
   sqlite3_int64 n = sqlite3_value_int64(value);
   if (n < 0) {
-    return attn_index_fail(index, "%s: %s is %lld; expected 0 or more", index->config.table,
-                           what, n);
+    return attn_index_fail(index, "%s: %s is %lld; expected 0 or more",
+                           index->config.table, what, n);
   }
   *out = (sqlite3_uint64)n;
   return SQLITE_OK;
@@ -288,7 +290,8 @@ static void read_limit(const attn_plan *plan, sqlite3_uint64 *wanted) {
 static int read_bound(attn_cursor *cursor, const attn_term *term) {
   int type = sqlite3_value_numeric_type(term->value);
   double x = sqlite3_value_double(term->value);
-  int is_open = term->op == SQLITE_INDEX_CONSTRAINT_LT || term->op == SQLITE_INDEX_CONSTRAINT_GT;
+  int is_open =
+      term->op == SQLITE_INDEX_CONSTRAINT_LT || term->op == SQLITE_INDEX_CONSTRAINT_GT;
   if (type == SQLITE_NULL) return 0;
   /* As SQLite compares them: a number is below any text and blob. */
   if (type == SQLITE_TEXT || type == SQLITE_BLOB) x = HUGE_VAL;
@@ -311,7 +314,8 @@ static int read_bounds(attn_cursor *cursor, const attn_plan *plan) {
   cursor->low_open = cursor->high_open = 0;
   for (int i = 0; i < plan->n_term; i++) {
     const attn_term *term = &plan->term[i];
-    if (term->column != n + ATTN_HIDDEN_DISTANCE && term->column != n + ATTN_HIDDEN_RANK) {
+    if (term->column != n + ATTN_HIDDEN_DISTANCE &&
+        term->column != n + ATTN_HIDDEN_RANK) {
       continue;
     }
     if (!read_bound(cursor, term)) return 0;
@@ -353,7 +357,8 @@ static int read_query(attn_cursor *cursor, sqlite3_value *value) {
 
 static int filter_search(attn_cursor *cursor, const attn_plan *plan) {
   attn_index *index = attn_cursor_index(cursor);
-  const attn_term *match = attn_plan_find(plan, index->config.n_column + ATTN_HIDDEN_MATCH, 0);
+  const attn_term *match =
+      attn_plan_find(plan, index->config.n_column + ATTN_HIDDEN_MATCH, 0);
   const attn_term *k = attn_plan_find(plan, index->config.n_column + ATTN_HIDDEN_K, 0);
   int rc = SQLITE_OK;
   cursor->wanted = UINT64_MAX;
@@ -361,7 +366,8 @@ static int filter_search(attn_cursor *cursor, const attn_plan *plan) {
   cursor->has_k = k != NULL;
   if (rc != SQLITE_OK) return rc;
   read_limit(plan, &cursor->wanted);
-  cursor->eof = sqlite3_value_type(match->value) == SQLITE_NULL || !read_bounds(cursor, plan);
+  cursor->eof =
+      sqlite3_value_type(match->value) == SQLITE_NULL || !read_bounds(cursor, plan);
   if (cursor->eof) return SQLITE_OK;
   rc = attn_index_refresh(index);
   if (rc == SQLITE_OK) rc = read_query(cursor, match->value);
@@ -444,7 +450,9 @@ int attn_cursor_next(sqlite3_vtab_cursor *base) {
   return cursor->rows ? next_row(cursor) : next_hit(cursor);
 }
 
-int attn_cursor_eof(sqlite3_vtab_cursor *base) { return ((attn_cursor *)base)->eof; }
+int attn_cursor_eof(sqlite3_vtab_cursor *base) {
+  return ((attn_cursor *)base)->eof;
+}
 
 int attn_cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *out) {
   *out = ((attn_cursor *)base)->rowid;
@@ -452,7 +460,6 @@ int attn_cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *out) {
 }
 
 /* ----------------------------------------------------------------------- columns */
-
 
 int attn_cursor_source(attn_cursor *cursor) {
   attn_index *index = attn_cursor_index(cursor);
@@ -467,9 +474,9 @@ int attn_cursor_source(attn_cursor *cursor) {
     return SQLITE_OK;
   }
   if (rc != SQLITE_OK) return rc;
-  return attn_index_corrupt(index, "%s: missing row %lld in content table %s",
-                            index->config.table, cursor->rowid,
-                            index->config.content_table ? index->config.content_table : "");
+  return attn_index_corrupt(
+      index, "%s: missing row %lld in content table %s", index->config.table,
+      cursor->rowid, index->config.content_table ? index->config.content_table : "");
 }
 
 /* The stored vector of the current row, where the user has a column for it. */
@@ -497,11 +504,15 @@ static int vector_column(attn_cursor *cursor, sqlite3_context *ctx) {
 static void hidden_column(attn_cursor *cursor, sqlite3_context *ctx, int i) {
   if (cursor->rows) return;
   switch (i) {
-  case ATTN_HIDDEN_MATCH: sqlite3_result_pointer(ctx, cursor, ATTN_CURSOR_TYPE, NULL); break;
+  case ATTN_HIDDEN_MATCH:
+    sqlite3_result_pointer(ctx, cursor, ATTN_CURSOR_TYPE, NULL);
+    break;
   case ATTN_HIDDEN_K:
     if (cursor->has_k) sqlite3_result_int64(ctx, (sqlite3_int64)cursor->wanted);
     break;
-  default: sqlite3_result_double(ctx, cursor->distance); break;
+  default:
+    sqlite3_result_double(ctx, cursor->distance);
+    break;
   }
 }
 
@@ -516,6 +527,7 @@ int attn_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int i) {
     return sqlite3_vtab_nochange(ctx) ? SQLITE_OK : vector_column(cursor, ctx);
   }
   int rc = attn_cursor_source(cursor);
-  if (rc == SQLITE_OK) sqlite3_result_value(ctx, sqlite3_column_value(cursor->source, i + 1));
+  if (rc == SQLITE_OK)
+    sqlite3_result_value(ctx, sqlite3_column_value(cursor->source, i + 1));
   return rc;
 }

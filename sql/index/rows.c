@@ -54,7 +54,8 @@ static int put_row(attn_index *index, const sqlite3_int64 *id, const attn_row_st
   if (id) rc = sqlite3_bind_int64(stmt, 1, *id);
   if (rc == SQLITE_OK && row->place >= 0) rc = sqlite3_bind_int64(stmt, 2, row->place);
   if (rc == SQLITE_OK && row->has_hash) rc = sqlite3_bind_int64(stmt, 3, row->hash);
-  if (rc == SQLITE_OK) rc = bind_columns(&index->config, stmt, n, ATTN_COLUMN_PLAIN, column);
+  if (rc == SQLITE_OK)
+    rc = bind_columns(&index->config, stmt, n, ATTN_COLUMN_PLAIN, column);
   if (rc == SQLITE_OK) rc = attn_storage_step(index, stmt);
   sqlite3_clear_bindings(stmt);
   *out = id ? *id : sqlite3_last_insert_rowid(index->db);
@@ -78,7 +79,8 @@ static int put_pending(attn_index *index, const attn_queued *text) {
   int rc = attn_storage_statement(index, ATTN_PENDING_PUT, &stmt);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, text->id);
   if (rc == SQLITE_OK && index->config.content == ATTN_CONTENT_NONE) {
-    rc = sqlite3_bind_text64(stmt, 2, text->text, text->n_text, SQLITE_STATIC, SQLITE_UTF8);
+    rc = sqlite3_bind_text64(stmt, 2, text->text, text->n_text, SQLITE_STATIC,
+                             SQLITE_UTF8);
   }
   if (rc == SQLITE_OK) rc = attn_storage_step(index, stmt);
   if (stmt) sqlite3_clear_bindings(stmt);
@@ -150,7 +152,8 @@ int attn_rows_delete(attn_index *index, sqlite3_int64 id) {
   if (rc != SQLITE_OK || !row.found) return rc;
   rc = attn_rows_clear(index, id, &row);
   if (rc == SQLITE_OK) rc = run_id(index, ATTN_PENDING_DELETE, id);
-  if (rc == SQLITE_OK && index->config.content == ATTN_CONTENT_OWN && index->config.n_text) {
+  if (rc == SQLITE_OK && index->config.content == ATTN_CONTENT_OWN &&
+      index->config.n_text) {
     rc = run_id(index, ATTN_CONTENT_DELETE, id);
   }
   if (rc == SQLITE_OK) rc = run_id(index, ATTN_ROW_DELETE, id);
@@ -164,8 +167,8 @@ static void free_vector(new_vector *v) {
 }
 
 /* Finds out how the row gets its vector, and whether it can. */
-static int choose_vector(attn_index *index, const attn_row_state *row, sqlite3_value **column,
-                         new_vector *out) {
+static int choose_vector(attn_index *index, const attn_row_state *row,
+                         sqlite3_value **column, new_vector *out) {
   const attn_config *config = &index->config;
   const attn_model *model;
   sqlite3_value *value = config->vector >= 0 ? column[config->vector] : NULL;

@@ -29,31 +29,33 @@ static int open_status(attn_rows *base, sqlite3_value **argument, char **error) 
 }
 
 static int open_names(status_rows *rows, const char *schema, char **error) {
-  return attn_prepare(attn_connection_db(rows->base.connection), &rows->names, error,
-                      "SELECT name FROM \"%w\".sqlite_schema WHERE type = 'table' AND"
-                      " replace(replace(replace(replace(sql, ' ', ''), char(9), ''),"
-                      " char(10), ''), char(13), '') LIKE 'CREATEVIRTUALTABLE%%USINGattn(%%'"
-                      " ORDER BY name",
-                      schema);
+  return attn_prepare(
+      attn_connection_db(rows->base.connection), &rows->names, error,
+      "SELECT name FROM \"%w\".sqlite_schema WHERE type = 'table' AND"
+      " replace(replace(replace(replace(sql, ' ', ''), char(9), ''),"
+      " char(10), ''), char(13), '') LIKE 'CREATEVIRTUALTABLE%%USINGattn(%%'"
+      " ORDER BY name",
+      schema);
 }
 
-static int open_one(status_rows *rows, const char *schema, const char *name, char **error) {
-  return attn_prepare(
-      attn_connection_db(rows->base.connection), &rows->one, error,
-      "WITH config AS (SELECT key, value FROM \"%w\".\"%w_config\"),"
-      " counts AS (SELECT (SELECT count(*) FROM \"%w\".\"%w_rows\") AS n,"
-      "  (SELECT count(*) FROM \"%w\".\"%w_pending\") AS pending,"
-      "  (SELECT total(value) FROM config WHERE key = 'rate') AS rate)"
-      "SELECT %Q, %Q, n, pending, n - pending,"
-      " (SELECT total(n_live) FROM \"%w\".\"%w_chunks\"),"
-      " nullif(rate, 0), CASE WHEN pending = 0 THEN 0 WHEN rate > 0 THEN pending / rate END,"
-      " (SELECT total(length(data)) FROM \"%w\".\"%w_codes\"),"
-      " (SELECT total(length(data)) FROM \"%w\".\"%w_vectors\"),"
-      " (SELECT value FROM config WHERE key = 'dimension'),"
-      " (SELECT value FROM config WHERE key = 'model'),"
-      " (SELECT value FROM config WHERE key = 'sha256') FROM counts",
-      schema, name, schema, name, schema, name, schema, name, schema, name, schema, name,
-      schema, name);
+static int open_one(status_rows *rows, const char *schema, const char *name,
+                    char **error) {
+  return attn_prepare(attn_connection_db(rows->base.connection), &rows->one, error,
+                      "WITH config AS (SELECT key, value FROM \"%w\".\"%w_config\"),"
+                      " counts AS (SELECT (SELECT count(*) FROM \"%w\".\"%w_rows\") AS n,"
+                      "  (SELECT count(*) FROM \"%w\".\"%w_pending\") AS pending,"
+                      "  (SELECT total(value) FROM config WHERE key = 'rate') AS rate)"
+                      "SELECT %Q, %Q, n, pending, n - pending,"
+                      " (SELECT total(n_live) FROM \"%w\".\"%w_chunks\"),"
+                      " nullif(rate, 0), CASE WHEN pending = 0 THEN 0 WHEN rate > 0 THEN "
+                      "pending / rate END,"
+                      " (SELECT total(length(data)) FROM \"%w\".\"%w_codes\"),"
+                      " (SELECT total(length(data)) FROM \"%w\".\"%w_vectors\"),"
+                      " (SELECT value FROM config WHERE key = 'dimension'),"
+                      " (SELECT value FROM config WHERE key = 'model'),"
+                      " (SELECT value FROM config WHERE key = 'sha256') FROM counts",
+                      schema, name, schema, name, schema, name, schema, name, schema,
+                      name, schema, name, schema, name);
 }
 
 static int next_status(attn_rows *base, char **error) {
@@ -115,7 +117,8 @@ const attn_table attn_status_table = {
 /* ------------------------------------------------------------------ attn_triggers */
 
 /* The index of that name.  Reading from a table makes SQLite connect it. */
-static int find_index(attn_connection *c, const char *name, char **error, attn_index **out) {
+static int find_index(attn_connection *c, const char *name, char **error,
+                      attn_index **out) {
   sqlite3_stmt *stmt;
   const char *dot = strchr(name, '.');
   char *schema = dot ? sqlite3_mprintf("%.*s", (int)(dot - name), name) : NULL;
@@ -123,8 +126,8 @@ static int find_index(attn_connection *c, const char *name, char **error, attn_i
   const char *table = dot ? dot + 1 : name;
   int rc = schema ? attn_prepare(attn_connection_db(c), &stmt, error,
                                  "SELECT 1 FROM \"%w\".\"%w\"", schema, table)
-                  : attn_prepare(attn_connection_db(c), &stmt, error, "SELECT 1 FROM \"%w\"",
-                                 table);
+                  : attn_prepare(attn_connection_db(c), &stmt, error,
+                                 "SELECT 1 FROM \"%w\"", table);
   *out = NULL;
   if (rc == SQLITE_OK) {
     sqlite3_finalize(stmt);
@@ -160,8 +163,8 @@ static char *make_triggers(const attn_config *config) {
                         config->schema, config->table, suffix[i], events[i],
                         config->content_table);
     if (i == 1) {
-      sqlite3_str_appendf(s, "  DELETE FROM \"%w\" WHERE rowid = old.\"%w\";\n", config->table,
-                          config->content_rowid);
+      sqlite3_str_appendf(s, "  DELETE FROM \"%w\" WHERE rowid = old.\"%w\";\n",
+                          config->table, config->content_rowid);
     } else if (i == 2) {
       sqlite3_str_appendf(s,
                           "  DELETE FROM \"%w\" WHERE rowid = old.\"%w\" AND"
@@ -183,7 +186,8 @@ static void triggers(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   int rc = attn_value_text(argv[0], "attn_triggers: table", &error, &name);
   if (rc == SQLITE_OK) rc = find_index(c, name.text, &error, &index);
   if (rc == SQLITE_OK && index->config.content != ATTN_CONTENT_EXTERNAL) {
-    rc = attn_sql_fail(&error, SQLITE_ERROR, "%s has no content table to follow", name.text);
+    rc = attn_sql_fail(&error, SQLITE_ERROR, "%s has no content table to follow",
+                       name.text);
   }
   if (rc == SQLITE_OK) {
     sql = make_triggers(&index->config);
@@ -207,8 +211,9 @@ static void cache(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   if (argc) {
     n = sqlite3_value_int64(argv[0]);
     if (sqlite3_value_numeric_type(argv[0]) != SQLITE_INTEGER || n < 0) {
-      attn_result_error(ctx, SQLITE_ERROR,
-                        sqlite3_mprintf("attn_cache: expected a number of bytes, 0 or more"));
+      attn_result_error(
+          ctx, SQLITE_ERROR,
+          sqlite3_mprintf("attn_cache: expected a number of bytes, 0 or more"));
       return;
     }
   }

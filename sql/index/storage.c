@@ -65,8 +65,8 @@ int attn_index_db_error(attn_index *index) {
 /* ---------------------------------------------------------------------- the SQL */
 
 /* Writes a list of the columns c0, c1, ... that `keep` chooses, each after a comma. */
-static void append_columns(sqlite3_str *s, const attn_config *config, attn_column_kind kind,
-                           int with_type) {
+static void append_columns(sqlite3_str *s, const attn_config *config,
+                           attn_column_kind kind, int with_type) {
   for (int i = 0; i < config->n_column; i++) {
     if (config->column[i].kind != kind || !attn_config_keeps(config, i)) continue;
     sqlite3_str_appendf(s, ", c%d %s", i, with_type ? config->column[i].type : "");
@@ -87,7 +87,8 @@ static int count_kept(const attn_config *config, attn_column_kind kind) {
 
 /* id, place, hash and the plain columns. */
 static void row_put(sqlite3_str *s, const attn_config *config) {
-  sqlite3_str_appendf(s, "REPLACE INTO $rows(id, place%s", config->n_text ? ", hash" : "");
+  sqlite3_str_appendf(s, "REPLACE INTO $rows(id, place%s",
+                      config->n_text ? ", hash" : "");
   append_columns(s, config, ATTN_COLUMN_PLAIN, 0);
   sqlite3_str_appendall(s, ") VALUES(");
   append_marks(s, (config->n_text ? 3 : 2) + count_kept(config, ATTN_COLUMN_PLAIN));
@@ -106,7 +107,8 @@ static void content_put(sqlite3_str *s, const attn_config *config) {
 static void source_get(sqlite3_str *s, const attn_config *config) {
   int external = config->content == ATTN_CONTENT_EXTERNAL;
   int joined = config->content == ATTN_CONTENT_OWN && config->n_text;
-  sqlite3_str_appendf(s, external ? "SELECT \"%w\"" : "SELECT r.id", config->content_rowid);
+  sqlite3_str_appendf(s, external ? "SELECT \"%w\"" : "SELECT r.id",
+                      config->content_rowid);
   for (int i = 0; i < config->n_column; i++) {
     if (external) {
       sqlite3_str_appendf(s, ", \"%w\"", config->column[i].name);
@@ -160,7 +162,8 @@ static const struct {
     [ATTN_WINDOW_LIST] = {"SELECT place FROM $windows WHERE id = ?1", NULL},
     [ATTN_WINDOW_DELETE] = {"DELETE FROM $windows WHERE id = ?1", NULL},
     [ATTN_WINDOW_GET] = {"SELECT first, last FROM $windows WHERE place = ?1", NULL},
-    [ATTN_CHUNK_ALL] = {"SELECT id, n_slot, n_live, stamp FROM $chunks ORDER BY id", NULL},
+    [ATTN_CHUNK_ALL] = {"SELECT id, n_slot, n_live, stamp FROM $chunks ORDER BY id",
+                        NULL},
     [ATTN_CHUNK_PUT] =
         {"REPLACE INTO $chunks(id, n_slot, n_live, stamp) VALUES(?1, ?2, ?3, ?4)", NULL},
     [ATTN_CHUNK_DELETE] = {"DELETE FROM $chunks WHERE id = ?1", NULL},
@@ -187,7 +190,8 @@ static char *expand(const attn_config *config, const char *sql) {
   return sqlite3_str_finish(s);
 }
 
-static int prepare(attn_index *index, const char *sql, unsigned flags, sqlite3_stmt **out) {
+static int prepare(attn_index *index, const char *sql, unsigned flags,
+                   sqlite3_stmt **out) {
   *out = NULL;
   char *expanded = expand(&index->config, sql);
   if (!expanded) return SQLITE_NOMEM;
@@ -256,8 +260,8 @@ void attn_storage_close(attn_index *index) {
 
 /* ----------------------------------------------------------------- shadow tables */
 
-static const char *const tables[] = {"config", "rows",    "content", "pending",
-                                     "chunks", "codes",   "vectors", "windows"};
+static const char *const tables[] = {"config", "rows",  "content", "pending",
+                                     "chunks", "codes", "vectors", "windows"};
 
 enum { N_TABLE = sizeof tables / sizeof tables[0] };
 
@@ -288,8 +292,9 @@ int attn_storage_create(attn_index *index) {
     sqlite3_str_appendall(s, ");");
   }
   if (config->window) {
-    sqlite3_str_appendall(s, "CREATE TABLE $windows(place INTEGER PRIMARY KEY, id INTEGER,"
-                             " first INTEGER, last INTEGER);");
+    sqlite3_str_appendall(s,
+                          "CREATE TABLE $windows(place INTEGER PRIMARY KEY, id INTEGER,"
+                          " first INTEGER, last INTEGER);");
     sqlite3_str_appendf(s, "CREATE INDEX \"%w\".\"%w_windows_id\" ON \"%w_windows\"(id);",
                         config->schema, config->table, config->table);
   }
@@ -312,8 +317,9 @@ static int has_table(const attn_index *index, const char *name) {
 int attn_storage_drop(attn_index *index) {
   int rc = SQLITE_OK;
   for (int i = 0; rc == SQLITE_OK && i < N_TABLE; i++) {
-    rc = attn_exec(index->db, &index->base.zErrMsg, "DROP TABLE IF EXISTS \"%w\".\"%w_%s\"",
-                   index->config.schema, index->config.table, tables[i]);
+    rc = attn_exec(index->db, &index->base.zErrMsg,
+                   "DROP TABLE IF EXISTS \"%w\".\"%w_%s\"", index->config.schema,
+                   index->config.table, tables[i]);
   }
   return rc;
 }
@@ -402,7 +408,8 @@ static int copy_center(attn_index *index, sqlite3_stmt *stmt) {
   const void *data = sqlite3_column_blob(stmt, 1);
   size_t n = (size_t)sqlite3_column_bytes(stmt, 1);
   if (!data || n % sizeof(float) || n > ATTN_MAX_DIMENSION * sizeof(float)) {
-    return attn_index_corrupt(index, "%s_config: center is no vector", index->config.table);
+    return attn_index_corrupt(index, "%s_config: center is no vector",
+                              index->config.table);
   }
   index->directory.center = sqlite3_malloc64(n);
   if (!index->directory.center) return SQLITE_NOMEM;
@@ -429,8 +436,8 @@ static int load_entry(attn_index *index, sqlite3_stmt *stmt, int *center_bytes) 
   }
   if (strcmp(key, "dimension") == 0) {
     if (number < 1 || number > ATTN_MAX_DIMENSION) {
-      return attn_index_corrupt(index, "%s_config: dimension is %lld", index->config.table,
-                                number);
+      return attn_index_corrupt(index, "%s_config: dimension is %lld",
+                                index->config.table, number);
     }
     index->dimension = (uint32_t)number;
   }
@@ -453,8 +460,8 @@ static int load_entries(attn_index *index) {
                               index->dimension);
   }
   if (center_bytes && (size_t)center_bytes != index->dimension * sizeof(float)) {
-    return attn_index_corrupt(index, "%s_config: center has %d bytes", index->config.table,
-                              center_bytes);
+    return attn_index_corrupt(index, "%s_config: center has %d bytes",
+                              index->config.table, center_bytes);
   }
   return SQLITE_OK;
 }
@@ -482,8 +489,8 @@ int attn_storage_row(attn_index *index, sqlite3_int64 id, attn_row_state *out) {
   if (sqlite3_column_type(stmt, 0) != SQLITE_NULL) {
     out->place = sqlite3_column_int64(stmt, 0);
     if (out->place < 0) {
-      rc = attn_index_corrupt(index, "%s_rows: row %lld has place %lld", index->config.table,
-                              id, out->place);
+      rc = attn_index_corrupt(index, "%s_rows: row %lld has place %lld",
+                              index->config.table, id, out->place);
     }
   }
   out->has_hash = sqlite3_column_type(stmt, 1) != SQLITE_NULL;
@@ -492,15 +499,18 @@ int attn_storage_row(attn_index *index, sqlite3_int64 id, attn_row_state *out) {
   return rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
-int attn_storage_set_place(attn_index *index, sqlite3_int64 id, const attn_row_state *row) {
+int attn_storage_set_place(attn_index *index, sqlite3_int64 id,
+                           const attn_row_state *row) {
   sqlite3_stmt *stmt;
   int rc = attn_storage_statement(index, ATTN_ROW_PLACE, &stmt);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, id);
   if (rc == SQLITE_OK) {
-    rc = row->place < 0 ? sqlite3_bind_null(stmt, 2) : sqlite3_bind_int64(stmt, 2, row->place);
+    rc = row->place < 0 ? sqlite3_bind_null(stmt, 2)
+                        : sqlite3_bind_int64(stmt, 2, row->place);
   }
   if (rc == SQLITE_OK && index->config.n_text) {
-    rc = row->has_hash ? sqlite3_bind_int64(stmt, 3, row->hash) : sqlite3_bind_null(stmt, 3);
+    rc = row->has_hash ? sqlite3_bind_int64(stmt, 3, row->hash)
+                       : sqlite3_bind_null(stmt, 3);
   }
   return rc == SQLITE_OK ? attn_storage_step(index, stmt) : rc;
 }

@@ -53,7 +53,8 @@ static int add_piece(pieces *p, size_t row, const char *text, size_t n_text) {
 static void drop_special(attn_tokens *tokens) {
   size_t n = 0;
   for (size_t i = 0; i < tokens->n; i++) {
-    if (tokens->token[i].end > tokens->token[i].start) tokens->token[n++] = tokens->token[i];
+    if (tokens->token[i].end > tokens->token[i].start)
+      tokens->token[n++] = tokens->token[i];
   }
   tokens->n = n;
 }
@@ -62,8 +63,8 @@ static int add_windows(attn_index *index, const attn_model *model, pieces *p, si
                        const attn_queued *text) {
   attn_tokens tokens = {0};
   attn_error err = {""};
-  attn_status status = attn_tokenize(attn_model_tokenizer(model), text->text, text->n_text, 0,
-                                     &err, &tokens);
+  attn_status status = attn_tokenize(attn_model_tokenizer(model), text->text,
+                                     text->n_text, 0, &err, &tokens);
   int rc = attn_sql_status(status, &err, &index->base.zErrMsg);
   size_t n_all = tokens.n;
   drop_special(&tokens);
@@ -86,7 +87,8 @@ static int add_windows(attn_index *index, const attn_model *model, pieces *p, si
   return rc;
 }
 
-static int make_pieces(attn_index *index, const attn_queued *text, size_t n, pieces *out) {
+static int make_pieces(attn_index *index, const attn_queued *text, size_t n,
+                       pieces *out) {
   const attn_model *model;
   int rc = attn_index_model(index, 0, &model);
   for (size_t i = 0; rc == SQLITE_OK && i < n; i++) {
@@ -106,7 +108,8 @@ static int put_window(attn_index *index, const attn_queued *text, const attn_tex
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, place);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 2, text->id);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 3, first);
-  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 4, first + (sqlite3_int64)piece->n_text);
+  if (rc == SQLITE_OK)
+    rc = sqlite3_bind_int64(stmt, 4, first + (sqlite3_int64)piece->n_text);
   return rc == SQLITE_OK ? attn_storage_step(index, stmt) : rc;
 }
 
@@ -117,7 +120,8 @@ static int store_row(attn_index *index, const attn_queued *text, const attn_text
   int rc = attn_storage_row(index, text->id, &row);
   if (rc != SQLITE_OK) return rc;
   if (!row.found) {
-    return attn_index_corrupt(index, "%s_rows has no row %lld", index->config.table, text->id);
+    return attn_index_corrupt(index, "%s_rows has no row %lld", index->config.table,
+                              text->id);
   }
   if (index->config.window) rc = attn_rows_clear(index, text->id, &row);
   for (size_t i = 0; rc == SQLITE_OK && i < n; i++) {
@@ -129,7 +133,8 @@ static int store_row(attn_index *index, const attn_queued *text, const attn_text
       rc = attn_chunks_add(index, text->id, x, &place);
     }
     if (i == 0) row.place = place;
-    if (rc == SQLITE_OK && index->config.window) rc = put_window(index, text, &piece[i], place);
+    if (rc == SQLITE_OK && index->config.window)
+      rc = put_window(index, text, &piece[i], place);
   }
   row.hash = text->hash;
   row.has_hash = 1;
@@ -138,7 +143,8 @@ static int store_row(attn_index *index, const attn_queued *text, const attn_text
 }
 
 static int store_pieces(attn_index *index, const attn_queued *text, const pieces *p) {
-  float *vector = sqlite3_malloc64(((sqlite3_uint64)p->n * index->dimension + 1) * sizeof *vector);
+  float *vector =
+      sqlite3_malloc64(((sqlite3_uint64)p->n * index->dimension + 1) * sizeof *vector);
   if (!vector) return SQLITE_NOMEM;
   int rc = attn_index_embed(index, p->text, p->n, ATTN_PROMPT_DOCUMENT, vector);
   for (size_t first = 0, end; rc == SQLITE_OK && first < p->n; first = end) {
@@ -217,7 +223,8 @@ static int store_vector(attn_index *index, sqlite3_int64 id, sqlite3_value *valu
 
 /* What the content has for a row: a vector, which is stored, or a text.  *done: there
 ** is nothing to embed. */
-static int read_content(attn_index *index, attn_queued *text, attn_row_state *row, int *done) {
+static int read_content(attn_index *index, attn_queued *text, attn_row_state *row,
+                        int *done) {
   const attn_config *config = &index->config;
   sqlite3_stmt *stmt;
   int rc = attn_storage_statement(index, ATTN_SOURCE_GET, &stmt);
@@ -250,9 +257,11 @@ static int settle_row(attn_index *index, attn_queued *text, int *embed) {
   attn_row_state row;
   int done = 0, rc = attn_storage_row(index, text->id, &row);
   *embed = 0;
-  if (rc == SQLITE_OK && row.found && !text->text) rc = read_content(index, text, &row, &done);
+  if (rc == SQLITE_OK && row.found && !text->text)
+    rc = read_content(index, text, &row, &done);
   if (rc == SQLITE_OK && row.found && !done) {
-    int given = row.place >= 0 && !row.has_hash && index->config.content == ATTN_CONTENT_OWN;
+    int given =
+        row.place >= 0 && !row.has_hash && index->config.content == ATTN_CONTENT_OWN;
     if (text->text) {
       text->hash = attn_index_hash(text->text, text->n_text);
       *embed = !given && (row.place < 0 || !row.has_hash || row.hash != text->hash);
@@ -301,7 +310,8 @@ int attn_sync_step(attn_index *index, sqlite3_int64 n) {
   }
   double seconds = now() - begin;
   if (rc == SQLITE_OK && n_embedded && seconds > 0) {
-    rc = attn_storage_set_int(index, "rate", (sqlite3_int64)((double)n_embedded / seconds));
+    rc = attn_storage_set_int(index, "rate",
+                              (sqlite3_int64)((double)n_embedded / seconds));
   }
   return rc;
 }
@@ -350,18 +360,20 @@ static int clear_row(attn_index *index, sqlite3_int64 id) {
 /* Makes the rows those of the content table. */
 static int follow_content(attn_index *index) {
   const attn_config *config = &index->config;
-  char *sql = sqlite3_mprintf("SELECT id FROM $rows WHERE id NOT IN "
-                              "(SELECT \"%w\" FROM \"%w\".\"%w\" WHERE \"%w\" IS NOT NULL)",
-                              config->content_rowid, config->schema, config->content_table,
-                              config->content_rowid);
+  char *sql =
+      sqlite3_mprintf("SELECT id FROM $rows WHERE id NOT IN "
+                      "(SELECT \"%w\" FROM \"%w\".\"%w\" WHERE \"%w\" IS NOT NULL)",
+                      config->content_rowid, config->schema, config->content_table,
+                      config->content_rowid);
   if (!sql) return SQLITE_NOMEM;
   int rc = for_each(index, sql, attn_rows_delete);
   sqlite3_free(sql);
   if (rc != SQLITE_OK) return rc;
-  sql = sqlite3_mprintf("INSERT OR IGNORE INTO $rows(id) SELECT \"%w\" FROM \"%w\".\"%w\" "
-                        "WHERE \"%w\" IS NOT NULL",
-                        config->content_rowid, config->schema, config->content_table,
-                        config->content_rowid);
+  sql =
+      sqlite3_mprintf("INSERT OR IGNORE INTO $rows(id) SELECT \"%w\" FROM \"%w\".\"%w\" "
+                      "WHERE \"%w\" IS NOT NULL",
+                      config->content_rowid, config->schema, config->content_table,
+                      config->content_rowid);
   if (!sql) return SQLITE_NOMEM;
   rc = attn_storage_exec(index, sql);
   sqlite3_free(sql);
@@ -393,7 +405,8 @@ int attn_sync_rebuild(attn_index *index, sqlite3_int64 n) {
   char *problem = NULL;
   int rc;
   if (index->config.content == ATTN_CONTENT_NONE) {
-    return attn_index_fail(index, "%s is contentless: there is nothing to rebuild it from",
+    return attn_index_fail(index,
+                           "%s is contentless: there is nothing to rebuild it from",
                            index->config.table);
   }
   rc = attn_check(index, &problem);
@@ -407,7 +420,8 @@ int attn_sync_rebuild(attn_index *index, sqlite3_int64 n) {
     rc = follow_content(index);
   }
   if (rc == SQLITE_OK) {
-    rc = attn_storage_exec(index, "INSERT OR IGNORE INTO $pending(id) SELECT id FROM $rows");
+    rc = attn_storage_exec(index,
+                           "INSERT OR IGNORE INTO $pending(id) SELECT id FROM $rows");
   }
   index->dirty = 1;
   return rc == SQLITE_OK ? attn_sync_step(index, n) : rc;
@@ -415,8 +429,10 @@ int attn_sync_rebuild(attn_index *index, sqlite3_int64 n) {
 
 int attn_sync_delete_all(attn_index *index) {
   int rc = drop_vectors(index);
-  if (rc == SQLITE_OK) rc = attn_storage_exec(index, "DELETE FROM $rows; DELETE FROM $pending");
-  if (rc == SQLITE_OK && index->config.content == ATTN_CONTENT_OWN && index->config.n_text) {
+  if (rc == SQLITE_OK)
+    rc = attn_storage_exec(index, "DELETE FROM $rows; DELETE FROM $pending");
+  if (rc == SQLITE_OK && index->config.content == ATTN_CONTENT_OWN &&
+      index->config.n_text) {
     rc = attn_storage_exec(index, "DELETE FROM $content");
   }
   return rc;
@@ -448,9 +464,10 @@ static int move_vectors(attn_index *index) {
   sqlite3_stmt *rows = NULL, *update = NULL;
   sqlite3_blob *blob = NULL;
   /* New places are above all old ones, so that none is met twice. */
-  const char *list = index->config.window
-                         ? "SELECT place, id FROM $windows WHERE place < ?1 ORDER BY id, place"
-                         : "SELECT place, id FROM $rows WHERE place < ?1 ORDER BY id";
+  const char *list =
+      index->config.window
+          ? "SELECT place, id FROM $windows WHERE place < ?1 ORDER BY id, place"
+          : "SELECT place, id FROM $rows WHERE place < ?1 ORDER BY id";
   const char *change = index->config.window
                            ? "UPDATE $windows SET place = ?2 WHERE place = ?1"
                            : "UPDATE $rows SET place = ?2 WHERE id = ?3";
@@ -480,8 +497,9 @@ int attn_sync_optimize(attn_index *index) {
   rc = attn_chunks_renew(index);
   if (rc == SQLITE_OK) rc = move_vectors(index);
   if (rc == SQLITE_OK && index->config.window) {
-    rc = attn_storage_exec(index, "UPDATE $rows SET place = (SELECT min(place) FROM $windows w"
-                                  " WHERE w.id = $rows.id) WHERE place IS NOT NULL");
+    rc = attn_storage_exec(index,
+                           "UPDATE $rows SET place = (SELECT min(place) FROM $windows w"
+                           " WHERE w.id = $rows.id) WHERE place IS NOT NULL");
   }
   if (rc == SQLITE_OK) rc = attn_chunks_drop_old(index);
   index->dirty = 1;

@@ -130,8 +130,8 @@ static int create(attn_index *index) {
   return rc == SQLITE_OK ? attn_storage_touch(index) : rc;
 }
 
-static int init(sqlite3 *db, attn_connection *connection, int argc, const char *const *argv,
-                int is_new, sqlite3_vtab **out, char **error) {
+static int init(sqlite3 *db, attn_connection *connection, int argc,
+                const char *const *argv, int is_new, sqlite3_vtab **out, char **error) {
   attn_index *index = sqlite3_malloc64(sizeof *index);
   if (!index) return SQLITE_NOMEM;
   memset(index, 0, sizeof *index);
@@ -189,7 +189,9 @@ static int index_rename(sqlite3_vtab *base, const char *name) {
   return SQLITE_OK;
 }
 
-static int index_shadow_name(const char *suffix) { return attn_storage_is_shadow(suffix); }
+static int index_shadow_name(const char *suffix) {
+  return attn_storage_is_shadow(suffix);
+}
 
 /* --------------------------------------------------------------------- transactions */
 
@@ -211,7 +213,9 @@ static int index_begin(sqlite3_vtab *base) {
   return SQLITE_OK;
 }
 
-static int index_sync(sqlite3_vtab *base) { return attn_index_flush((attn_index *)base); }
+static int index_sync(sqlite3_vtab *base) {
+  return attn_index_flush((attn_index *)base);
+}
 
 static int index_commit(sqlite3_vtab *base) {
   ((attn_index *)base)->writing = 0;
@@ -244,8 +248,8 @@ static int index_best_index(sqlite3_vtab *base, sqlite3_index_info *info) {
 }
 
 #if SQLITE_VERSION_NUMBER >= 3044000
-static int index_integrity(sqlite3_vtab *base, const char *schema, const char *table, int flags,
-                           char **problem) {
+static int index_integrity(sqlite3_vtab *base, const char *schema, const char *table,
+                           int flags, char **problem) {
   attn_index *index = (attn_index *)base;
   (void)schema, (void)table, (void)flags;
   int rc = attn_index_flush(index);
@@ -290,5 +294,6 @@ static const sqlite3_module module_methods = {
 };
 
 int attn_index_register(attn_connection *c) {
-  return sqlite3_create_module_v2(attn_connection_db(c), "attn", &module_methods, c, NULL);
+  return sqlite3_create_module_v2(attn_connection_db(c), "attn", &module_methods, c,
+                                  NULL);
 }
