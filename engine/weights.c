@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 enum {
-  PIECE = 1 << 18, /* bytes read at a time, about the half of an L2 cache */
+  PIECE = 1 << 18, /* bytes of float32 at a time, a part of the L2 cache */
   MAX_NAME = 256
 };
 
@@ -19,13 +19,17 @@ typedef struct loader {
   attn_weights *weights;
   attn_error *err;
   int check_only; /* tensors are looked at, not read */
-  char *raw;      /* a piece as stored, PIECE bytes or one row */
-  float *piece;   /* the same as float32 */
+  char *raw;      /* a piece as stored */
+  float *piece;   /* the same as float32, PIECE bytes or one row */
 } loader;
 
-/* What becomes of n rows, the first of which is row `first` of its tensor. */
-typedef void take_rows(void *to, uint32_t first, uint32_t n, uint32_t n_column,
-                       const float *row);
+/* Where the rows of a tensor go: to a table, row by row, or into a linear, as outputs
+** first, first + 1 ... */
+typedef struct destination {
+  float *table;
+  attn_linear *linear;
+  uint32_t first;
+} destination;
 
 /* --------------------------------------------------------------- number formats */
 
@@ -65,6 +69,11 @@ static void widen(attn_dtype dtype, const char *raw, size_t n, float *out) {
 }
 
 static uint32_t dtype_size(attn_dtype dtype) { return dtype == ATTN_F32 ? 4 : 2; }
+
+/* Are stored numbers what this machine computes with, byte for byte? */
+static int is_native(attn_dtype dtype) {
+  return dtype == ATTN_F32 && memcmp(&(float){1}, "\0\0\200\077", 4) == 0;
+}
 
 /* --------------------------------------------------------------------- tensors */
 
@@ -115,47 +124,39 @@ static attn_status check_tensor(const loader *l, const attn_tensor *t, uint32_t 
   return ATTN_OK;
 }
 
+/* Reads n rows as float32 into `out`. */
+static attn_status read_rows(loader *l, size_t i, uint32_t first, uint32_t n,
+                             uint32_t n_column, float *out) {
+  const attn_dtype dtype = l->source->tensor[i].dtype;
+  uint64_t row_size = (uint64_t)n_column * dtype_size(dtype);
+  void *raw = is_native(dtype) ? (void *)out : l->raw;
+  attn_status rc = l->source->read(l->source->ctx, i, first * row_size, n * row_size, raw,
+                                   l->err);
+  if (rc == ATTN_OK && raw != out) widen(dtype, raw, (size_t)n * n_column, out);
+  return rc;
+}
+
 static attn_status read_tensor(loader *l, const char *name, uint32_t n_row,
-                               uint32_t n_column, take_rows *take, void *to) {
+                               uint32_t n_column, const destination *to) {
   size_t i = 0;
   attn_status rc = find_tensor(l, name, &i);
   if (rc != ATTN_OK) return rc;
-  const attn_tensor *t = &l->source->tensor[i];
-  rc = check_tensor(l, t, n_row, n_column);
+  rc = check_tensor(l, &l->source->tensor[i], n_row, n_column);
   if (rc != ATTN_OK || l->check_only) return rc;
   uint32_t width = n_column ? n_column : 1;
-  uint64_t row_size = (uint64_t)width * dtype_size(t->dtype);
-  uint32_t step = (uint32_t)(PIECE / row_size);
+  uint32_t step = (uint32_t)(PIECE / (width * sizeof(float)));
   if (step > 16) step &= ~15u; /* whole groups of rows are quicker to pack */
   if (step == 0) step = 1;
   for (uint32_t first = 0; rc == ATTN_OK && first < n_row; first += step) {
     uint32_t n = n_row - first < step ? n_row - first : step;
-    rc = l->source->read(l->source->ctx, i, first * row_size, n * row_size, l->raw, l->err);
-    if (rc != ATTN_OK) break;
-    widen(t->dtype, l->raw, (size_t)n * width, l->piece);
-    take(to, first, n, width, l->piece);
+    float *row = to->table ? to->table + (size_t)first * width : l->piece;
+    rc = read_rows(l, i, first, n, width, row);
+    if (rc == ATTN_OK && to->linear) attn_linear_pack(to->linear, to->first + first, n, row);
   }
   return rc;
 }
 
 /* ---------------------------------------------------------------- destinations */
-
-static void take_table(void *to, uint32_t first, uint32_t n, uint32_t n_column,
-                       const float *row) {
-  memcpy((float *)to + (size_t)first * n_column, row, (size_t)n * n_column * sizeof *row);
-}
-
-typedef struct linear_part {
-  attn_linear *linear;
-  uint32_t first;
-} linear_part;
-
-static void take_linear(void *to, uint32_t first, uint32_t n, uint32_t n_column,
-                        const float *row) {
-  linear_part *part = to;
-  (void)n_column;
-  attn_linear_pack(part->linear, part->first + first, n, row);
-}
 
 static float *new_floats(loader *l, uint64_t n) {
   attn_weights *w = l->weights;
@@ -182,7 +183,7 @@ static attn_status load_table(loader *l, const char *name, uint32_t n_row, uint3
     if (!p) return attn_no_memory(l->err);
   }
   *out = p;
-  return read_tensor(l, name, n_row, n_column, take_table, p);
+  return read_tensor(l, name, n_row, n_column, &(destination){.table = p});
 }
 
 /* The name of a parameter: base, which may hold a layer's number, and .suffix */
@@ -210,12 +211,12 @@ static attn_status load_norm(loader *l, const char *base, uint32_t layer, uint32
 static attn_status load_part(loader *l, const char *base, uint32_t layer, uint32_t first,
                              uint32_t n_row, int with_bias, attn_linear *linear) {
   char name[MAX_NAME];
-  linear_part part = {linear, first};
-  attn_status rc = read_tensor(l, parameter(name, base, layer, ".weight"), n_row,
-                               linear->n_in, take_linear, &part);
+  destination weight = {.linear = linear, .first = first};
+  attn_status rc =
+      read_tensor(l, parameter(name, base, layer, ".weight"), n_row, linear->n_in, &weight);
   if (rc != ATTN_OK || !with_bias) return rc;
-  return read_tensor(l, parameter(name, base, layer, ".bias"), n_row, 0, take_table,
-                     l->check_only ? NULL : linear->bias + first);
+  destination bias = {.table = l->check_only ? NULL : linear->bias + first};
+  return read_tensor(l, parameter(name, base, layer, ".bias"), n_row, 0, &bias);
 }
 
 static attn_status init_linear(loader *l, uint32_t n_out, uint32_t n_in, attn_linear *linear) {
@@ -314,7 +315,7 @@ attn_status attn_weights_load(attn_graph *graph, const attn_architecture *archit
     if (graph->dense[i].linear.n_in > widest) widest = graph->dense[i].linear.n_in;
   }
   uint64_t size = widest * sizeof(float) > PIECE ? widest * sizeof(float) : PIECE;
-  loader l = {source, weights, err, 0, attn_alloc(size), attn_alloc(2 * size)};
+  loader l = {source, weights, err, 0, attn_alloc(size), attn_alloc(size)};
   attn_status rc = ATTN_OK;
   graph->layer = attn_alloc_zero(graph->n_layer * sizeof *graph->layer);
   if (!l.raw || !l.piece || !graph->layer) rc = attn_no_memory(err);
