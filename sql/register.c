@@ -37,28 +37,39 @@ static int lists(const char *names, const char *name) {
   return 0;
 }
 
-/* What of the names below the connection has already, as lists takes them.  One query
-** for all: the list of functions is long. */
-static int taken_names(sqlite3 *db, char **error, char **out) {
+/* Appends the names that a pragma lists and that matter here, each with a blank before
+** and behind it. */
+static int add_names(sqlite3 *db, const char *pragma, char **error, sqlite3_str *names) {
   sqlite3_stmt *stmt;
-  *out = NULL;
-  int rc =
-      attn_prepare(db, &stmt, error,
-                   "SELECT ' ' || coalesce(group_concat(name, ' '), '') || ' ' FROM ("
-                   " SELECT name FROM pragma_function_list UNION ALL"
-                   " SELECT name FROM pragma_module_list)"
-                   " WHERE name GLOB 'vec_*' OR name = 'attn_version'");
+  int rc = attn_prepare(db, &stmt, error, "%s", pragma);
   if (rc != SQLITE_OK) return rc;
-  rc = sqlite3_step(stmt);
-  if (rc == SQLITE_ROW) {
-    const char *names = (const char *)sqlite3_column_text(stmt, 0);
-    if (names) *out = sqlite3_mprintf("%s", names);
-    rc = *out ? SQLITE_OK : SQLITE_NOMEM;
-  } else {
-    rc = attn_sql_db_error(db, "libattn", error);
+  while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+    const char *name = (const char *)sqlite3_column_text(stmt, 0);
+    if (!name) break;
+    if (strncmp(name, "vec_", 4) == 0 || strcmp(name, "attn_version") == 0) {
+      sqlite3_str_appendf(names, " %s ", name);
+    }
   }
+  if (rc == SQLITE_ROW) rc = SQLITE_NOMEM;
+  if (rc == SQLITE_DONE)
+    rc = SQLITE_OK;
+  else if (rc != SQLITE_NOMEM)
+    rc = attn_sql_db_error(db, "libattn", error);
   sqlite3_finalize(stmt);
   return rc;
+}
+
+/* What of those names the connection has already, as lists takes them.  Pragmas, not
+** their table-valued functions: these would read the schema of a database that may be
+** locked when the extension is loaded. */
+static int taken_names(sqlite3 *db, char **error, char **out) {
+  sqlite3_str *names = sqlite3_str_new(db);
+  sqlite3_str_appendchar(names, 1, ' ');
+  int rc = add_names(db, "PRAGMA function_list", error, names);
+  if (rc == SQLITE_OK) rc = add_names(db, "PRAGMA module_list", error, names);
+  if (rc == SQLITE_OK) rc = sqlite3_str_errcode(names);
+  *out = sqlite3_str_finish(names);
+  return rc == SQLITE_OK && !*out ? SQLITE_NOMEM : rc;
 }
 
 static int register_vec(attn_connection *c, const char *taken) {
