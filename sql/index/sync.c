@@ -300,7 +300,7 @@ static double now(void) {
 
 int attn_sync_step(attn_index *index, sqlite3_int64 n) {
   double begin = now();
-  size_t n_embedded = 0, n_done;
+  size_t n_embedded = 0, n_done = 0;
   int rc = SQLITE_OK;
   while (rc == SQLITE_OK && n != 0) {
     rc = step_batch(index, n < 0 || n > BATCH ? BATCH : (size_t)n, &n_done, &n_embedded);
