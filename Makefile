@@ -93,10 +93,16 @@ bench:
 	@tests/get_model
 	@tests/bench/run $(T)
 
+# Products of matrices as a share of what the multipliers can do.
+bench-kernels: all
+	@mkdir -p $B/bench
+	$(CC) -std=gnu11 -O2 -o $B/bench/bench_kernels tests/bench/bench_kernels.c libattn.a $(LDLIBS)
+	@$B/bench/bench_kernels
+
 clean:
 	rm -rf $B $(SO) libattn.a
 
 -include $(OBJ_SO:.o=.d) $(UNIT:$B/%=$B/tests/%.d)
 
-.PHONY: all unit sources asan testfixture model deps demo test bench clean
+.PHONY: all unit sources asan testfixture model deps demo test bench clean bench-kernels
 .SECONDARY: $(UNIT:$B/%=$B/tests/%.o)
