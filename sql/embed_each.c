@@ -22,6 +22,10 @@
 ** what that one writes, and in INSERT INTO docs ... FROM attn_embed_each('... docs')
 ** never end.  So all of it is read first then, into a temporary table of SQLite's,
 ** which goes to a file when it gets large.
+**
+** A plan may run a table-valued function once for each row of another table: behind LEFT
+** JOIN, and in a subquery that refers to a row outside.  There it is to be read first:
+**   WITH v AS MATERIALIZED (SELECT * FROM attn_embed_each(...)) SELECT ...
 */
 #include "sql.h"
 #include <string.h>
