@@ -78,11 +78,12 @@ def bar_chart(path, title, note, groups):
 text {{ font: 13px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; fill: #3d444d }}
 .t {{ font-size: 16px; font-weight: 600 }} .h {{ font-weight: 600 }} .l {{ text-anchor: end }}
 .n {{ font-size: 12px; fill: #656d76 }} .b {{ fill: #afb8c1 }} .b.ours {{ fill: #0969da }}
-.l.ours, .v.ours {{ font-weight: 600 }}
+.l.ours, .v.ours {{ font-weight: 600 }} .p {{ fill: #ffffff }}
 @media (prefers-color-scheme: dark) {{
-  text {{ fill: #d1d7e0 }} .n {{ fill: #9198a1 }} .b {{ fill: #565f6b }} .b.ours {{ fill: #4493f8 }}
+  .p {{ fill: #0d1117 }} text {{ fill: #d1d7e0 }} .n {{ fill: #9198a1 }} .b {{ fill: #565f6b }} .b.ours {{ fill: #4493f8 }}
 }}
 </style>
+<rect class="p" width="100%" height="100%" rx="6"/>
 <text x="16" y="26" class="t">{title}</text>
 <text x="16" y="46" class="n">{note}</text>
 {chr(10).join(body)}
