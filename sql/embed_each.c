@@ -174,7 +174,7 @@ static int find_prompt(sqlite3_value *value, char **error, attn_prompt *out) {
   attn_text name;
   *out = ATTN_PROMPT_DEFAULT;
   if (!value || sqlite3_value_type(value) == SQLITE_NULL) return SQLITE_OK;
-  int rc = attn_value_text(value, "attn_embed_each: prompt", error, &name);
+  int rc = attn_value_name(value, "attn_embed_each: prompt", error, &name);
   if (rc != SQLITE_OK) return rc;
   for (size_t i = 0; i < sizeof prompts / sizeof prompts[0]; i++) {
     *out = prompts[i].prompt;
@@ -201,7 +201,7 @@ static int open_each(attn_rows *base, sqlite3_value **argument, char **error) {
   const attn_model *model;
   attn_prompt prompt;
   attn_text sql;
-  int rc = attn_value_text(argument[0], "attn_embed_each: query", error, &sql);
+  int rc = attn_value_name(argument[0], "attn_embed_each: query", error, &sql);
   if (rc == SQLITE_OK) rc = find_prompt(argument[2], error, &prompt);
   if (rc == SQLITE_OK) {
     rc = attn_connection_model_value(base->connection, argument[1], error, &model);

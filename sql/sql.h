@@ -116,6 +116,9 @@ int attn_interrupted(void *db);
 ** in which `what` names the argument. */
 int attn_value_text(sqlite3_value *value, const char *what, char **error, attn_text *out);
 
+/* The same for a name or a path, in which NUL is an error. */
+int attn_value_name(sqlite3_value *value, const char *what, char **error, attn_text *out);
+
 /* Prepares the statement that the format (of sqlite3_mprintf) makes. */
 int attn_prepare(sqlite3 *db, sqlite3_stmt **out, char **error, const char *format, ...);
 

@@ -3,6 +3,7 @@
 */
 #include "sql.h"
 #include <stdarg.h>
+#include <string.h>
 
 int attn_sql_fail(char **error, int code, const char *format, ...) {
   va_list ap;
@@ -24,7 +25,8 @@ int attn_sql_status(attn_status status, const attn_error *err, char **error) {
 
 int attn_sql_db_error(sqlite3 *db, const char *doing, char **error) {
   int code = sqlite3_extended_errcode(db);
-  if (code == SQLITE_OK) code = SQLITE_ERROR;
+  /* A row that was not what it should be leaves a code that is no error's. */
+  if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE) code = SQLITE_ERROR;
   if ((code & 0xff) == SQLITE_NOMEM) return SQLITE_NOMEM;
   if (code == SQLITE_INTERRUPT) return code;
   return attn_sql_fail(error, code, "%s: %s", doing, sqlite3_errmsg(db));
@@ -60,6 +62,12 @@ int attn_value_text(sqlite3_value *value, const char *what, char **error, attn_t
   if (!out->text) return SQLITE_NOMEM;
   out->n_text = (size_t)sqlite3_value_bytes(value);
   return SQLITE_OK;
+}
+
+int attn_value_name(sqlite3_value *value, const char *what, char **error, attn_text *out) {
+  int rc = attn_value_text(value, what, error, out);
+  if (rc != SQLITE_OK || !memchr(out->text, 0, out->n_text)) return rc;
+  return attn_sql_fail(error, SQLITE_ERROR, "%s holds the character NUL", what);
 }
 
 int attn_prepare(sqlite3 *db, sqlite3_stmt **out, char **error, const char *format, ...) {
