@@ -286,8 +286,10 @@ static int write_model(import *m, attn_change *change) {
 /* -------------------------------------------------------------------- attn_import */
 
 static int import_model(import *m, attn_text name, attn_text path) {
+  int there = 0;
   int rc = attn_store_target(m->db, name.text, m->error, &m->schema, &m->name);
-  if (rc == SQLITE_OK && attn_store_exists(m->db, m->schema)) {
+  if (rc == SQLITE_OK) rc = attn_store_exists(m->db, m->schema, m->error, &there);
+  if (rc == SQLITE_OK && there) {
     /* Known before anything is read. */
     rc = attn_store_check_free(m->db, m->schema, m->name, m->error);
   }
@@ -312,8 +314,8 @@ static void attn_import(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   import m = {.db = attn_connection_db(sqlite3_user_data(ctx)), .error = &error};
   attn_text name, path;
   (void)argc;
-  int rc = attn_value_text(argv[0], "attn_import: name", &error, &name);
-  if (rc == SQLITE_OK) rc = attn_value_text(argv[1], "attn_import: folder", &error, &path);
+  int rc = attn_value_name(argv[0], "attn_import: name", &error, &name);
+  if (rc == SQLITE_OK) rc = attn_value_name(argv[1], "attn_import: folder", &error, &path);
   if (rc == SQLITE_OK) rc = import_model(&m, name, path);
   if (rc == SQLITE_OK) {
     sqlite3_result_text(ctx, m.name, -1, SQLITE_TRANSIENT);

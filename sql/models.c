@@ -36,7 +36,7 @@ static void drop_model(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   attn_text name;
   char *error = NULL;
   (void)argc;
-  int rc = attn_value_text(argv[0], "attn_drop: name", &error, &name);
+  int rc = attn_value_name(argv[0], "attn_drop: name", &error, &name);
   if (rc == SQLITE_OK) rc = attn_store_find(db, name.text, &error, &row);
   if (rc == SQLITE_OK) rc = attn_begin(db, &error);
   if (rc == SQLITE_OK) {
@@ -78,8 +78,8 @@ static void rename_model(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   attn_text old, name;
   char *error = NULL;
   (void)argc;
-  int rc = attn_value_text(argv[0], "attn_rename: old name", &error, &old);
-  if (rc == SQLITE_OK) rc = attn_value_text(argv[1], "attn_rename: new name", &error, &name);
+  int rc = attn_value_name(argv[0], "attn_rename: old name", &error, &old);
+  if (rc == SQLITE_OK) rc = attn_value_name(argv[1], "attn_rename: new name", &error, &name);
   if (rc == SQLITE_OK && name.n_text == 0) {
     rc = attn_sql_fail(&error, SQLITE_ERROR, "attn_rename: new name is empty");
   }
@@ -128,7 +128,7 @@ static void set_default(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   attn_text name;
   char *error = NULL;
   (void)argc;
-  int rc = attn_value_text(argv[0], "attn_default: name", &error, &name);
+  int rc = attn_value_name(argv[0], "attn_default: name", &error, &name);
   if (rc == SQLITE_OK) rc = attn_store_find(db, name.text, &error, &row);
   if (rc == SQLITE_OK) rc = attn_store_create(db, "main", &error);
   if (rc == SQLITE_OK) {
@@ -151,7 +151,7 @@ static void create_tables(sqlite3_context *ctx, int argc, sqlite3_value **argv) 
   attn_text schema = {"main", 4};
   char *error = NULL;
   int rc = SQLITE_OK;
-  if (argc) rc = attn_value_text(argv[0], "attn_create: schema", &error, &schema);
+  if (argc) rc = attn_value_name(argv[0], "attn_create: schema", &error, &schema);
   if (rc == SQLITE_OK) {
     rc = attn_store_create(attn_connection_db(sqlite3_user_data(ctx)), schema.text, &error);
   }
@@ -244,13 +244,15 @@ static int next_model(attn_rows *base, char **error) {
     if (rc != SQLITE_DONE) return attn_sql_db_error(db, "attn_models", error);
     sqlite3_finalize(rows->stmt);
     rows->stmt = NULL;
+    int there = 0;
     do {
       if (!rows->schema[++rows->i]) {
         rows->i--;
         return SQLITE_DONE;
       }
-    } while (!attn_store_exists(db, rows->schema[rows->i]));
-    rc = open_schema(rows, rows->schema[rows->i], error);
+      rc = attn_store_exists(db, rows->schema[rows->i], error, &there);
+    } while (rc == SQLITE_OK && !there);
+    if (rc == SQLITE_OK) rc = open_schema(rows, rows->schema[rows->i], error);
     if (rc != SQLITE_OK) return rc;
   }
 }

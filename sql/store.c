@@ -133,21 +133,28 @@ static int query_text(sqlite3 *db, sqlite3_stmt *stmt, char **error, char **out)
   return rc;
 }
 
-static int has_table(sqlite3 *db, const char *schema, const char *table) {
-  return sqlite3_table_column_metadata(db, schema, table, NULL, NULL, NULL, NULL, NULL,
-                                       NULL) == SQLITE_OK;
+/* SQLITE_ERROR says that there is no such table; a schema that cannot be read, as it is
+** locked or damaged, has a code of its own. */
+static int has_table(sqlite3 *db, const char *schema, const char *table, char **error,
+                     int *out) {
+  int rc = sqlite3_table_column_metadata(db, schema, table, NULL, NULL, NULL, NULL, NULL,
+                                         NULL);
+  *out = rc == SQLITE_OK;
+  return rc == SQLITE_OK || rc == SQLITE_ERROR ? SQLITE_OK
+                                               : attn_sql_db_error(db, "libattn", error);
 }
 
-int attn_store_exists(sqlite3 *db, const char *schema) {
-  return has_table(db, schema, "attn_model");
+int attn_store_exists(sqlite3 *db, const char *schema, char **error, int *out) {
+  return has_table(db, schema, "attn_model", error, out);
 }
 
 /* The name that a schema's setting holds, else that of its only model. */
 static int default_name(sqlite3 *db, const char *schema, char **error, char **out) {
   sqlite3_stmt *stmt;
-  int rc = SQLITE_OK;
+  int there;
   *out = NULL;
-  if (has_table(db, schema, "attn_setting")) {
+  int rc = has_table(db, schema, "attn_setting", error, &there);
+  if (rc == SQLITE_OK && there) {
     rc = attn_prepare(db, &stmt, error,
                       "SELECT value FROM \"%w\".attn_setting WHERE name = 'default'",
                       schema);
@@ -163,10 +170,11 @@ static int default_name(sqlite3 *db, const char *schema, char **error, char **ou
 static int find_in(sqlite3 *db, const char *schema, const char *wanted, char **error,
                    attn_model_row *row) {
   sqlite3_stmt *stmt;
-  if (!attn_store_exists(db, schema)) return SQLITE_OK;
-  int rc = attn_prepare(db, &stmt, error,
-                        "SELECT sha256 FROM \"%w\".attn_model WHERE name = %Q", schema,
-                        wanted);
+  int there;
+  int rc = attn_store_exists(db, schema, error, &there);
+  if (rc != SQLITE_OK || !there) return rc;
+  rc = attn_prepare(db, &stmt, error,
+                    "SELECT sha256 FROM \"%w\".attn_model WHERE name = %Q", schema, wanted);
   if (rc == SQLITE_OK) rc = query_text(db, stmt, error, &row->sha256);
   if (rc == SQLITE_OK && row->sha256) {
     row->schema = sqlite3_mprintf("%s", schema);
@@ -205,14 +213,16 @@ static int find_name(sqlite3 *db, const char *wanted, char **error, attn_model_r
 /* The default of main, else of the first schema that has one. */
 static int find_default(sqlite3 *db, char **error, attn_model_row *row) {
   char **schema = NULL, *name = NULL;
-  int rc = SQLITE_OK;
-  if (attn_store_exists(db, "main")) rc = default_name(db, "main", error, &name);
+  int there;
+  int rc = attn_store_exists(db, "main", error, &there);
+  if (rc == SQLITE_OK && there) rc = default_name(db, "main", error, &name);
   if (rc == SQLITE_OK && name) rc = find_name(db, name, error, row);
   sqlite3_free(name);
   if (rc != SQLITE_OK || row->sha256) return rc;
   rc = attn_store_schemas(db, error, &schema);
   for (int i = 0; rc == SQLITE_OK && schema[i] && !row->sha256; i++) {
-    if (!attn_store_exists(db, schema[i])) continue;
+    rc = attn_store_exists(db, schema[i], error, &there);
+    if (rc != SQLITE_OK || !there) continue;
     rc = default_name(db, schema[i], error, &name);
     if (rc == SQLITE_OK && name) rc = find_in(db, schema[i], name, error, row);
     sqlite3_free(name);
@@ -229,7 +239,9 @@ static int list_names(sqlite3 *db, char **error, char **out) {
   for (int i = 0; rc == SQLITE_OK && schema[i]; i++) {
     sqlite3_stmt *stmt;
     char *names = NULL;
-    if (!attn_store_exists(db, schema[i])) continue;
+    int there;
+    rc = attn_store_exists(db, schema[i], error, &there);
+    if (rc != SQLITE_OK || !there) continue;
     rc = attn_prepare(db, &stmt, error,
                       "SELECT group_concat(CASE WHEN %Q = 'main' THEN '' ELSE %Q || '.' END"
                       " || name, ', ') FROM (SELECT name FROM \"%w\".attn_model"

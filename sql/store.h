@@ -49,8 +49,8 @@ int attn_store_config(sqlite3 *db, const attn_model_row *row, char **error, char
 ** sqlite3_free. */
 int attn_store_schemas(sqlite3 *db, char **error, char ***out);
 
-/* 1 if the schema has the model tables. */
-int attn_store_exists(sqlite3 *db, const char *schema);
+/* *out is 1 if the schema has the model tables. */
+int attn_store_exists(sqlite3 *db, const char *schema, char **error, int *out);
 
 /* The tensors of a row as the engine reads them.  Close it in any case. */
 typedef struct attn_tensor_source attn_tensor_source;
