@@ -108,6 +108,10 @@ static int write_tokenizer(export *e, const char *place) {
                                   (size_t)sqlite3_column_bytes(stmt, 0), e->error)
                 : SQLITE_NOMEM;
       sqlite3_free(path);
+    } else if (sqlite3_column_type(stmt, 0) == SQLITE_NULL &&
+               sqlite3_errcode(e->db) == SQLITE_ROW) {
+      rc = attn_sql_fail(e->error, SQLITE_ERROR,
+                         "model \"%s\": attn_model.config has no $.tokenizer", e->row.name);
     } else {
       rc = attn_sql_db_error(e->db, "attn_model.config", e->error);
     }
@@ -183,11 +187,8 @@ static int write_safetensors(export *e, const char *prefix) {
   char *piece = sqlite3_malloc64(PIECE);
   FILE *file = NULL;
   int rc = path && piece ? header_bytes(e, prefix, &header, &n) : SQLITE_NOMEM;
-  if (rc == SQLITE_OK) {
-    file = fopen(path, "wb");
-    rc = file ? write_bytes(e, file, path, header, (size_t)n)
-              : attn_sql_fail(e->error, SQLITE_ERROR, "%s: cannot write", path);
-  }
+  if (rc == SQLITE_OK) rc = attn_file_create(path, e->error, &file);
+  if (rc == SQLITE_OK) rc = write_bytes(e, file, path, header, (size_t)n);
   for (size_t i = 0; rc == SQLITE_OK && i < source->n_tensor; i++) {
     if (in_file(source->tensor[i].name, prefix)) rc = write_tensor(e, i, file, path, piece);
   }
@@ -223,6 +224,12 @@ static int write_module(export *e, sqlite3_stmt *stmt, int first) {
   const char *path = (const char *)sqlite3_column_text(stmt, 1);
   const char *config = (const char *)sqlite3_column_text(stmt, 2);
   if (!type || !path) return SQLITE_NOMEM;
+  if (!attn_file_is_below(path)) {
+    return attn_sql_fail(e->error, SQLITE_ERROR,
+                         "model \"%s\": path \"%s\" in attn_model.config leads out of the "
+                         "folder",
+                         e->row.name, path);
+  }
   char *place = *path ? sqlite3_mprintf("%s/", path) : sqlite3_mprintf("");
   if (!place) return SQLITE_NOMEM;
   int rc = *path ? make_folder(e, path) : SQLITE_OK;
@@ -354,8 +361,8 @@ static void attn_export(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   export e = {.db = attn_connection_db(sqlite3_user_data(ctx)), .error = &error};
   attn_text name, folder;
   (void)argc;
-  int rc = attn_value_text(argv[0], "attn_export: name", &error, &name);
-  if (rc == SQLITE_OK) rc = attn_value_text(argv[1], "attn_export: folder", &error, &folder);
+  int rc = attn_value_name(argv[0], "attn_export: name", &error, &name);
+  if (rc == SQLITE_OK) rc = attn_value_name(argv[1], "attn_export: folder", &error, &folder);
   if (rc == SQLITE_OK) {
     e.folder = folder.text;
     rc = export_model(&e, name.text);

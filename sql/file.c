@@ -15,6 +15,17 @@ int attn_file_is(const char *path, char kind) {
   return kind == 'd' ? S_ISDIR(st.st_mode) : S_ISREG(st.st_mode);
 }
 
+int attn_file_is_below(const char *path) {
+  const char *p = path;
+  int bad = *p == '/' || strchr(path, '\\') || strchr(path, ':');
+  while (p && !bad) {
+    bad = strncmp(p, "..", 2) == 0 && (p[2] == 0 || p[2] == '/');
+    p = strchr(p, '/');
+    if (p) p++;
+  }
+  return !bad;
+}
+
 static int fail(char **error, const char *path, const char *what) {
   return attn_sql_fail(error, SQLITE_ERROR, "%s: %s: %s", path, what, strerror(errno));
 }
@@ -81,9 +92,15 @@ int attn_file_make_folder(const char *path, char **error) {
   return SQLITE_OK;
 }
 
+int attn_file_create(const char *path, char **error, FILE **out) {
+  *out = fopen(path, "wbx");
+  return *out ? SQLITE_OK : fail(error, path, "cannot write");
+}
+
 int attn_file_write(const char *path, const void *data, size_t n, char **error) {
-  FILE *file = fopen(path, "wb");
-  if (!file) return fail(error, path, "cannot write");
+  FILE *file;
+  int rc = attn_file_create(path, error, &file);
+  if (rc != SQLITE_OK) return rc;
   int bad = fwrite(data, 1, n, file) != n;
   if (fclose(file) != 0) bad = 1;
   return bad ? fail(error, path, "cannot write") : SQLITE_OK;

@@ -19,6 +19,9 @@ typedef struct attn_bytes {
 /* 1 if path is an ordinary file (kind 'f') or a folder (kind 'd'). */
 int attn_file_is(const char *path, char kind);
 
+/* 1 if a path in modules.json leads to a folder below its own and nowhere else. */
+int attn_file_is_below(const char *path);
+
 /* Reads a whole file of at most `max` bytes. */
 int attn_file_read(const char *path, sqlite3_int64 max, char **error, attn_bytes *out);
 
@@ -32,7 +35,10 @@ int attn_file_read_at(FILE *file, const char *path, sqlite3_int64 offset, void *
 /* Makes a folder where there is none. */
 int attn_file_make_folder(const char *path, char **error);
 
-/* Writes a whole file. */
+/* Makes a file to be written; one that is there is an error, and stays as it is. */
+int attn_file_create(const char *path, char **error, FILE **out);
+
+/* Makes a file of n bytes. */
 int attn_file_write(const char *path, const void *data, size_t n, char **error);
 
 #endif

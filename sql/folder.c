@@ -89,16 +89,8 @@ static int read_json(reader *r, const char *folder, const char *name, const char
 
 /* --------------------------------------------------------------------- modules */
 
-/* A path in modules.json may lead to a folder below this one and nowhere else. */
 static int check_relative(reader *r, const char *path) {
-  const char *p = path;
-  int bad = *p == '/' || strchr(path, '\\') || strchr(path, ':');
-  while (p && !bad) {
-    bad = strncmp(p, "..", 2) == 0 && (p[2] == 0 || p[2] == '/');
-    p = strchr(p, '/');
-    if (p) p++;
-  }
-  if (!bad) return SQLITE_OK;
+  if (attn_file_is_below(path)) return SQLITE_OK;
   return attn_sql_fail(r->error, SQLITE_ERROR,
                        "%s/modules.json: path \"%s\" leads out of the folder", r->path, path);
 }
