@@ -5,7 +5,7 @@
 ** SQLite wants around that.  Arguments are the hidden columns behind the visible
 ** ones, as in generate_series(start, stop).
 */
-#include "sql.h"
+#include "connection.h"
 #include <string.h>
 
 typedef struct table_vtab {
@@ -184,11 +184,17 @@ static const sqlite3_module module_methods = {
     .xRowid = table_rowid,
 };
 
+static void free_module(void *data) {
+  attn_connection_release(((table_module *)data)->connection);
+  sqlite3_free(data);
+}
+
 int attn_table_register(attn_connection *c, const attn_table *table) {
   table_module *module = sqlite3_malloc64(sizeof *module);
   if (!module) return SQLITE_NOMEM;
   module->table = table;
   module->connection = c;
+  attn_connection_retain(c);
   return sqlite3_create_module_v2(attn_connection_db(c), table->name, &module_methods,
-                                  module, sqlite3_free);
+                                  module, free_module);
 }

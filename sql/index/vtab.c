@@ -6,6 +6,7 @@
 ** when that is rolled back; before a query of the same connection; and before the
 ** transaction ends.
 */
+#include "../connection.h"
 #include "cursor.h"
 #include <pthread.h>
 #include <string.h>
@@ -294,6 +295,7 @@ static const sqlite3_module module_methods = {
 };
 
 int attn_index_register(attn_connection *c) {
+  attn_connection_retain(c);
   return sqlite3_create_module_v2(attn_connection_db(c), "attn", &module_methods, c,
-                                  NULL);
+                                  attn_connection_release);
 }
