@@ -55,8 +55,8 @@ static const char *const prompt_names[ATTN_N_PROMPT][4] = {
     [ATTN_PROMPT_DOCUMENT] = {"document", "passage", "corpus", NULL},
 };
 
-/* Its own name, else the default prompt; a name that is there but null counts as
-** found and is empty. */
+/* Those of queries and documents have names of their own, and are empty where there is
+** none; only the default prompt goes by the name that the configuration gives it. */
 static attn_status find_prompt(const attn_settings *s, attn_prompt which, attn_error *err,
                                attn_text *out) {
   for (int i = 0; prompt_names[which][i]; i++) {
@@ -66,6 +66,7 @@ static attn_status find_prompt(const attn_settings *s, attn_prompt which, attn_e
     }
   }
   attn_text name = {0};
+  if (which != ATTN_PROMPT_DEFAULT) return ATTN_OK;
   attn_status rc = attn_settings_text(s, err, &name,
                                       "$.sentence_transformers.default_prompt_name");
   if (rc != ATTN_OK || name.n_text == 0) return rc;
