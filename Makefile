@@ -2,6 +2,7 @@
 #   make         libattn.so (the extension) and libattn.a
 #   make demo    see it work; installs what is missing
 #   make test    all tests; T=vec runs those whose name matches
+#   make test-all   those, and what takes longer; PART='fuzz tsan' runs some of its parts
 #   make bench   speed, against others on this machine
 CC      ?= cc
 AR      ?= ar
@@ -61,11 +62,15 @@ $B/unit/%: $B/tests/unit/%.o $(OBJ_ENGINE)
 sources:
 	@printf '%s\n' $(ENGINE) $(SQL) $(EXT) $(wildcard tests/unit/*.c)
 
-# The same under AddressSanitizer and UBSan.
+# The same under AddressSanitizer and UBSan, under ThreadSanitizer, and counted by gcov:
+# in a folder of its own, with the programs of tests/unit.
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined
-asan:
-	$(MAKE) CC=gcc B=build/asan SO=build/asan/libattn.so LDFLAGS='$(SANITIZE)' \
-	  CFLAGS='-O1 -g1 -fno-omit-frame-pointer $(SANITIZE)' build/asan/libattn.so unit
+asan: FLAGS := -O1 -g1 -fno-omit-frame-pointer $(SANITIZE)
+tsan: FLAGS := -O1 -g1 -fno-omit-frame-pointer -fsanitize=thread
+coverage: FLAGS := -O0 -g --coverage -fprofile-update=atomic
+asan tsan coverage:
+	$(MAKE) CC=gcc B=build/$@ SO=build/$@/libattn.so CFLAGS='$(FLAGS)' LDFLAGS='$(FLAGS)' \
+	  build/$@/libattn.so unit
 
 testfixture:
 	tests/testfixture/build build/testfixture
@@ -87,6 +92,9 @@ test:
 	@$(MAKE) --no-print-directory -s -j2 testfixture model all unit asan
 	@tests/run $(T)
 
+test-all:
+	@T='$(T)' tests/all $(PART)
+
 bench:
 	@tests/deps bench
 	@$(MAKE) --no-print-directory -s -j2 all
@@ -104,5 +112,6 @@ clean:
 
 -include $(OBJ_SO:.o=.d) $(UNIT:$B/%=$B/tests/%.d)
 
-.PHONY: all unit sources asan testfixture model deps demo test bench clean bench-kernels
+.PHONY: all unit sources asan tsan coverage testfixture model deps demo test test-all bench \
+  clean bench-kernels
 .SECONDARY: $(UNIT:$B/%=$B/tests/%.o)

@@ -26,6 +26,8 @@
 #   Slow ones look smaller there: [sample LIST n] is all of LIST in the debug
 #   configuration and every nth element elsewhere.
 # - Fault simulation goes in NAME_fault.test; it is left out of `release`.
+# - What takes a minute goes in tests/long/NAME.test and runs in `make test-all`, whose
+#   parts are the programs in tests/parts (tests/all says how to add one).
 # - Tcl 8.6 has no characters beyond U+FFFF; in SQL: CAST(x'F09F9880' AS TEXT).
 # - What cannot be tested on this machine is said: skip_test NAME REASON.
 # - Compare with the reference implementation (files in tests/fixtures, made by

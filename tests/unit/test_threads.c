@@ -1,6 +1,8 @@
 /*
 ** test_threads.c - the pool of threads: every piece once, whatever happens to the
 ** threads; and vectors with the same bits for any number of them.
+**
+** tsan: yes
 */
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include "unit.h"
