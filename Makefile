@@ -6,16 +6,19 @@
 #   make bench   speed, against others on this machine
 CC      ?= cc
 AR      ?= ar
-ARCH    := $(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1)
+MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null)
+ARCH    := $(firstword $(subst -, ,$(MACHINE)))
+WINDOWS := $(or $(findstring mingw,$(MACHINE)),$(findstring windows,$(MACHINE)))
 B       := build
-SO      := libattn.so
+SO      := $(if $(WINDOWS),attn.dll,libattn.so)
 
+comma   := ,
 WARN    := -Wall -Wextra -Wpedantic -Wconversion
 CFLAGS  ?= -O2 -g
 # Nothing is thrown through C, so its unwind tables, a tenth of the file, are left out.
-CFLAGS_ALL := -std=c11 -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno \
+CFLAGS_ALL := -std=c11 $(if $(WINDOWS),-D__USE_MINGW_ANSI_STDIO=1,-fPIC) -fvisibility=hidden -ffp-contract=off -fno-math-errno \
   -fno-asynchronous-unwind-tables $(WARN) $(CFLAGS)
-LDFLAGS_ALL := -shared -Wl,-z,nodelete -Wl,-z,defs $(LDFLAGS)
+LDFLAGS_ALL := -shared $(if $(WINDOWS),-static,-Wl$(comma)-z$(comma)nodelete -Wl$(comma)-z$(comma)defs) $(LDFLAGS)
 LDLIBS  := -lm -lpthread
 
 # A kernel file is named for its instruction set, and it alone is compiled for it.

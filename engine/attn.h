@@ -59,6 +59,11 @@ typedef struct attn_allocator {
 
 void attn_set_allocator(const attn_allocator *allocator);
 
+/* ---------------------------------------------------------------------- time */
+
+/* Seconds of a clock that never goes back; differences alone mean something. */
+double attn_seconds(void);
+
 /* ----------------------------------------------------------- the instruction set */
 
 /* Chooses the kernels for this CPU, once per process.  `wanted` (the value of

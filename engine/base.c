@@ -1,11 +1,12 @@
 /*
 ** base.c - errors and memory of the engine.
 */
-#define _DEFAULT_SOURCE /* madvise */
+#define _DEFAULT_SOURCE /* madvise, clock_gettime */
 #include "base.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
@@ -78,6 +79,12 @@ void *attn_alloc_aligned(uint64_t n) {
 
 void attn_release_aligned(void *p) {
   if (p) attn_release(((void **)p)[-1]);
+}
+
+double attn_seconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
 uint64_t attn_mul(uint64_t a, uint64_t b, int *overflow) {

@@ -7,12 +7,19 @@
 #include "attn.h"
 #include <string.h>
 
+/* A function whose parameter `f` is a format for the parameters from `first` on. */
+#if defined(__MINGW32__)
+#define ATTN_FORMAT(f, first) __attribute__((format(gnu_printf, f, first)))
+#elif defined(__GNUC__)
+#define ATTN_FORMAT(f, first) __attribute__((format(printf, f, first)))
+#else
+#define ATTN_FORMAT(f, first)
+#endif
+
 /* Writes the message (cut to fit at a character boundary) and returns `status`,
 ** so that a check reads: return attn_fail(err, ATTN_INVALID, "...", ...).
 ** err may be NULL. */
-#if defined(__GNUC__)
-__attribute__((format(printf, 3, 4)))
-#endif
+ATTN_FORMAT(3, 4)
 attn_status attn_fail(attn_error *err, attn_status status, const char *format, ...);
 
 /* "out of memory", with status ATTN_NOMEM. */

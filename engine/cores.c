@@ -46,7 +46,7 @@ static int join(char path[MAX_PATH], const char *folder, const char *file) {
 /* Cores begun count: of one and a half, the half is worth a thread. */
 static uint32_t whole_cores(double quota, double period) {
   double n = quota / period;
-  if (!(quota > 0 && period > 0 && n < NO_LIMIT)) return NO_LIMIT;
+  if (!(quota > 0 && period > 0 && n < (double)NO_LIMIT)) return NO_LIMIT;
   uint32_t whole = (uint32_t)n;
   return whole < n ? whole + 1 : whole;
 }

@@ -16,12 +16,6 @@
 
 enum { ATTN_MAX_PATH = 512 };
 
-#if defined(__GNUC__)
-#define ATTN_FORMAT(f, first) __attribute__((format(printf, f, first)))
-#else
-#define ATTN_FORMAT(f, first)
-#endif
-
 /* Sorts the entries for the functions below.  A path that comes twice is
 ** ATTN_INVALID. */
 attn_status attn_settings_sort(attn_settings *settings, attn_error *err);

@@ -134,7 +134,7 @@ static void help(active *a) {
 /* Waits for a job; 0 when there was none for long.  The lock is held. */
 static int wait_for_job(void) {
   struct timespec until;
-  timespec_get(&until, TIME_UTC);
+  clock_gettime(CLOCK_REALTIME, &until);
   until.tv_sec += IDLE_SECONDS;
   pool.n_idle++;
   int rc = pthread_cond_timedwait(&pool.wake, &pool.lock, &until);
@@ -158,18 +158,27 @@ static void *thread_main(void *unused) {
   return NULL;
 }
 
-/* Signals are for the host's threads: this one blocks them all. */
-static int start_thread(void) {
+/* Starts a thread that blocks all signals: they are for the host's threads. */
+static int create_thread(const pthread_attr_t *attributes) {
   pthread_t thread;
-  pthread_attr_t attributes;
+#if defined(_WIN32)
+  return pthread_create(&thread, attributes, thread_main, NULL);
+#else
   sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int rc = pthread_create(&thread, attributes, thread_main, NULL);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return rc;
+#endif
+}
+
+static int start_thread(void) {
+  pthread_attr_t attributes;
   if (pthread_attr_init(&attributes) != 0) return 0;
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   pthread_attr_setstacksize(&attributes, STACK_BYTES);
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  int rc = pthread_create(&thread, &attributes, thread_main, NULL);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  int rc = create_thread(&attributes);
   pthread_attr_destroy(&attributes);
   return rc == 0;
 }
@@ -185,6 +194,13 @@ static void start_threads(uint32_t n) {
 
 /* ------------------------------------------------------------------------ fork */
 
+static int fork_is_safe;
+
+#if defined(_WIN32) /* has no fork */
+static void watch_forks(void) {
+  fork_is_safe = 1;
+}
+#else
 static void before_fork(void) {
   pthread_mutex_lock(&pool.lock);
 }
@@ -201,11 +217,10 @@ static void in_child(void) {
   pthread_mutex_unlock(&pool.lock);
 }
 
-static int fork_is_safe;
-
 static void watch_forks(void) {
   fork_is_safe = pthread_atfork(before_fork, after_fork, in_child) == 0;
 }
+#endif
 
 /* ------------------------------------------------------------------------ jobs */
 

@@ -29,14 +29,13 @@
 */
 #include "sql.h"
 #include <string.h>
-#include <time.h>
 
 enum {
   MAX_ROWS = 1024, /* of a batch */
   MIN_TOKENS = 1024,
-  MAX_TOKENS = 65536,        /* the batch that reaches this many is full */
-  ASK_NANOSECONDS = 20000000 /* between two questions whether to stop */
+  MAX_TOKENS = 65536 /* the batch that reaches this many is full */
 };
+static const double ASK_SECONDS = 0.02; /* between two questions whether to stop */
 
 typedef struct each_rows {
   attn_rows base;
@@ -54,7 +53,7 @@ typedef struct each_rows {
   float *vector;
 
   sqlite3_stmt *tick;
-  struct timespec asked;
+  double asked; /* when it was, in seconds */
 } each_rows;
 
 /* ------------------------------------------------------------------- the query */
@@ -138,18 +137,10 @@ static const char tick_sql[] =
     "WITH RECURSIVE tick(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM tick WHERE n < 1000)"
     " SELECT max(n) FROM tick";
 
-static int is_soon(const struct timespec *now, const struct timespec *last) {
-  if (now->tv_sec < last->tv_sec || now->tv_sec > last->tv_sec + 1) return 0;
-  long n = now->tv_nsec - last->tv_nsec;
-  if (now->tv_sec > last->tv_sec) n += 1000000000;
-  return n >= 0 && n < ASK_NANOSECONDS;
-}
-
 static int stop(void *ctx) {
   each_rows *rows = ctx;
-  struct timespec now;
-  timespec_get(&now, TIME_UTC);
-  if (!rows->tick || is_soon(&now, &rows->asked)) return 0;
+  double now = attn_seconds();
+  if (!rows->tick || now - rows->asked < ASK_SECONDS) return 0;
   rows->asked = now;
   int rc = sqlite3_step(rows->tick);
   sqlite3_reset(rows->tick);
@@ -159,7 +150,7 @@ static int stop(void *ctx) {
 /* Without it, where an authorizer forbids it, rows are asked for all the same. */
 static int prepare_tick(each_rows *rows) {
   sqlite3 *db = attn_connection_db(rows->base.connection);
-  timespec_get(&rows->asked, TIME_UTC);
+  rows->asked = attn_seconds();
   int rc = sqlite3_prepare_v2(db, tick_sql, -1, &rows->tick, NULL);
   return rc == SQLITE_NOMEM ? rc : SQLITE_OK;
 }

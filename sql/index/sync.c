@@ -13,7 +13,6 @@
 */
 #include "index.h"
 #include <string.h>
-#include <time.h>
 
 enum { BATCH = 256 };
 
@@ -292,14 +291,8 @@ static int step_batch(attn_index *index, size_t n, size_t *n_done, size_t *n_emb
   return rc;
 }
 
-static double now(void) {
-  struct timespec t;
-  timespec_get(&t, TIME_UTC);
-  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 int attn_sync_step(attn_index *index, sqlite3_int64 n) {
-  double begin = now();
+  double begin = attn_seconds();
   size_t n_embedded = 0, n_done = 0;
   int rc = SQLITE_OK;
   while (rc == SQLITE_OK && n != 0) {
@@ -308,7 +301,7 @@ int attn_sync_step(attn_index *index, sqlite3_int64 n) {
     if (n > 0) n -= (sqlite3_int64)n_done;
     index->dirty = 1;
   }
-  double seconds = now() - begin;
+  double seconds = attn_seconds() - begin;
   if (rc == SQLITE_OK && n_embedded && seconds > 0) {
     rc = attn_storage_set_int(index, "rate",
                               (sqlite3_int64)((double)n_embedded / seconds));
