@@ -3,23 +3,39 @@ import json
 import os
 import platform
 import statistics
+import time
 
 OUT = "build/bench"
 
 
-def use_one_core():
-    """This process and all that it starts run on the last core."""
+def use_cores(n):
+    """This process and all that it starts run on the last n cores."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = "1"
+        os.environ[name] = str(n)
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-n:])
+    return len(os.sched_getaffinity(0))
+
+
+def use_one_core():
+    use_cores(1)
 
 
 def machine():
     with open("/proc/cpuinfo") as f:
         names = [line.split(": ")[1].strip() for line in f if line.startswith("model name")]
     return f"{names[0] if names else platform.processor()}, {platform.system()} {platform.machine()}"
+
+
+def timed(run, batches):
+    """-> a function that runs all batches and returns the seconds."""
+    def seconds():
+        start = time.perf_counter()
+        for batch in batches:
+            run(batch)
+        return time.perf_counter() - start
+    return seconds
 
 
 def interleave(contenders, rounds):
@@ -58,7 +74,7 @@ def keep(name, text, data):
 def bar_chart(path, title, note, groups):
     """groups: [(heading, [(label, value, text)])]; the longest bar of a group is full.
     Readable on light and dark pages."""
-    width, left, bar, y, body = 760, 170, 480, 80, []
+    width, left, bar, y, body = 760, 250, 420, 80, []
     for heading, bars in groups:
         body.append(f'<text x="16" y="{y}" class="h">{heading}</text>')
         y += 10
