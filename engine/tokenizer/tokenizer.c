@@ -16,7 +16,7 @@
 #include "component.h"
 #include "pre_tokenizer.h"
 #include "template.h"
-#include "wordpiece.h"
+#include "word_model.h"
 
 /* What becomes of an ASCII character: class << 8 | normalized character. */
 enum { ASCII_DROP = 0xFFFE, ASCII_ASK = 0xFFFF };
@@ -26,7 +26,9 @@ struct attn_tokenizer {
   attn_normalizer normalizer;
   attn_splitter splitter;
   attn_added added;
-  attn_wordpiece model;
+  const attn_word_model *type;
+  void *model; /* of that type */
+  uint64_t max_char;
   attn_template template;
   uint16_t ascii[128]; /* ASCII_ASK: the stages have to decide */
 };
@@ -57,8 +59,11 @@ static uint16_t ascii_entry(const attn_tokenizer *t, uint32_t c) {
   return (uint16_t)((uint32_t)t->splitter.of[attn_char_index(probe.c)] << 8 | probe.c);
 }
 
-/* Only WordPiece is there; old files do not name it. */
-static attn_status check_model(const attn_settings *s, attn_error *err) {
+static const attn_word_model *const word_models[] = {&attn_wordpiece, &attn_wordlevel};
+
+/* Old files do not name WordPiece, which alone has this setting. */
+static attn_status find_model(const attn_settings *s, attn_error *err,
+                              const attn_word_model **out) {
   attn_text type = {"WordPiece", 9};
   if (!attn_settings_has(s, "$.model.max_input_chars_per_word")) {
     attn_status rc = attn_component_type(s, err, "$.model", &type);
@@ -66,18 +71,27 @@ static attn_status check_model(const attn_settings *s, attn_error *err) {
   }
   attn_status rc = attn_settings_text(s, err, &type, "$.model.type");
   if (rc != ATTN_OK) return rc;
-  return attn_text_is(type, "WordPiece")
-             ? ATTN_OK
-             : attn_component_unsupported(err, "$.model", type);
+  for (size_t i = 0; i < sizeof word_models / sizeof *word_models; i++) {
+    *out = word_models[i];
+    if (attn_text_is(type, (*out)->type)) return ATTN_OK;
+  }
+  return attn_component_unsupported(err, "$.model", type);
+}
+
+static attn_status load_model(attn_tokenizer *t, const attn_settings *s,
+                              attn_error *err) {
+  t->model = attn_alloc_zero(t->type->n_byte);
+  if (!t->model) return attn_no_memory(err);
+  return t->type->load(t->model, s, &t->vocabulary, err, &t->max_char);
 }
 
 static attn_status load(attn_tokenizer *t, const attn_settings *s,
                         const attn_vocab *vocab, attn_error *err) {
-  attn_status rc = check_model(s, err);
+  attn_status rc = find_model(s, err, &t->type);
   if (rc == ATTN_OK) rc = attn_vocabulary_init(&t->vocabulary, vocab, err);
   if (rc == ATTN_OK) rc = attn_normalizer_load(s, err, &t->normalizer);
   if (rc == ATTN_OK) rc = attn_splitter_load(s, err, &t->splitter);
-  if (rc == ATTN_OK) rc = attn_wordpiece_load(s, &t->vocabulary, err, &t->model);
+  if (rc == ATTN_OK) rc = load_model(t, s, err);
   if (rc == ATTN_OK) rc = attn_template_load(s, err, &t->template);
   if (rc == ATTN_OK) {
     rc = attn_added_load(s, &t->vocabulary, &t->normalizer, err, &t->added);
@@ -106,14 +120,16 @@ void attn_tokenizer_free(attn_tokenizer *t) {
   if (!t) return;
   attn_added_free(&t->added);
   attn_template_free(&t->template);
-  attn_wordpiece_free(&t->model);
+  if (t->model) t->type->clear(t->model);
+  attn_release(t->model);
   attn_vocabulary_free(&t->vocabulary);
   attn_release(t);
 }
 
 uint64_t attn_tokenizer_memory(const attn_tokenizer *t) {
   return sizeof *t + attn_vocabulary_memory(&t->vocabulary) + t->added.memory +
-         t->template.n_alloc * sizeof *t->template.id + t->model.n_prefix;
+         t->template.n_alloc * sizeof *t->template.id + t->type->n_byte +
+         t->type->memory(t->model);
 }
 
 const char *attn_token_text(const attn_tokenizer *t, int32_t id, uint32_t *n_text) {
@@ -206,7 +222,7 @@ static void end_word(pass *p) {
   if (word->n_char == 0) return;
   if (!stopped(p)) {
     size_t n = p->out->n;
-    p->status = attn_wordpiece_split(&p->t->model, word, p->err, p->out);
+    p->status = p->t->type->split(p->t->model, word, p->err, p->out);
     if (p->status == ATTN_OK && p->t->template.trim_offsets) {
       for (; n < p->out->n; n++) trim_by_text(p, &p->out->token[n]);
     }
@@ -329,7 +345,7 @@ static attn_status tokenize_text(const attn_tokenizer *t, attn_text text, size_t
   p.first = out->n;
   p.n_wanted = n_wanted;
   p.is_full = n_wanted == 0;
-  p.word.max_char = t->model.max_char;
+  p.word.max_char = t->max_char;
   p.raw = (attn_matcher){
       .patterns = &t->added.raw, .plain = take_raw, .found = found_raw, .ctx = &p};
   p.normalization = (attn_normalization){

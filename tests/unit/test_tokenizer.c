@@ -85,7 +85,8 @@ static configuration configurations[MAX_CONFIGURATION];
 static int n_configuration;
 
 static void read_configurations(file *f) {
-  for (char *line; (line = next_line(f));) {
+  /* Up to the hashes that may follow. */
+  for (char *line; strncmp(f->at, "hash ", 5) != 0 && (line = next_line(f));) {
     if (strncmp(line, "= ", 2) == 0) {
       configurations[n_configuration++].name = line + 2;
       continue;
@@ -287,6 +288,44 @@ static void test_cases(void) {
   free(f.text);
 }
 
+/* All texts again, a thousand at a time, by the models of wordlevel.txt. */
+static void test_wordlevel(void) {
+  enum { N = 12000 };
+  static attn_text text[N];
+  file settings = read_file("wordlevel.txt"), texts = read_file("texts.txt"),
+       cases = read_file("cases.txt");
+  int n = 0, first_configuration = n_configuration;
+  attn_error err = {""};
+  for (char *line; n < N && (line = next_line(&texts));) text[n++] = unescape(line);
+  for (char *line; n < N && (line = next_line(&cases));) {
+    text[n++] = unescape(line);
+    next_line(&cases);
+    next_line(&cases);
+  }
+  read_configurations(&settings);
+  for (int i = first_configuration; i < n_configuration; i++) {
+    CHECK_STATUS(ATTN_OK, make(&configurations[i], &err), "");
+  }
+  for (char *line; (line = next_line(&settings));) {
+    char name[40], expected[17], block[40];
+    int first;
+    if (sscanf(line, "hash %39s %d %16s", name, &first, expected) != 3) continue;
+    uint64_t h = 0;
+    for (int i = first; i < n && i < first + 1000; i++) {
+      hash_text(&h, find_configuration(name), text[i], 0);
+    }
+    snprintf(block, sizeof block, "texts %d and on", first);
+    check_hash(h, expected, name, block);
+  }
+  for (int i = first_configuration; i < n_configuration; i++) {
+    attn_tokenizer_free(configurations[i].tokenizer);
+  }
+  n_configuration = first_configuration;
+  free(settings.text);
+  free(texts.text);
+  free(cases.text);
+}
+
 /* --------------------------------------------------------------------- lookups */
 
 static int has_text(const attn_tokenizer *t, int32_t id, const char *expected) {
@@ -479,6 +518,15 @@ static void test_no_unknown(void) {
   CHECK(tokens.n == 1 && tokens.token[0].id == 0);
   attn_tokens_free(&tokens);
   attn_tokenizer_free(t);
+  setting[0] = (attn_setting){
+      .path = "$.model.type", .kind = ATTN_TEXT, .text = "WordLevel", .n_text = 9};
+  CHECK(attn_tokenizer_new(&settings, &vocab, &err, &t) == ATTN_OK);
+  CHECK_STATUS(
+      ATTN_INVALID, attn_tokenize(t, "ab", 2, 0, &err, &tokens),
+      "tokenizer: neither a word of the text nor the unknown token '<unk>' is in the "
+      "vocabulary");
+  attn_tokens_free(&tokens);
+  attn_tokenizer_free(t);
   settings.n_entry = 0;
   CHECK_STATUS(ATTN_INVALID, attn_tokenizer_new(&settings, &vocab, &err, &t),
                "settings: $.model.type is missing");
@@ -628,6 +676,7 @@ int main(void) {
   test_truncation();
   test_cases();
   test_texts();
+  test_wordlevel();
   test_code_points();
   test_time();
   test_wrong();
