@@ -257,13 +257,20 @@ static int write_row(import *m) {
   char hex[65];
   int rc = hash_model(m, hex);
   if (rc != SQLITE_OK) return rc;
-  rc = attn_exec(m->db, m->error,
-                 "INSERT INTO \"%w\".attn_model"
-                 "(name, sha256, architecture, dimension, max_length, license, config)"
-                 " VALUES(%Q, %Q, %Q, %u, %u, %Q, %Q)",
-                 m->schema, m->name, hex, m->info.architecture, m->info.dimension,
-                 m->info.max_length, m->folder.license, m->folder.config);
+  sqlite3_stmt *s;
+  rc = attn_prepare(m->db, &s, m->error,
+                    "INSERT INTO \"%w\".attn_model"
+                    "(name, sha256, architecture, dimension, max_length, license, config)"
+                    " VALUES(%Q, %Q, %Q, %u, %u, %Q, ?)",
+                    m->schema, m->name, hex, m->info.architecture, m->info.dimension,
+                    m->info.max_length, m->folder.license);
   if (rc != SQLITE_OK) return rc;
+  /* Bound, as it may be longer than SQLite lets a statement be. */
+  sqlite3_bind_text(s, 1, m->folder.config, -1, SQLITE_STATIC);
+  sqlite3_step(s);
+  if (sqlite3_finalize(s) != SQLITE_OK) {
+    return attn_sql_db_error(m->db, "attn_model", m->error);
+  }
   /* The first model of a database is its default. */
   return attn_exec(m->db, m->error,
                    "INSERT OR IGNORE INTO \"%w\".attn_setting(name, value)"

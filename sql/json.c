@@ -7,7 +7,9 @@
 #include "json.h"
 #include <string.h>
 
-enum { BLOCK = 1 << 16 };
+/* A path as long as that is looked up by nobody (engine/attn.h), and paths as long as
+** their document would make memory grow with its square. */
+enum { BLOCK = 1 << 16, MAX_PATH = 512 };
 
 void attn_document_free(attn_document *document) {
   for (int i = 0; i < document->n_block; i++) sqlite3_free(document->block[i]);
@@ -62,6 +64,7 @@ static attn_kind kind_of(const char *type) {
 /* A row of json_tree: fullkey, type, atom. */
 static int add_node(attn_document *document, sqlite3_stmt *stmt) {
   attn_settings *s = &document->settings;
+  if (sqlite3_column_bytes(stmt, 0) >= MAX_PATH) return SQLITE_OK;
   if (s->n_entry == document->n_alloc) {
     size_t n = 2 * document->n_alloc + 64;
     attn_setting *entry = sqlite3_realloc64(s->entry, n * sizeof *entry);

@@ -617,11 +617,28 @@ static int load_model(sqlite3 *db, const attn_model_row *row, const char *config
   return rc;
 }
 
+/* A statement that stands on the row: as long as it does, everything is read from one
+** state of the database, whatever other connections commit. */
+static int hold_row(sqlite3 *db, const attn_model_row *row, char **error,
+                    sqlite3_stmt **out) {
+  int rc = attn_prepare(db, out, error, "SELECT sha256 FROM \"%w\".attn_model WHERE name = %Q",
+                        row->schema, row->name);
+  if (rc != SQLITE_OK) return rc;
+  rc = sqlite3_step(*out);
+  if (rc != SQLITE_ROW && rc != SQLITE_DONE) return attn_sql_db_error(db, "libattn", error);
+  const char *sha256 = (const char *)sqlite3_column_text(*out, 0);
+  if (sha256 && strcmp(sha256, row->sha256) == 0) return SQLITE_OK;
+  return attn_sql_fail(error, SQLITE_BUSY, "model \"%s\" is being changed", row->name);
+}
+
 int attn_store_load(sqlite3 *db, const attn_model_row *row, char **error, attn_model **out) {
   char *config = NULL;
+  sqlite3_stmt *held = NULL;
   *out = NULL;
-  int rc = attn_store_config(db, row, error, &config);
+  int rc = hold_row(db, row, error, &held);
+  if (rc == SQLITE_OK) rc = attn_store_config(db, row, error, &config);
   if (rc == SQLITE_OK) rc = load_model(db, row, config, error, out);
+  sqlite3_finalize(held);
   sqlite3_free(config);
   if (rc != SQLITE_OK && *error) {
     char *whole = strncmp(*error, "model \"", 7) == 0

@@ -161,7 +161,8 @@ static int read_special(const attn_vocab_request *q, int i, char **error, specia
     const char *text = (const char *)sqlite3_column_text(stmt, 0);
     if (text) out->text = sqlite3_mprintf("%s", text);
   }
-  sqlite3_finalize(stmt);
+  rc = sqlite3_finalize(stmt);
+  if (rc != SQLITE_OK) return attn_sql_db_error(q->db, "tokenizer_config.json", error);
   return out->text ? SQLITE_OK : SQLITE_NOMEM;
 }
 
