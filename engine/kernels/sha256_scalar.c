@@ -19,7 +19,9 @@ const uint32_t attn_sha256_constant[64] = {
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7,
     0xc67178f2};
 
-static inline uint32_t rotate(uint32_t x, int n) { return x >> n | x << (32 - n); }
+static inline uint32_t rotate(uint32_t x, int n) {
+  return x >> n | x << (32 - n);
+}
 
 static inline uint32_t read_be(const uint8_t *p) {
   return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
@@ -31,7 +33,8 @@ static inline uint32_t read_be(const uint8_t *p) {
     uint32_t t = h + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) +                    \
                  ((e & f) ^ (~e & g)) + attn_sha256_constant[i] + w[i];                  \
     d += t;                                                                              \
-    h = t + (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) ^ (a & c) ^ (b & c)); \
+    h = t + (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) +                             \
+        ((a & b) ^ (a & c) ^ (b & c));                                                   \
   } while (0)
 
 static void compress(uint32_t state[8], const uint8_t *block) {
