@@ -54,6 +54,9 @@ $B/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $(ISA_$(lastword $(subst _, ,$*))) -MMD -MP -c -o $@ $<
 
+# Every processor has better than these two, or will not mind.
+$B/engine/kernels/f32_scalar.o $B/engine/kernels/i8_scalar.o: CFLAGS_ALL += -Os
+
 # A unit test is one file and the engine.
 unit: $(UNIT)
 

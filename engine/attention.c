@@ -60,22 +60,18 @@ static void attend(const attn_graph *graph, size_t n, const float *q, float *scr
 
   for (size_t i = 0; i < n; i += N_QUERY) {
     size_t m = n - i < N_QUERY ? n - i : N_QUERY;
-    attn_gemm score = {.m = m,
-                       .n = n,
-                       .k = d,
-                       .a = q + i * ld,
-                       .lda = ld,
-                       .packed = keys,
-                       .c = scores,
-                       .ldc = ld_scores};
-    attn_gemm mix = {.m = m,
-                     .n = d,
-                     .k = n,
-                     .a = scores,
-                     .lda = ld_scores,
-                     .packed = values,
-                     .c = out + i * d_model,
-                     .ldc = d_model};
+    attn_gemm_f32 score = {.m = m,
+                           .k = d,
+                           .a = q + i * ld,
+                           .lda = ld,
+                           .packed = keys,
+                           .out = {.n = n, .c = scores, .ldc = ld_scores}};
+    attn_gemm_f32 mix = {.m = m,
+                         .k = n,
+                         .a = scores,
+                         .lda = ld_scores,
+                         .packed = values,
+                         .out = {.n = d, .c = out + i * d_model, .ldc = d_model}};
     kernels->gemm(&score);
     kernels->softmax(m, n, scale, scores, ld_scores);
     kernels->gemm(&mix);

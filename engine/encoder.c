@@ -12,14 +12,15 @@
 
 /* The arena of a pass of up to n tokens in up to n sequences, in floats.
 **
-**   x        [n, d_model]
-**   qkv      [n, 3 d_model]    wide [n, d_ff]    pooled, mapped [n, width]
-**   context  [n, d_model]
-**   scratch  of attention
+**   x          [n, d_model]
+**   quantized  scratch of the linears
+**   qkv        [n, 3 d_model]    wide [n, d_ff]    pooled, mapped [n, width]
+**   context    [n, d_model]
+**   scratch    of attention
 **
 ** The three columns are never needed at the same time and share their memory. */
 typedef struct arena {
-  uint64_t x, qkv, context, scratch;
+  uint64_t x, quantized, qkv, context, scratch;
   uint64_t wide;
   uint64_t pooled, mapped;
   uint64_t size;
@@ -38,6 +39,23 @@ static uint64_t pooled_width(const attn_graph *graph) {
   return width;
 }
 
+/* Floats of scratch for any linear of the graph: n_token rows, or n in a dense one. */
+static uint64_t linear_scratch(const attn_graph *graph, uint64_t n_token, uint64_t n,
+                               int *overflow) {
+  uint64_t size = 0;
+  for (uint32_t i = 0; i < graph->n_layer; i++) {
+    const attn_layer *layer = &graph->layer[i];
+    const attn_linear *const all[] = {&layer->qkv, &layer->out, &layer->up, &layer->down};
+    for (int k = 0; k < 4; k++) {
+      size = largest(size, attn_linear_scratch(all[k], n_token, overflow));
+    }
+  }
+  for (uint32_t i = 0; i < graph->n_dense; i++) {
+    size = largest(size, attn_linear_scratch(&graph->dense[i].linear, n, overflow));
+  }
+  return size / sizeof(float);
+}
+
 /* Returns non-zero when a size overflows. */
 static int plan_arena(const attn_graph *graph, uint64_t n_token, uint64_t n,
                       uint32_t max_length, arena *plan) {
@@ -50,7 +68,9 @@ static int plan_arena(const attn_graph *graph, uint64_t n_token, uint64_t n,
   row = row / line * line;
   pooled = pooled / line * line;
   plan->x = 0;
-  plan->qkv = plan->wide = plan->pooled = row;
+  plan->quantized = row;
+  plan->qkv = plan->wide = plan->pooled =
+      attn_add(row, linear_scratch(graph, n_token, n, &overflow), &overflow);
   plan->context = attn_add(plan->qkv, attn_mul(row, 3, &overflow), &overflow);
   plan->scratch = attn_add(plan->context, row, &overflow);
   plan->mapped = attn_add(plan->pooled, pooled, &overflow);
@@ -102,13 +122,13 @@ static void layer(const attn_graph *graph, const attn_layer *layer, const attn_r
                   const arena *at, float *arena) {
   const size_t m = attn_rows_total(rows), d = graph->d_model;
   float *x = arena + at->x, *qkv = arena + at->qkv, *context = arena + at->context;
-  float *wide = arena + at->wide;
-  attn_linear_apply(&layer->qkv, m, x, ATTN_SET, ATTN_IDENTITY, qkv);
+  float *wide = arena + at->wide, *scratch = arena + at->quantized;
+  attn_linear_apply(&layer->qkv, m, x, scratch, ATTN_SET, ATTN_IDENTITY, qkv);
   attn_attention(graph, rows, qkv, arena + at->scratch, context);
-  attn_linear_apply(&layer->out, m, context, ATTN_ADD, ATTN_IDENTITY, x);
+  attn_linear_apply(&layer->out, m, context, scratch, ATTN_ADD, ATTN_IDENTITY, x);
   norm(&layer->norm_attention, m, d, x);
-  attn_linear_apply(&layer->up, m, x, ATTN_SET, graph->activation, wide);
-  attn_linear_apply(&layer->down, m, wide, ATTN_ADD, ATTN_IDENTITY, x);
+  attn_linear_apply(&layer->up, m, x, scratch, ATTN_SET, graph->activation, wide);
+  attn_linear_apply(&layer->down, m, wide, scratch, ATTN_ADD, ATTN_IDENTITY, x);
   norm(&layer->norm_ffn, m, d, x);
 }
 
@@ -119,7 +139,8 @@ static void finish(const attn_graph *graph, const attn_rows *rows, const arena *
   attn_pool_rows(graph, rows, arena + at->x, from);
   for (uint32_t i = 0; i < graph->n_dense; i++) {
     const attn_dense *dense = &graph->dense[i];
-    attn_linear_apply(&dense->linear, rows->n, from, ATTN_SET, dense->activation, to);
+    attn_linear_apply(&dense->linear, rows->n, from, arena + at->quantized, ATTN_SET,
+                      dense->activation, to);
     float *swap = from;
     from = to;
     to = swap;
@@ -149,7 +170,8 @@ static void pass(const attn_graph *graph, const int32_t *id, const attn_rows *ro
 ** tokens, unless it is one sequence. */
 static size_t pass_size(const attn_batch *batch, size_t first) {
   size_t end = first + 1;
-  while (end < batch->n && batch->begin[end + 1] - batch->begin[first] <= ATTN_PASS_TOKENS)
+  while (end < batch->n &&
+         batch->begin[end + 1] - batch->begin[first] <= ATTN_PASS_TOKENS)
     end++;
   return end - first;
 }

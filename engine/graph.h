@@ -52,6 +52,7 @@ enum { ATTN_MAX_DENSE = 8 };
 typedef struct attn_graph {
   uint32_t d_model, n_layer, n_head, d_head, d_ff;
   attn_activation activation;
+  attn_precision precision; /* of the layers' linears */
 
   /* embeddings */
   const float *word; /* [n_vocab, d_model] */

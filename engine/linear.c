@@ -1,58 +1,221 @@
 /*
-** linear.c - packs weights and multiplies by them.
+** linear.c - quantizes and packs weights, and multiplies by them.
 */
 #include "linear.h"
+#include <math.h>
 
-attn_status attn_linear_init(attn_linear *linear, uint32_t n_out, uint32_t n_in) {
-  const uint64_t panel = ATTN_PANEL * sizeof(float);
+/* ------------------------------------------------------------------------ layout */
+
+enum { LINE = 64 };
+
+static uint64_t whole_lines(uint64_t n, int *overflow) {
+  return attn_add(n, LINE - 1, overflow) / LINE * LINE;
+}
+
+static uint64_t whole_panels(uint64_t n) {
+  return (n + ATTN_PANEL - 1) / ATTN_PANEL * ATTN_PANEL;
+}
+
+static uint64_t packed_size(uint32_t n_out, uint32_t n_in, attn_precision precision,
+                            int *overflow) {
+  uint64_t row = precision == ATTN_PRECISION_INT8 ? ((uint64_t)n_in + 3) / 4 * 4
+                                                  : (uint64_t)n_in * sizeof(float);
+  return whole_lines(attn_mul(whole_panels(n_out), row, overflow), overflow);
+}
+
+uint64_t attn_linear_size(uint32_t n_out, uint32_t n_in, attn_precision precision) {
   int overflow = 0;
-  uint64_t n_panel = ((uint64_t)n_out + ATTN_PANEL - 1) / ATTN_PANEL;
-  uint64_t size = attn_mul(attn_mul(n_panel, n_in, &overflow), panel, &overflow);
-  *linear = (attn_linear){.n_in = n_in, .n_out = n_out};
-  if (overflow || size > SIZE_MAX) return ATTN_NOMEM;
-  linear->packed = attn_alloc_aligned(size);
-  linear->bias = attn_alloc_zero((uint64_t)n_out * sizeof(float));
-  if (!linear->packed || !linear->bias) {
-    attn_linear_free(linear);
-    return ATTN_NOMEM;
+  uint64_t vector = whole_panels(n_out) * sizeof(float);
+  uint64_t n_vector = precision == ATTN_PRECISION_INT8 ? 3 : 1;
+  uint64_t size = packed_size(n_out, n_in, precision, &overflow);
+  size = attn_add(size, n_vector * vector, &overflow);
+  return overflow ? 0 : size;
+}
+
+void attn_linear_init(attn_linear *linear, uint32_t n_out, uint32_t n_in,
+                      attn_precision precision, void *memory) {
+  int overflow = 0;
+  size_t n_packed = (size_t)packed_size(n_out, n_in, precision, &overflow);
+  size_t vector = (size_t)whole_panels(n_out) * sizeof(float);
+  char *next = (char *)memory + n_packed;
+  *linear =
+      (attn_linear){n_in, n_out, precision, memory, (float *)(void *)next, NULL, NULL};
+  if (precision == ATTN_PRECISION_INT8) {
+    linear->scale = (float *)(void *)(next + vector);
+    linear->offset = (int32_t *)(void *)(next + 2 * vector);
   }
   /* Every row will be packed; the outputs that fill up the last panel will not. */
-  size_t last = (size_t)(n_panel - 1) * ATTN_PANEL * n_in;
-  memset(linear->packed + last, 0, ATTN_PANEL * sizeof(float) * n_in);
-  return ATTN_OK;
+  size_t last = n_packed / (whole_panels(n_out) / ATTN_PANEL);
+  memset(next - last, 0, last);
+  memset(next, 0, (size_t)attn_linear_size(n_out, n_in, precision) - n_packed);
 }
 
-void attn_linear_pack(attn_linear *linear, uint32_t first, uint32_t n, const float *row) {
-  const size_t n_in = linear->n_in;
-  for (uint32_t i = 0; i < n; i++, row += n_in) {
-    float *packed = linear->packed + attn_packed_index(first + i, n_in);
-    for (size_t k = 0; k < n_in; k++) packed[k * ATTN_PANEL] = row[k];
+/* ------------------------------------------------------------------ quantization */
+
+/* x / scale as an integer in -127 .. 127, half to even; by is 1 / scale. */
+static float to_integer(float x, float by) {
+  x *= by;
+  x = x > 127 ? 127 : x < -127 ? -127 : x;
+  return x + 0x1.8p+23f - 0x1.8p+23f;
+}
+
+static double squared_error(uint32_t n, const float *row, float scale) {
+  const float by = 1 / scale;
+  double error = 0;
+  for (uint32_t k = 0; k < n; k++) {
+    double d = (double)row[k] - (double)(to_integer(row[k], by) * scale);
+    error += d * d;
+  }
+  return error;
+}
+
+/* The scale whose squared error is the least: a smaller one than the largest
+** magnitude asks for cuts a few numbers off and is finer for the rest. */
+static float best_scale(uint32_t n, const float *row, float largest) {
+  enum { N_STEP = 20 };
+  float best = 0;
+  double least = INFINITY;
+  for (int step = 0; step <= N_STEP; step++) {
+    float scale = largest / 127 * (1 - 0.01f * (float)step);
+    double error = squared_error(n, row, scale);
+    if (error < least) {
+      least = error;
+      best = scale;
+    }
+  }
+  return best;
+}
+
+/* Returns the scale of a row, 0 where it is zero and NaN where it is not finite. */
+static float scale_of(uint32_t n, const float *row) {
+  float largest = 0, poison = 0;
+  for (uint32_t k = 0; k < n; k++) {
+    if (fabsf(row[k]) > largest) largest = fabsf(row[k]);
+    poison += row[k] * 0;
+  }
+  if (poison != 0 || largest < 1e-30f) return poison;
+  return best_scale(n, row, largest);
+}
+
+/* Rotation makes a row longer by the root of the block, and so it does with the row
+** that this one is multiplied by: the scale takes both back. */
+void attn_linear_quantize(uint32_t n, uint32_t n_in, float *row, int8_t *q,
+                          float *scale) {
+  const attn_kernels_i8 *kernels = attn_kernels_get()->i8;
+  for (uint32_t i = 0; i < n; i++, row += n_in, q += n_in) {
+    kernels->rotate(n_in, row);
+    float step = scale_of(n_in, row);
+    float by = step > 0 ? 1 / step : 0;
+    for (uint32_t k = 0; k < n_in; k++) q[k] = (int8_t)to_integer(row[k], by);
+    scale[i] = step / (float)attn_rotation_block(n_in);
   }
 }
 
-void attn_linear_free(attn_linear *linear) {
-  attn_release_aligned(linear->packed);
-  attn_release(linear->bias);
-  *linear = (attn_linear){0};
+/* ----------------------------------------------------------------------- packing */
+
+/* 16 rows of a panel at a time: they are written without a gap. */
+static void pack_panel(size_t n_in, const float *row, float *packed) {
+  for (size_t k = 0; k < n_in; k++, packed += ATTN_PANEL) {
+    for (size_t i = 0; i < ATTN_PANEL; i++) packed[i] = row[i * n_in + k];
+  }
 }
 
-uint64_t attn_linear_memory(const attn_linear *linear) {
-  uint64_t n = attn_packed_size(linear->n_out, linear->n_in);
-  return (n + linear->n_out) * sizeof(float);
+static void pack_f32(attn_linear *linear, uint32_t first, uint32_t n, const float *row) {
+  const size_t n_in = linear->n_in;
+  for (uint32_t i = 0; i < n;) {
+    float *packed = (float *)linear->packed + attn_packed_index(first + i, n_in);
+    if ((first + i) % ATTN_PANEL == 0 && n - i >= ATTN_PANEL) {
+      pack_panel(n_in, row + i * n_in, packed);
+      i += ATTN_PANEL;
+    } else {
+      for (size_t k = 0; k < n_in; k++) packed[k * ATTN_PANEL] = row[i * n_in + k];
+      i++;
+    }
+  }
 }
 
-void attn_linear_apply(const attn_linear *linear, size_t m, const float *x,
-                       attn_store store, attn_activation activation, float *y) {
-  attn_gemm g = {.m = m,
-                 .n = linear->n_out,
-                 .k = linear->n_in,
-                 .a = x,
-                 .lda = linear->n_in,
-                 .packed = linear->packed,
-                 .bias = linear->bias,
-                 .store = store,
-                 .activation = activation,
-                 .c = y,
-                 .ldc = linear->n_out};
+static void pack_quantized(attn_linear *linear, uint32_t first, uint32_t n, float *row) {
+  for (uint32_t i = 0; i < n; i++, row += linear->n_in) {
+    float scale;
+    attn_linear_quantize(1, linear->n_in, row, (int8_t *)row, &scale);
+    attn_linear_pack_i8(linear, first + i, 1, (int8_t *)row, &scale);
+  }
+}
+
+void attn_linear_pack(attn_linear *linear, uint32_t first, uint32_t n, float *row) {
+  if (linear->precision == ATTN_PRECISION_INT8) {
+    pack_quantized(linear, first, n, row);
+  } else {
+    pack_f32(linear, first, n, row);
+  }
+}
+
+void attn_linear_pack_i8(attn_linear *linear, uint32_t first, uint32_t n,
+                         const int8_t *row, const float *scale) {
+  const size_t n_in = linear->n_in, n_four = (n_in + 3) / 4 * 4;
+  for (uint32_t i = 0; i < n; i++, row += n_in) {
+    int8_t *packed = (int8_t *)linear->packed + attn_packed_index_i8(first + i, n_in);
+    int32_t sum = 0;
+    for (size_t k = 0; k < n_four; k++) {
+      int8_t w = k < n_in ? row[k] : 0;
+      packed[k / 4 * (4 * ATTN_PANEL) + k % 4] = w;
+      sum += w;
+    }
+    linear->scale[first + i] = scale[i];
+    linear->offset[first + i] = -128 * sum;
+  }
+}
+
+/* ----------------------------------------------------------------------- product */
+
+/* The rows, their scales, and room to rotate one. */
+uint64_t attn_linear_scratch(const attn_linear *linear, uint64_t m, int *overflow) {
+  if (linear->precision != ATTN_PRECISION_INT8) return 0;
+  uint64_t size = attn_mul(m, attn_row_size_i8(linear->n_in) + sizeof(float), overflow);
+  size = attn_add(size, (uint64_t)linear->n_in * sizeof(float), overflow);
+  return whole_lines(attn_add(size, LINE, overflow), overflow);
+}
+
+static void apply_i8(const attn_linear *linear, size_t m, const float *x, void *scratch,
+                     const attn_output *out) {
+  const attn_kernels_i8 *kernels = attn_kernels_get()->i8;
+  const size_t n_in = linear->n_in, line = LINE / sizeof(float);
+  float *row_scale = scratch, *rotated = row_scale + m;
+  void *rows = row_scale + (m + n_in + line - 1) / line * line;
+  attn_gemm_i8 g = {.m = m,
+                    .k = n_in,
+                    .rows = rows,
+                    .row_scale = row_scale,
+                    .packed = linear->packed,
+                    .scale = linear->scale,
+                    .offset = linear->offset,
+                    .out = *out};
+  kernels->quantize(m, n_in, x, rotated, rows, row_scale);
+  kernels->gemm(&g);
+}
+
+static void apply_f32(const attn_linear *linear, size_t m, const float *x,
+                      const attn_output *out) {
+  attn_gemm_f32 g = {.m = m,
+                     .k = linear->n_in,
+                     .a = x,
+                     .lda = linear->n_in,
+                     .packed = linear->packed,
+                     .out = *out};
   attn_kernels_get()->f32->gemm(&g);
+}
+
+void attn_linear_apply(const attn_linear *linear, size_t m, const float *x, void *scratch,
+                       attn_store store, attn_activation activation, float *y) {
+  attn_output out = {.n = linear->n_out,
+                     .bias = linear->bias,
+                     .store = store,
+                     .activation = activation,
+                     .c = y,
+                     .ldc = linear->n_out};
+  if (linear->precision == ATTN_PRECISION_INT8) {
+    apply_i8(linear, m, x, scratch, &out);
+  } else {
+    apply_f32(linear, m, x, &out);
+  }
 }

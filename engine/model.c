@@ -109,12 +109,6 @@ static void free_model(attn_model *model) {
 static uint64_t count_bytes(const attn_model *model) {
   const attn_graph *g = &model->graph;
   uint64_t n = sizeof *model + model->weights.n_byte + g->n_layer * sizeof *g->layer;
-  for (uint32_t i = 0; i < g->n_layer; i++) {
-    const attn_layer *layer = &g->layer[i];
-    n += attn_linear_memory(&layer->qkv) + attn_linear_memory(&layer->out) +
-         attn_linear_memory(&layer->up) + attn_linear_memory(&layer->down);
-  }
-  for (uint32_t i = 0; i < g->n_dense; i++) n += attn_linear_memory(&g->dense[i].linear);
   return n + attn_tokenizer_memory(model->tokenizer);
 }
 

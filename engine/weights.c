@@ -1,9 +1,10 @@
 /*
 ** weights.c - from a source of tensors to the weights of a graph.
 **
-** Tensors arrive in pieces of a few rows, are widened to float32 and go straight
-** to where they are used: a table, a vector or the panels of a linear.  Nothing
-** holds a tensor twice.
+** The graph is walked twice: first all tensors are checked and memory is counted, then
+** it is allocated, in one block, and the tensors are read.  They arrive in pieces of a
+** few rows, are widened to float32 and go straight to where they are used: a table, a
+** vector or the panels of a linear.  Nothing holds a tensor twice.
 */
 #include "weights.h"
 #include "settings.h"
@@ -16,11 +17,12 @@ enum {
 
 typedef struct loader {
   const attn_source *source;
-  attn_weights *weights;
   attn_error *err;
-  int check_only; /* tensors are looked at, not read */
-  char *raw;      /* a piece as stored */
-  float *piece;   /* the same as float32, PIECE bytes or one row */
+  char *memory;    /* of the weights; NULL: it is counted, and tensors are not read */
+  uint64_t n_byte; /* taken of it */
+  int overflow;
+  char *raw;    /* a piece as stored */
+  float *piece; /* the same as float32, PIECE bytes or one row */
 } loader;
 
 /* Where the rows of a tensor go: to a table, row by row, or into a linear, as outputs
@@ -44,7 +46,9 @@ static uint32_t read_16(const char *p) {
   return (uint32_t)u[0] | (uint32_t)u[1] << 8;
 }
 
-static uint32_t read_32(const char *p) { return read_16(p) | read_16(p + 2) << 16; }
+static uint32_t read_32(const char *p) {
+  return read_16(p) | read_16(p + 2) << 16;
+}
 
 /* IEEE 754 binary16, subnormals included: 2^112 moves its exponent to float32's. */
 static float from_f16(uint32_t h) {
@@ -68,7 +72,9 @@ static void widen(attn_dtype dtype, const char *raw, size_t n, float *out) {
   }
 }
 
-static uint32_t dtype_size(attn_dtype dtype) { return dtype == ATTN_F32 ? 4 : 2; }
+static uint32_t dtype_size(attn_dtype dtype) {
+  return dtype == ATTN_F32 ? 4 : 2;
+}
 
 /* Are stored numbers what this machine computes with, byte for byte? */
 static int is_native(attn_dtype dtype) {
@@ -100,9 +106,9 @@ static attn_status check_tensor(const loader *l, const attn_tensor *t, uint32_t 
                                 uint32_t n_column) {
   int n_dim = n_column ? 2 : 1;
   if (t->dtype != ATTN_F32 && t->dtype != ATTN_F16 && t->dtype != ATTN_BF16) {
-    return attn_fail(l->err, ATTN_UNSUPPORTED,
-                     "tensor \"%s\" is no F32, F16 or BF16, which is expected of a weight",
-                     t->name);
+    return attn_fail(
+        l->err, ATTN_UNSUPPORTED,
+        "tensor \"%s\" is no F32, F16 or BF16, which is expected of a weight", t->name);
   }
   if (t->n_dim != n_dim || t->dim[0] != n_row || (n_column && t->dim[1] != n_column)) {
     char found[ATTN_MAX_DIM * 21 + 2] = "[]", expected[48];
@@ -130,8 +136,8 @@ static attn_status read_rows(loader *l, size_t i, uint32_t first, uint32_t n,
   const attn_dtype dtype = l->source->tensor[i].dtype;
   uint64_t row_size = (uint64_t)n_column * dtype_size(dtype);
   void *raw = is_native(dtype) ? (void *)out : l->raw;
-  attn_status rc = l->source->read(l->source->ctx, i, first * row_size, n * row_size, raw,
-                                   l->err);
+  attn_status rc =
+      l->source->read(l->source->ctx, i, first * row_size, n * row_size, raw, l->err);
   if (rc == ATTN_OK && raw != out) widen(dtype, raw, (size_t)n * n_column, out);
   return rc;
 }
@@ -142,7 +148,7 @@ static attn_status read_tensor(loader *l, const char *name, uint32_t n_row,
   attn_status rc = find_tensor(l, name, &i);
   if (rc != ATTN_OK) return rc;
   rc = check_tensor(l, &l->source->tensor[i], n_row, n_column);
-  if (rc != ATTN_OK || l->check_only) return rc;
+  if (rc != ATTN_OK || !l->memory) return rc;
   uint32_t width = n_column ? n_column : 1;
   uint32_t step = (uint32_t)(PIECE / (width * sizeof(float)));
   if (step > 16) step &= ~15u; /* whole groups of rows are quicker to pack */
@@ -151,37 +157,26 @@ static attn_status read_tensor(loader *l, const char *name, uint32_t n_row,
     uint32_t n = n_row - first < step ? n_row - first : step;
     float *row = to->table ? to->table + (size_t)first * width : l->piece;
     rc = read_rows(l, i, first, n, width, row);
-    if (rc == ATTN_OK && to->linear) attn_linear_pack(to->linear, to->first + first, n, row);
+    if (rc == ATTN_OK && to->linear)
+      attn_linear_pack(to->linear, to->first + first, n, row);
   }
   return rc;
 }
 
 /* ---------------------------------------------------------------- destinations */
 
-static float *new_floats(loader *l, uint64_t n) {
-  attn_weights *w = l->weights;
-  if (w->n_block == w->n_alloc) {
-    uint32_t n_alloc = w->n_alloc * 2 + 16;
-    void **block = attn_resize(w->block, n_alloc * sizeof *block);
-    if (!block) return NULL;
-    w->block = block;
-    w->n_alloc = n_alloc;
-  }
-  float *p = attn_alloc_aligned(n * sizeof *p);
-  if (p) {
-    w->block[w->n_block++] = p;
-    w->n_byte += n * sizeof *p;
-  }
+/* Takes n bytes of the memory, a multiple of 64; NULL while it is counted. */
+static void *take_memory(loader *l, uint64_t n) {
+  char *p = l->memory ? l->memory + l->n_byte : NULL;
+  l->n_byte = attn_add(l->n_byte, n, &l->overflow);
   return p;
 }
 
-static attn_status load_table(loader *l, const char *name, uint32_t n_row, uint32_t n_column,
-                              const float **out) {
-  float *p = NULL;
-  if (!l->check_only) {
-    p = new_floats(l, (uint64_t)n_row * (n_column ? n_column : 1));
-    if (!p) return attn_no_memory(l->err);
-  }
+static attn_status load_table(loader *l, const char *name, uint32_t n_row,
+                              uint32_t n_column, const float **out) {
+  const uint64_t row = (uint64_t)(n_column ? n_column : 1) * sizeof(float);
+  uint64_t n = attn_add(attn_mul(n_row, row, &l->overflow), 63, &l->overflow) / 64 * 64;
+  float *p = take_memory(l, n);
   *out = p;
   return read_tensor(l, name, n_row, n_column, &(destination){.table = p});
 }
@@ -191,7 +186,8 @@ static const char *parameter(char name[MAX_NAME], const char *base, uint32_t lay
                              const char *suffix) {
   const char *mark = strstr(base, "%u");
   if (mark) {
-    snprintf(name, MAX_NAME, "%.*s%u%s%s", (int)(mark - base), base, layer, mark + 2, suffix);
+    snprintf(name, MAX_NAME, "%.*s%u%s%s", (int)(mark - base), base, layer, mark + 2,
+             suffix);
   } else {
     snprintf(name, MAX_NAME, "%s%s", base, suffix);
   }
@@ -202,7 +198,8 @@ static attn_status load_norm(loader *l, const char *base, uint32_t layer, uint32
                              float eps, attn_norm *norm) {
   char name[MAX_NAME];
   norm->eps = eps;
-  attn_status rc = load_table(l, parameter(name, base, layer, ".weight"), d, 0, &norm->weight);
+  attn_status rc =
+      load_table(l, parameter(name, base, layer, ".weight"), d, 0, &norm->weight);
   if (rc != ATTN_OK) return rc;
   return load_table(l, parameter(name, base, layer, ".bias"), d, 0, &norm->bias);
 }
@@ -212,31 +209,35 @@ static attn_status load_part(loader *l, const char *base, uint32_t layer, uint32
                              uint32_t n_row, int with_bias, attn_linear *linear) {
   char name[MAX_NAME];
   destination weight = {.linear = linear, .first = first};
-  attn_status rc =
-      read_tensor(l, parameter(name, base, layer, ".weight"), n_row, linear->n_in, &weight);
+  attn_status rc = read_tensor(l, parameter(name, base, layer, ".weight"), n_row,
+                               linear->n_in, &weight);
   if (rc != ATTN_OK || !with_bias) return rc;
-  destination bias = {.table = l->check_only ? NULL : linear->bias + first};
+  destination bias = {.table = l->memory ? linear->bias + first : NULL};
   return read_tensor(l, parameter(name, base, layer, ".bias"), n_row, 0, &bias);
 }
 
-static attn_status init_linear(loader *l, uint32_t n_out, uint32_t n_in, attn_linear *linear) {
+static void init_linear(loader *l, uint32_t n_out, uint32_t n_in,
+                        attn_precision precision, attn_linear *linear) {
+  uint64_t n = attn_linear_size(n_out, n_in, precision);
+  void *memory = take_memory(l, n);
+  if (n == 0) l->overflow = 1;
   linear->n_in = n_in;
   linear->n_out = n_out;
-  if (l->check_only || attn_linear_init(linear, n_out, n_in) == ATTN_OK) return ATTN_OK;
-  return attn_no_memory(l->err);
+  if (memory) attn_linear_init(linear, n_out, n_in, precision, memory);
 }
 
-static attn_status load_linear(loader *l, const char *base, uint32_t layer, uint32_t n_out,
-                               uint32_t n_in, attn_linear *linear) {
-  attn_status rc = init_linear(l, n_out, n_in, linear);
-  if (rc != ATTN_OK) return rc;
+static attn_status load_linear(loader *l, const char *base, uint32_t layer,
+                               uint32_t n_out, uint32_t n_in, attn_precision precision,
+                               attn_linear *linear) {
+  init_linear(l, n_out, n_in, precision, linear);
   return load_part(l, base, layer, 0, n_out, 1, linear);
 }
 
 static attn_status load_qkv(loader *l, const attn_architecture *a, uint32_t layer,
-                            uint32_t d, attn_linear *linear) {
+                            uint32_t d, attn_precision precision, attn_linear *linear) {
   const char *const base[] = {a->query, a->key, a->value};
-  attn_status rc = init_linear(l, 3 * d, d, linear);
+  attn_status rc = ATTN_OK;
+  init_linear(l, 3 * d, d, precision, linear);
   for (uint32_t i = 0; rc == ATTN_OK && i < 3; i++) {
     rc = load_part(l, base[i], layer, i * d, d, 1, linear);
   }
@@ -247,11 +248,13 @@ static attn_status load_layer(loader *l, const attn_architecture *a, uint32_t i,
                               const attn_graph *g, attn_layer *layer) {
   uint32_t d = g->d_model;
   float eps = g->norm_embedding.eps;
-  attn_status rc = load_qkv(l, a, i, d, &layer->qkv);
-  if (rc == ATTN_OK) rc = load_linear(l, a->out, i, d, d, &layer->out);
-  if (rc == ATTN_OK) rc = load_norm(l, a->norm_attention, i, d, eps, &layer->norm_attention);
-  if (rc == ATTN_OK) rc = load_linear(l, a->up, i, g->d_ff, d, &layer->up);
-  if (rc == ATTN_OK) rc = load_linear(l, a->down, i, d, g->d_ff, &layer->down);
+  attn_status rc = load_qkv(l, a, i, d, g->precision, &layer->qkv);
+  if (rc == ATTN_OK) rc = load_linear(l, a->out, i, d, d, g->precision, &layer->out);
+  if (rc == ATTN_OK)
+    rc = load_norm(l, a->norm_attention, i, d, eps, &layer->norm_attention);
+  if (rc == ATTN_OK) rc = load_linear(l, a->up, i, g->d_ff, d, g->precision, &layer->up);
+  if (rc == ATTN_OK)
+    rc = load_linear(l, a->down, i, d, g->d_ff, g->precision, &layer->down);
   if (rc == ATTN_OK) rc = load_norm(l, a->norm_ffn, i, d, eps, &layer->norm_ffn);
   return rc;
 }
@@ -287,51 +290,69 @@ static attn_status load_dense(loader *l, const attn_settings *s, attn_dense *den
   if (rc != ATTN_OK) return rc;
   if (path.n_text > MAX_NAME / 2) {
     return attn_fail(l->err, ATTN_INVALID,
-                     "$.modules[%u].path has %zu bytes; expected at most %d", dense->module,
-                     path.n_text, MAX_NAME / 2);
+                     "$.modules[%u].path has %zu bytes; expected at most %d",
+                     dense->module, path.n_text, MAX_NAME / 2);
   }
   snprintf(base, sizeof base, "%.*s/linear", (int)path.n_text, path.text);
-  rc = init_linear(l, n_out, n_in, &dense->linear);
-  if (rc != ATTN_OK) return rc;
+  /* Dense modules run once a text, so int8 would gain nothing. */
+  init_linear(l, n_out, n_in, ATTN_PRECISION_F32, &dense->linear);
   return load_part(l, base, 0, 0, n_out, with_bias, &dense->linear);
 }
 
-static attn_status load_graph(loader *l, const attn_architecture *a, const attn_settings *s,
-                              attn_graph *g) {
+static attn_status load_graph(loader *l, const attn_architecture *a,
+                              const attn_settings *s, attn_graph *g) {
   attn_status rc = load_embeddings(l, a, g);
-  for (uint32_t i = 0; rc == ATTN_OK && i < g->n_layer; i++) rc = load_layer(l, a, i, g, &g->layer[i]);
+  for (uint32_t i = 0; rc == ATTN_OK && i < g->n_layer; i++)
+    rc = load_layer(l, a, i, g, &g->layer[i]);
   for (uint32_t i = 0; rc == ATTN_OK && i < g->n_dense; i++) {
     rc = load_dense(l, s, &g->dense[i]);
   }
   return rc;
 }
 
-attn_status attn_weights_load(attn_graph *graph, const attn_architecture *architecture,
-                              const attn_settings *settings, const attn_source *source,
-                              attn_error *err, attn_weights *weights) {
+/* The second walk: the tensors are known to be there. */
+static attn_status read_weights(attn_graph *graph, const attn_architecture *architecture,
+                                const attn_settings *settings, const attn_source *source,
+                                attn_error *err, attn_weights *weights) {
   /* One row is the least that can be taken at a time. */
   uint64_t widest = graph->d_ff > graph->d_model ? graph->d_ff : graph->d_model;
   for (uint32_t i = 0; i < graph->n_dense; i++) {
     if (graph->dense[i].linear.n_in > widest) widest = graph->dense[i].linear.n_in;
   }
   uint64_t size = widest * sizeof(float) > PIECE ? widest * sizeof(float) : PIECE;
-  loader l = {source, weights, err, 0, attn_alloc(size), attn_alloc(size)};
+  loader l = {.source = source, .err = err};
   attn_status rc = ATTN_OK;
-  graph->layer = attn_alloc_zero(graph->n_layer * sizeof *graph->layer);
-  if (!l.raw || !l.piece || !graph->layer) rc = attn_no_memory(err);
+  l.raw = attn_alloc(size);
+  l.piece = attn_alloc(size);
+  l.memory = weights->memory = attn_alloc_aligned(weights->n_byte);
+  if (!l.raw || !l.piece || !l.memory) rc = attn_no_memory(err);
   if (rc == ATTN_OK) rc = load_graph(&l, architecture, settings, graph);
   attn_release(l.raw);
   attn_release(l.piece);
   return rc;
 }
 
-attn_status attn_weights_check(const attn_graph *graph, const attn_architecture *architecture,
+attn_status attn_weights_load(attn_graph *graph, const attn_architecture *architecture,
+                              const attn_settings *settings, const attn_source *source,
+                              attn_error *err, attn_weights *weights) {
+  loader count = {.source = source, .err = err};
+  graph->layer = attn_alloc_zero(graph->n_layer * sizeof *graph->layer);
+  if (!graph->layer) return attn_no_memory(err);
+  attn_status rc = load_graph(&count, architecture, settings, graph);
+  if (rc != ATTN_OK) return rc;
+  if (count.overflow) return attn_no_memory(err);
+  weights->n_byte = count.n_byte;
+  return read_weights(graph, architecture, settings, source, err, weights);
+}
+
+attn_status attn_weights_check(const attn_graph *graph,
+                               const attn_architecture *architecture,
                                const attn_settings *settings, const attn_source *source,
                                attn_error *err) {
   /* A scratch graph with one layer takes what the loader would set. */
   attn_graph scratch = *graph;
   attn_layer layer;
-  loader l = {.source = source, .err = err, .check_only = 1};
+  loader l = {.source = source, .err = err};
   attn_status rc = load_embeddings(&l, architecture, &scratch);
   for (uint32_t i = 0; rc == ATTN_OK && i < graph->n_layer; i++) {
     memset(&layer, 0, sizeof layer);
@@ -344,15 +365,6 @@ attn_status attn_weights_check(const attn_graph *graph, const attn_architecture 
 }
 
 void attn_weights_free(attn_graph *graph, attn_weights *weights) {
-  for (uint32_t i = 0; graph->layer && i < graph->n_layer; i++) {
-    attn_layer *layer = &graph->layer[i];
-    attn_linear_free(&layer->qkv);
-    attn_linear_free(&layer->out);
-    attn_linear_free(&layer->up);
-    attn_linear_free(&layer->down);
-  }
-  for (uint32_t i = 0; i < graph->n_dense; i++) attn_linear_free(&graph->dense[i].linear);
   attn_release(graph->layer);
-  for (uint32_t i = 0; i < weights->n_block; i++) attn_release_aligned(weights->block[i]);
-  attn_release(weights->block);
+  attn_release_aligned(weights->memory);
 }

@@ -6,10 +6,10 @@
 
 #include "architecture.h"
 
-/* Memory that a graph's weights live in, apart from what its linears own. */
+/* The memory that all weights of a graph live in: one block, so that it is on huge
+** pages. */
 typedef struct attn_weights {
-  void **block;
-  uint32_t n_block, n_alloc;
+  void *memory;
   uint64_t n_byte;
 } attn_weights;
 
@@ -20,7 +20,8 @@ attn_status attn_weights_load(attn_graph *graph, const attn_architecture *archit
                               attn_error *err, attn_weights *weights);
 
 /* The checks of load without loading. */
-attn_status attn_weights_check(const attn_graph *graph, const attn_architecture *architecture,
+attn_status attn_weights_check(const attn_graph *graph,
+                               const attn_architecture *architecture,
                                const attn_settings *settings, const attn_source *source,
                                attn_error *err);
 

@@ -15,6 +15,8 @@
 
 extern const attn_kernels_f32 attn_f32_scalar, attn_f32_avx2, attn_f32_avx512,
     attn_f32_neon;
+extern const attn_kernels_i8 attn_i8_scalar, attn_i8_avx2, attn_i8_avx512,
+    attn_i8_avx512vnni, attn_i8_neon, attn_i8_dotprod;
 
 static int has_scalar(void) {
   return 1;
@@ -44,14 +46,14 @@ static int has_dotprod(void) {
 #endif
 
 static const attn_kernels tiers[] = {
-    {"scalar", has_scalar, &attn_f32_scalar},
+    {"scalar", has_scalar, &attn_f32_scalar, &attn_i8_scalar},
 #if defined(__x86_64__)
-    {"avx2", has_avx2, &attn_f32_avx2},
-    {"avx512", has_avx512, &attn_f32_avx512},
-    {"avx512vnni", has_avx512vnni, &attn_f32_avx512},
+    {"avx2", has_avx2, &attn_f32_avx2, &attn_i8_avx2},
+    {"avx512", has_avx512, &attn_f32_avx512, &attn_i8_avx512},
+    {"avx512vnni", has_avx512vnni, &attn_f32_avx512, &attn_i8_avx512vnni},
 #elif defined(__aarch64__)
-    {"neon", has_scalar, &attn_f32_neon},
-    {"dotprod", has_dotprod, &attn_f32_neon},
+    {"neon", has_scalar, &attn_f32_neon, &attn_i8_neon},
+    {"dotprod", has_dotprod, &attn_f32_neon, &attn_i8_dotprod},
 #endif
 };
 enum { N_TIER = sizeof tiers / sizeof tiers[0] };

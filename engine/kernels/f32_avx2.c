@@ -1,6 +1,9 @@
 /*
 ** f32_avx2.c - the float32 kernels for AVX2 and FMA.
 */
+#define TILE_ROWS   6
+#define TILE_PANELS 1
+
 #include "lanes_avx2.h"
 #include "f32.h"
 

@@ -1,6 +1,9 @@
 /*
 ** f32_neon.c - the float32 kernels for Advanced SIMD.
 */
+#define TILE_ROWS   6
+#define TILE_PANELS 1
+
 #include "lanes_neon.h"
 #include "f32.h"
 

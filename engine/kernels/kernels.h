@@ -19,6 +19,11 @@
 
 /* Vectors have to stay in registers across calls. */
 #define INLINE static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
 
 #define ATTN_PANEL 16
 
@@ -42,29 +47,34 @@ typedef enum attn_activation {
   ATTN_SIGMOID
 } attn_activation;
 
-/* What a product does with its result. */
+/* What becomes of a product's result. */
 typedef enum attn_store {
-  ATTN_SET, /* c = activation(a Wᵀ + bias) */
-  ATTN_ADD  /* c = c + (a Wᵀ + bias) */
+  ATTN_SET, /* c = activation(result) */
+  ATTN_ADD  /* c = c + result */
 } attn_store;
 
-/* c[m, n] from a[m, k] and W[n, k]; rows are lda and ldc floats apart.  Every
+typedef struct attn_output {
+  size_t n;          /* outputs */
+  const float *bias; /* [n], or NULL: 0 */
+  attn_store store;
+  attn_activation activation; /* with ATTN_SET */
+  float *c;                   /* rows of n numbers, ldc apart */
+  size_t ldc;
+} attn_output;
+
+/* float32: result[m, n] = a Wᵀ + bias, with a[m, k] in rows lda apart.  Every
 ** element is one chain of fused multiply-adds over k = 0, 1, ... that starts at
-** its bias (0 where bias is NULL). */
-typedef struct attn_gemm {
-  size_t m, n, k;
+** its bias. */
+typedef struct attn_gemm_f32 {
+  size_t m, k;
   const float *a;
   size_t lda;
   const float *packed;
-  const float *bias; /* [n] */
-  attn_store store;
-  attn_activation activation; /* with ATTN_SET */
-  float *c;
-  size_t ldc;
-} attn_gemm;
+  attn_output out;
+} attn_gemm_f32;
 
 typedef struct attn_kernels_f32 {
-  void (*gemm)(const attn_gemm *g);
+  void (*gemm)(const attn_gemm_f32 *g);
 
   /* m rows of n numbers, ld floats apart, in place:
   ** x = exp(scale (x - max x)) / sum of these; scale > 0, n > 0. */
@@ -76,11 +86,70 @@ typedef struct attn_kernels_f32 {
                      float eps, const float *x, float *y);
 } attn_kernels_f32;
 
+/* int8.  Numbers of a row, and weights of an output, are integers in -127 .. 127
+** times a scale of their own.  Their products are summed in int32, exactly, so
+** that any order gives the same:
+**
+**   result[m, n] = (float)sum * (row_scale[m] * scale[n]) + bias[n]
+**
+** Four inputs of 16 outputs stand together, which is what the instructions take:
+**
+**   packed[p][k/4][j][k%4] = W[16 p + j][k]
+**
+** Inputs beyond the last are zero, and so are outputs. */
+#define ATTN_I8_MAX_K 65536 /* 65536 * 255 * 127 < 2^31 */
+
+/* Bytes of a packed matrix of n outputs and k inputs. */
+INLINE size_t attn_packed_size_i8(size_t n, size_t k) {
+  return attn_packed_size(n, (k + 3) / 4 * 4);
+}
+
+/* Where inputs 0 .. 3 of output n stand; the next four are 4 ATTN_PANEL further on. */
+INLINE size_t attn_packed_index_i8(size_t n, size_t n_k) {
+  return attn_packed_size_i8(n / ATTN_PANEL * ATTN_PANEL, n_k) + n % ATTN_PANEL * 4;
+}
+
+typedef struct attn_gemm_i8 {
+  size_t m, k;
+  const void *rows; /* [m], from quantize */
+  const float *row_scale;
+  const int8_t *packed;
+  const float *scale;    /* [n], padded to whole panels */
+  const int32_t *offset; /* -128 times the sum of each output's weights, likewise */
+  attn_output out;
+} attn_gemm_i8;
+
+typedef struct attn_kernels_i8 {
+  void (*gemm)(const attn_gemm_i8 *g);
+
+  /* x = x H for a row of n numbers.  H is block-diagonal, of Hadamard matrices without
+  ** a factor, each of attn_rotation_block(n). */
+  void (*rotate)(size_t n, float *x);
+
+  /* Rotates m rows x[m, n] and rounds them to integers times row_scale, which is the
+  ** largest magnitude / 127 (NaN where a number is not finite).  A row is written in
+  ** the form that gemm takes, in attn_row_size_i8(n) bytes.  scratch: n floats. */
+  void (*quantize)(size_t m, size_t n, const float *x, float *scratch, void *rows,
+                   float *row_scale);
+} attn_kernels_i8;
+
+/* The largest power of two that divides n, 128 at most. */
+INLINE size_t attn_rotation_block(size_t n) {
+  size_t block = n & (~n + 1);
+  return block < 128 ? block : 128;
+}
+
+/* An element is one byte or two, as the instructions want it. */
+INLINE uint64_t attn_row_size_i8(uint64_t n) {
+  return (n + 15) / 16 * 16 * 2;
+}
+
 /* An instruction set by the name that ATTN_ISA gives it. */
 typedef struct attn_kernels {
   const char *name;
   int (*supported)(void);
   const attn_kernels_f32 *f32;
+  const attn_kernels_i8 *i8;
 } attn_kernels;
 
 /* The kernels in use: what attn_isa_init chose, or the best of this CPU. */

@@ -7,9 +7,6 @@
 #include "kernels.h"
 #include <immintrin.h>
 
-#define TILE_ROWS   6
-#define TILE_PANELS 1
-
 typedef struct v16 {
   __m256 lo, hi;
 } v16;
@@ -85,6 +82,25 @@ INLINE __m256 shift_left_23(__m256 x) {
 }
 INLINE v16 v16_shift_left_23(v16 x) {
   return (v16){shift_left_23(x.lo), shift_left_23(x.hi)};
+}
+
+INLINE v16 v16_swap_8(v16 x) {
+  return (v16){x.hi, x.lo};
+}
+INLINE v16 v16_swap_4(v16 x) {
+  return (v16){_mm256_permute2f128_ps(x.lo, x.lo, 1),
+               _mm256_permute2f128_ps(x.hi, x.hi, 1)};
+}
+INLINE v16 v16_swap_2(v16 x) {
+  return (v16){_mm256_permute_ps(x.lo, 0x4E), _mm256_permute_ps(x.hi, 0x4E)};
+}
+INLINE v16 v16_swap_1(v16 x) {
+  return (v16){_mm256_permute_ps(x.lo, 0xB1), _mm256_permute_ps(x.hi, 0xB1)};
+}
+INLINE v16 v16_from_ints(const int32_t *p) {
+  const __m256i *q = (const __m256i *)p;
+  return (v16){_mm256_cvtepi32_ps(_mm256_loadu_si256(q)),
+               _mm256_cvtepi32_ps(_mm256_loadu_si256(q + 1))};
 }
 
 INLINE float v16_sum(v16 x) {

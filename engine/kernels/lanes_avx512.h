@@ -7,9 +7,6 @@
 #include "kernels.h"
 #include <immintrin.h>
 
-#define TILE_ROWS   14
-#define TILE_PANELS 2
-
 typedef __m512 v16;
 
 INLINE v16 v16_set(float x) {
@@ -61,6 +58,22 @@ INLINE v16 v16_copysign(v16 x, v16 sign) {
 }
 INLINE v16 v16_shift_left_23(v16 x) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(x), 23));
+}
+
+INLINE v16 v16_swap_8(v16 x) {
+  return _mm512_shuffle_f32x4(x, x, 0x4E);
+}
+INLINE v16 v16_swap_4(v16 x) {
+  return _mm512_shuffle_f32x4(x, x, 0xB1);
+}
+INLINE v16 v16_swap_2(v16 x) {
+  return _mm512_permute_ps(x, 0x4E);
+}
+INLINE v16 v16_swap_1(v16 x) {
+  return _mm512_permute_ps(x, 0xB1);
+}
+INLINE v16 v16_from_ints(const int32_t *p) {
+  return _mm512_cvtepi32_ps(_mm512_loadu_si512(p));
 }
 
 INLINE float v16_sum(v16 x) {

@@ -7,9 +7,6 @@
 #include "kernels.h"
 #include <arm_neon.h>
 
-#define TILE_ROWS   6
-#define TILE_PANELS 1
-
 typedef struct v16 {
   float32x4_t q[4];
 } v16;
@@ -87,6 +84,27 @@ INLINE float32x4_t shift_left_23(float32x4_t x) {
 }
 INLINE v16 v16_shift_left_23(v16 x) {
   return EACH_OF(shift_left_23, x);
+}
+
+INLINE float32x4_t swap_halves(float32x4_t x) {
+  return vextq_f32(x, x, 2);
+}
+INLINE v16 v16_swap_8(v16 x) {
+  return (v16){{x.q[2], x.q[3], x.q[0], x.q[1]}};
+}
+INLINE v16 v16_swap_4(v16 x) {
+  return (v16){{x.q[1], x.q[0], x.q[3], x.q[2]}};
+}
+INLINE v16 v16_swap_2(v16 x) {
+  return EACH_OF(swap_halves, x);
+}
+INLINE v16 v16_swap_1(v16 x) {
+  return EACH_OF(vrev64q_f32, x);
+}
+INLINE v16 v16_from_ints(const int32_t *p) {
+  v16 x;
+  for (int i = 0; i < 4; i++) x.q[i] = vcvtq_f32_s32(vld1q_s32(p + 4 * i));
+  return x;
 }
 
 INLINE float v16_sum(v16 x) {

@@ -13,10 +13,9 @@
 **   v16_if_less   a < b ? x : y
 **   v16_copysign  |x| with the sign of `sign`
 **   v16_shift_left_23   the bits of each lane moved up by 23
+**   v16_swap_8, _4, _2, _1   lane i gets what lane i xor 8 (4, 2, 1) has
+**   v16_from_ints       16 int32, rounded to nearest even
 **   v16_sum, v16_max_of one tree for all: lane i with i + 8, then i + 4, + 2, + 1
-**
-** TILE_ROWS x TILE_PANELS accumulators of one product have to fit in registers
-** together with TILE_PANELS panels and one more.
 */
 #ifndef ATTN_LANES_H
 #define ATTN_LANES_H
@@ -24,12 +23,15 @@
 #include "kernels.h"
 #include <math.h>
 
-#define TILE_ROWS   4
-#define TILE_PANELS 1
-
 typedef struct v16 {
   float lane[16];
 } v16;
+
+/* A vector does not fit in registers, so that calls and loops cost little beside
+** arithmetic, and the code stays small. */
+#define OPERATION static __attribute__((noinline, unused))
+#undef UNROLL
+#define UNROLL
 
 #define EACH_LANE for (int i = 0; i < 16; i++)
 
@@ -54,80 +56,102 @@ INLINE float fma_exact(float a, float b, float c) {
 #endif
 }
 
-INLINE v16 v16_set(float x) {
+OPERATION v16 v16_set(float x) {
   v16 r;
   EACH_LANE r.lane[i] = x;
   return r;
 }
-INLINE v16 v16_load(const float *p) {
+OPERATION v16 v16_load(const float *p) {
   v16 r;
   memcpy(r.lane, p, sizeof r.lane);
   return r;
 }
-INLINE void v16_store(float *p, v16 x) {
+OPERATION void v16_store(float *p, v16 x) {
   memcpy(p, x.lane, sizeof x.lane);
 }
-INLINE v16 v16_load_n(const float *p, size_t n, v16 other) {
+OPERATION v16 v16_load_n(const float *p, size_t n, v16 other) {
   memcpy(other.lane, p, n * sizeof *p);
   return other;
 }
-INLINE void v16_store_n(float *p, size_t n, v16 x) {
+OPERATION void v16_store_n(float *p, size_t n, v16 x) {
   memcpy(p, x.lane, n * sizeof *p);
 }
-INLINE v16 v16_add(v16 a, v16 b) {
+OPERATION v16 v16_add(v16 a, v16 b) {
   EACH_LANE a.lane[i] += b.lane[i];
   return a;
 }
-INLINE v16 v16_sub(v16 a, v16 b) {
+OPERATION v16 v16_sub(v16 a, v16 b) {
   EACH_LANE a.lane[i] -= b.lane[i];
   return a;
 }
-INLINE v16 v16_mul(v16 a, v16 b) {
+OPERATION v16 v16_mul(v16 a, v16 b) {
   EACH_LANE a.lane[i] *= b.lane[i];
   return a;
 }
-INLINE v16 v16_div(v16 a, v16 b) {
+OPERATION v16 v16_div(v16 a, v16 b) {
   EACH_LANE a.lane[i] /= b.lane[i];
   return a;
 }
-INLINE v16 v16_fma(v16 a, v16 b, v16 c) {
+OPERATION v16 v16_fma(v16 a, v16 b, v16 c) {
   EACH_LANE c.lane[i] = fma_exact(a.lane[i], b.lane[i], c.lane[i]);
   return c;
 }
-INLINE v16 v16_max(v16 a, v16 b) {
+OPERATION v16 v16_max(v16 a, v16 b) {
   EACH_LANE a.lane[i] = a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i];
   return a;
 }
-INLINE v16 v16_min(v16 a, v16 b) {
+OPERATION v16 v16_min(v16 a, v16 b) {
   EACH_LANE a.lane[i] = a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i];
   return a;
 }
-INLINE v16 v16_if_less(v16 a, v16 b, v16 x, v16 y) {
+OPERATION v16 v16_if_less(v16 a, v16 b, v16 x, v16 y) {
   EACH_LANE x.lane[i] = a.lane[i] < b.lane[i] ? x.lane[i] : y.lane[i];
   return x;
 }
-INLINE v16 v16_abs(v16 x) {
+OPERATION v16 v16_abs(v16 x) {
   EACH_LANE x.lane[i] = fabsf(x.lane[i]);
   return x;
 }
-INLINE v16 v16_copysign(v16 x, v16 sign) {
+OPERATION v16 v16_copysign(v16 x, v16 sign) {
   EACH_LANE x.lane[i] = copysignf(x.lane[i], sign.lane[i]);
   return x;
 }
-INLINE v16 v16_shift_left_23(v16 x) {
+OPERATION v16 v16_shift_left_23(v16 x) {
   uint32_t bits[16];
   memcpy(bits, x.lane, sizeof bits);
   EACH_LANE bits[i] <<= 23;
   memcpy(x.lane, bits, sizeof bits);
   return x;
 }
-INLINE float v16_sum(v16 x) {
+OPERATION v16 swap_lanes(v16 x, int distance) {
+  v16 r;
+  EACH_LANE r.lane[i] = x.lane[i ^ distance];
+  return r;
+}
+OPERATION v16 v16_swap_8(v16 x) {
+  return swap_lanes(x, 8);
+}
+OPERATION v16 v16_swap_4(v16 x) {
+  return swap_lanes(x, 4);
+}
+OPERATION v16 v16_swap_2(v16 x) {
+  return swap_lanes(x, 2);
+}
+OPERATION v16 v16_swap_1(v16 x) {
+  return swap_lanes(x, 1);
+}
+OPERATION v16 v16_from_ints(const int32_t *p) {
+  v16 x;
+  EACH_LANE x.lane[i] = (float)p[i];
+  return x;
+}
+OPERATION float v16_sum(v16 x) {
   for (int n = 8; n > 0; n /= 2) {
     for (int i = 0; i < n; i++) x.lane[i] += x.lane[i + n];
   }
   return x.lane[0];
 }
-INLINE float v16_max_of(v16 x) {
+OPERATION float v16_max_of(v16 x) {
   for (int n = 8; n > 0; n /= 2) {
     for (int i = 0; i < n; i++) {
       x.lane[i] = x.lane[i] > x.lane[i + n] ? x.lane[i] : x.lane[i + n];

@@ -103,4 +103,12 @@ INLINE v16 activate16(attn_activation activation, v16 x) {
   return x;
 }
 
+/* The bias of a panel, zero where there is none. */
+INLINE v16 bias16(const attn_output *out, size_t column) {
+  v16 zero = v16_set(0.0f);
+  if (!out->bias) return zero;
+  if (out->n - column >= ATTN_PANEL) return v16_load(out->bias + column);
+  return v16_load_n(out->bias + column, out->n - column, zero);
+}
+
 #endif

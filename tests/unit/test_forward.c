@@ -34,10 +34,11 @@ static float random_number(void) {
 
 /* ------------------------------------------------------------------ a tiny graph */
 
-/* A linear with the weights that it was packed from. */
+/* A linear with the weights that it was packed from, and its memory. */
 typedef struct plain {
   float *weight; /* [n_out, n_in] */
   const attn_linear *linear;
+  void *memory;
 } plain;
 
 enum { MAX_PLAIN = 64 };
@@ -52,14 +53,24 @@ static float *random_floats(size_t n, float size, float center) {
   return owned[n_owned++] = x;
 }
 
+static attn_precision precision;
+
 static void make_linear(attn_linear *linear, uint32_t n_out, uint32_t n_in) {
   float *weight = random_floats((size_t)n_out * n_in, 1.5f / sqrtf((float)n_in), 0);
-  CHECK(attn_linear_init(linear, n_out, n_in) == ATTN_OK);
+  float *copy =
+      malloc((size_t)n_out * n_in * sizeof *copy); /* packing may overwrite it */
+  uint64_t size = attn_linear_size(n_out, n_in, precision);
+  char *memory = attn_alloc_aligned(size + 64);
+  memset(memory, 0xAB, (size_t)size + 64);
+  attn_linear_init(linear, n_out, n_in, precision, memory);
   uint32_t middle = n_out / 3; /* rows come in any order, a few at a time */
-  attn_linear_pack(linear, middle, n_out - middle, weight + (size_t)middle * n_in);
-  attn_linear_pack(linear, 0, middle, weight);
+  memcpy(copy, weight, (size_t)n_out * n_in * sizeof *copy);
+  attn_linear_pack(linear, middle, n_out - middle, copy + (size_t)middle * n_in);
+  attn_linear_pack(linear, 0, middle, copy);
   for (uint32_t i = 0; i < n_out; i++) linear->bias[i] = 0.1f * random_number();
-  plains[n_plain++] = (plain){weight, linear};
+  CHECK((unsigned char)memory[size] == 0xAB);
+  free(copy);
+  plains[n_plain++] = (plain){weight, linear, memory};
 }
 
 static attn_norm make_norm(uint32_t d) {
@@ -107,7 +118,7 @@ static void add_dense(attn_graph *graph, uint32_t n_out, attn_activation activat
 }
 
 static void free_graph(attn_graph *graph) {
-  for (int i = 0; i < n_plain; i++) attn_linear_free((attn_linear *)plains[i].linear);
+  for (int i = 0; i < n_plain; i++) attn_release_aligned(plains[i].memory);
   for (int i = 0; i < n_owned; i++) free(owned[i]);
   n_plain = n_owned = 0;
   free(graph->layer);
@@ -426,18 +437,61 @@ static void test_memory(void) {
   CHECK(attn_forward_memory(&graph, UINT32_MAX, UINT32_MAX, UINT32_MAX) == 0);
   free_graph(&graph);
 
+  CHECK(attn_linear_size(UINT32_MAX, UINT32_MAX, ATTN_PRECISION_F32) == 0);
+  CHECK(attn_linear_size(384, 1536, ATTN_PRECISION_F32) == (1536 * 4 + 4) * 384);
+  CHECK(attn_linear_size(384, 1536, ATTN_PRECISION_INT8) == (1536 + 12) * 384);
+}
+
+/* int8: near the reference, and all that holds for bits. */
+static void test_int8(void) {
+  attn_graph graph;
+  precision = ATTN_PRECISION_INT8;
+  make_graph(&graph, 4, 32, 256, 2);
+  attn_batch batch = make_batch(60, MAX_LENGTH, 0);
+  check_graph(&graph, &batch, 0.01);
+  free_graph(&graph);
+  make_graph(&graph, 3, 7, 37, 2); /* no width is a multiple of 4 */
+  check_graph(&graph, &batch, 0.02);
+  free_graph(&graph);
+  precision = ATTN_PRECISION_F32;
+}
+
+/* Rows that were quantized and stored are packed as rows that are quantized now. */
+static void test_stored_rows(void) {
+  enum { N_OUT = 21, N_IN = 48 };
   attn_linear linear;
-  CHECK(attn_linear_init(&linear, UINT32_MAX, UINT32_MAX) == ATTN_NOMEM);
-  for (int n = 1;; n++) {
-    unit_fail_at = n, unit_count = 0;
-    attn_status status = attn_linear_init(&linear, 20, 3);
-    CHECK(status == ATTN_OK || (linear.packed == NULL && unit_live == 0));
-    attn_linear_free(&linear);
-    CHECK(unit_live == 0);
-    if (status == ATTN_OK) break;
-    CHECK(status == ATTN_NOMEM);
+  float row[N_OUT * N_IN], scale[N_OUT], x[3 * N_IN], y[3 * N_OUT], z[3 * N_OUT];
+  int8_t q[N_OUT * N_IN];
+  precision = ATTN_PRECISION_INT8;
+  make_linear(&linear, N_OUT, N_IN);
+  int overflow = 0;
+  void *scratch = attn_alloc_aligned(attn_linear_scratch(&linear, 3, &overflow));
+  for (int i = 0; i < 3 * N_IN; i++) x[i] = random_number();
+  attn_linear_apply(&linear, 3, x, scratch, ATTN_SET, ATTN_IDENTITY, y);
+
+  memcpy(row, weight_of(&linear), sizeof row);
+  attn_linear_quantize(N_OUT, N_IN, row, q, scale);
+  memset(linear.packed, 0, 32 * N_IN);
+  attn_linear_pack_i8(&linear, 5, N_OUT - 5, q + 5 * N_IN, scale + 5);
+  attn_linear_pack_i8(&linear, 0, 5, q, scale);
+  attn_linear_apply(&linear, 3, x, scratch, ATTN_SET, ATTN_IDENTITY, z);
+  CHECK(memcmp(y, z, sizeof y) == 0);
+  for (int i = 0; i < 3; i++) {
+    double exact[N_OUT], wide[N_IN];
+    for (int k = 0; k < N_IN; k++) wide[k] = (double)x[i * N_IN + k];
+    apply(&linear, ATTN_IDENTITY, wide, exact);
+    for (int k = 0; k < N_OUT; k++)
+      CHECK(fabs((double)y[i * N_OUT + k] - exact[k]) < 0.05);
   }
-  unit_fail_at = 0;
+
+  memset(row, 0, sizeof row);
+  row[N_IN + 3] = INFINITY;
+  attn_linear_quantize(2, N_IN, row, q, scale);
+  CHECK(scale[0] == 0 && isnan(scale[1]));
+  attn_release_aligned(scratch);
+  for (; n_plain > 0; n_plain--) attn_release_aligned(plains[n_plain - 1].memory);
+  for (; n_owned > 0; n_owned--) free(owned[n_owned - 1]);
+  precision = ATTN_PRECISION_F32;
 }
 
 int main(void) {
@@ -448,6 +502,8 @@ int main(void) {
   test_no_layers();
   test_not_a_number();
   test_memory();
+  test_int8();
+  test_stored_rows();
   CHECK(unit_live == 0);
   return unit_end();
 }

@@ -55,7 +55,7 @@ static int same(float a, float b) {
 
 /* FNV-1a over all results of the scalar kernels.  It is the same on every
 ** processor, and changes only when the order of a sum or a polynomial does. */
-static const uint64_t all_results = 0xe2d7c6c90ba08729u;
+static const uint64_t all_results = 0x72d8185f8918a067u;
 static uint64_t hash = 14695981039346656037u;
 
 static void add_to_hash(size_t n, const float *x) {
@@ -240,38 +240,50 @@ static void pack(size_t n, size_t n_k, const float *rows) {
   }
 }
 
+/* What becomes of a result: added, or activated. */
+static float finished(const attn_output *out, size_t i, size_t j, float x) {
+  if (out->store == ATTN_ADD) return start[i * out->ldc + j] + x;
+  if (out->activation == ATTN_IDENTITY) return x;
+  return first_lane(activate16(out->activation, v16_set(x)));
+}
+
 /* The definition: one chain per output. */
-static int gemm_agrees_with_definition(const attn_gemm *g, const float *c) {
+static int gemm_agrees_with_definition(const attn_gemm_f32 *g, const float *c) {
   for (size_t i = 0; i < g->m; i++) {
-    for (size_t j = 0; j < g->n; j++) {
-      float sum = g->bias ? g->bias[j] : 0;
+    for (size_t j = 0; j < g->out.n; j++) {
+      float sum = g->out.bias ? g->out.bias[j] : 0;
       for (size_t k = 0; k < g->k; k++) {
         sum = fmaf(g->a[i * g->lda + k], w[j * g->k + k], sum);
       }
-      if (g->store == ATTN_ADD) sum = start[i * g->ldc + j] + sum;
-      if (g->activation != ATTN_IDENTITY) {
-        sum = first_lane(activate16(g->activation, v16_set(sum)));
-      }
-      if (!same(sum, c[i * g->ldc + j])) return 0;
+      if (!same(finished(&g->out, i, j, sum), c[i * g->out.ldc + j])) return 0;
     }
   }
   return 1;
 }
 
+/* Runs a product on the scalar tier, for `expected`, and compares the others. */
+static void compare_gemm(attn_gemm_f32 *g, const char *what) {
+  memcpy(expected, start, sizeof expected);
+  g->out.c = expected;
+  attn_kernels_by_name("scalar")->f32->gemm(g);
+  CHECK(gemm_agrees_with_definition(g, expected));
+  CHECK(guards_intact(expected, g->m, g->out.n, g->out.ldc));
+  add_to_hash(g->m * g->out.ldc, expected);
+  g->out.c = got;
+  for (int t = 0; t < N_TIER; t++) {
+    const attn_kernels *tier = attn_kernels_by_name(tier_names[t]);
+    if (!tier) continue;
+    memcpy(got, start, sizeof got);
+    tier->f32->gemm(g);
+    CHECK(blocks_agree(tier->name, what, got, expected));
+  }
+}
+
 static void test_gemm(size_t m, size_t n, size_t k, attn_store store,
                       attn_activation activation, int has_bias) {
   char what[100];
-  attn_gemm g = {.m = m,
-                 .n = n,
-                 .k = k,
-                 .a = a,
-                 .lda = k + 3,
-                 .packed = packed,
-                 .bias = has_bias ? bias : NULL,
-                 .store = store,
-                 .activation = activation,
-                 .c = expected,
-                 .ldc = n + 5};
+  attn_output out = {n, has_bias ? bias : NULL, store, activation, NULL, n + 5};
+  attn_gemm_f32 g = {m, k, a, k + 3, packed, out};
   snprintf(what, sizeof what, "gemm m %zu n %zu k %zu store %d activation %d bias %d", m,
            n, k, (int)store, (int)activation, has_bias);
   fill(m * (k + 3), a);
@@ -279,21 +291,8 @@ static void test_gemm(size_t m, size_t n, size_t k, attn_store store,
   fill(n, bias);
   pack(n, k, w);
   fill_guards(start);
-  for (size_t i = 0; i < m; i++) fill(n, start + i * g.ldc);
-
-  memcpy(expected, start, sizeof expected);
-  attn_kernels_by_name("scalar")->f32->gemm(&g);
-  CHECK(gemm_agrees_with_definition(&g, expected));
-  CHECK(guards_intact(expected, m, n, g.ldc));
-  add_to_hash(m * g.ldc, expected);
-  g.c = got;
-  for (int t = 0; t < N_TIER; t++) {
-    const attn_kernels *tier = attn_kernels_by_name(tier_names[t]);
-    if (!tier) continue;
-    memcpy(got, start, sizeof got);
-    tier->f32->gemm(&g);
-    CHECK(blocks_agree(tier->name, what, got, expected));
-  }
+  for (size_t i = 0; i < m; i++) fill(n, start + i * out.ldc);
+  compare_gemm(&g, what);
 }
 
 static void test_gemms(void) {
@@ -315,36 +314,17 @@ static void test_special_numbers(void) {
   static const uint32_t special[] = {0x7F800000, 0xFF800000, 0x7FC00000, 0x7F7FFFFF,
                                      0x00000001, 0x80000001, 0x00800000, 0x1E3CE508};
   const size_t m = 8, n = 40, k = 5;
-  attn_gemm g = {.m = m,
-                 .n = n,
-                 .k = k,
-                 .a = a,
-                 .lda = k,
-                 .packed = packed,
-                 .bias = bias,
-                 .c = expected,
-                 .ldc = n};
   for (int f = ATTN_IDENTITY; f <= ATTN_SIGMOID; f++) {
-    g.activation = (attn_activation)f;
+    attn_output out = {n, bias, ATTN_SET, (attn_activation)f, NULL, n};
+    attn_gemm_f32 g = {m, k, a, k, packed, out};
     for (size_t i = 0; i < m * k; i++) a[i] = from_bits(special[random_bits() % 8]);
-    for (size_t i = 0; i < n * k; i++)
+    for (size_t i = 0; i < n * k; i++) {
       w[i] = i % 3 ? 1 : from_bits(special[random_bits() % 8]);
+    }
     for (size_t i = 0; i < n; i++) bias[i] = from_bits(special[random_bits() % 8]);
     pack(n, k, w);
     fill_guards(start);
-    memcpy(expected, start, sizeof expected);
-    g.c = expected;
-    attn_kernels_by_name("scalar")->f32->gemm(&g);
-    CHECK(gemm_agrees_with_definition(&g, expected));
-    add_to_hash(m * n, expected);
-    for (int t = 0; t < N_TIER; t++) {
-      const attn_kernels *tier = attn_kernels_by_name(tier_names[t]);
-      if (!tier) continue;
-      memcpy(got, start, sizeof got);
-      g.c = got;
-      tier->f32->gemm(&g);
-      CHECK(blocks_agree(tier->name, "gemm of special numbers", got, expected));
-    }
+    compare_gemm(&g, "gemm of special numbers");
   }
 }
 
@@ -437,6 +417,170 @@ static void test_rows(void) {
   test_layer_norm(2, 1023);
 }
 
+/* -------------------------------------------------------------------------- int8 */
+
+enum { MAX_I8 = 1 << 13 };
+static int8_t weights_i8[MAX_BLOCK], packed_i8[2 * MAX_BLOCK];
+static int32_t offset[MAX_I8];
+static float scale[MAX_I8], row_scale[MAX_I8], rotated[MAX_I8];
+static uint8_t rows_i8[2 * MAX_BLOCK];
+
+/* The definition in double, i and j counted from the start of their block:
+** y[i] = sum over j of (-1)^(number of ones in i & j) x[j]. */
+static int rotation_is_right(size_t n, const float *x, const float *y) {
+  const size_t block = attn_rotation_block(n);
+  for (size_t i = 0; i < n; i++) {
+    const float *first = x + i / block * block;
+    double sum = 0, size = 0;
+    for (size_t j = 0; j < block; j++) {
+      sum += __builtin_parityll(i % block & j) ? -(double)first[j] : (double)first[j];
+      size += fabs((double)first[j]);
+    }
+    if (!(fabs((double)y[i] - sum) <= 1e-6 * size)) return 0;
+  }
+  return 1;
+}
+
+static void test_rotation(void) {
+  static const size_t sizes[] = {1,  3,  2,  4,   8,   24,  40,  16,
+                                 48, 32, 64, 192, 128, 384, 1536};
+  CHECK(attn_rotation_block(384) == 128 && attn_rotation_block(35) == 1);
+  CHECK(attn_rotation_block(24) == 8 && attn_rotation_block(1024) == 128);
+  for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+    size_t n = sizes[s];
+    fill_guards(start);
+    fill(n, start);
+    memcpy(expected, start, sizeof expected);
+    attn_kernels_by_name("scalar")->i8->rotate(n, expected);
+    CHECK(rotation_is_right(n, start, expected));
+    CHECK(guards_intact(expected, 1, n, MAX_BLOCK));
+    add_to_hash(n, expected);
+    for (int t = 0; t < N_TIER; t++) {
+      const attn_kernels *tier = attn_kernels_by_name(tier_names[t]);
+      if (!tier) continue;
+      memcpy(got, start, sizeof got);
+      tier->i8->rotate(n, got);
+      CHECK(blocks_agree(tier->name, "rotate", got, expected));
+    }
+  }
+}
+
+/* The nearest integer, half to even. */
+static int nearest(float x) {
+  return (int)(x + 0x1.8p+23f - 0x1.8p+23f);
+}
+
+/* The definition: rotated, rounded, summed exactly. */
+static int gemm_i8_agrees_with_definition(const attn_gemm_i8 *g, const float *c) {
+  for (size_t i = 0; i < g->m; i++) {
+    float most = 0;
+    memcpy(rotated, a + i * g->k, g->k * sizeof *a);
+    attn_kernels_by_name("scalar")->i8->rotate(g->k, rotated);
+    for (size_t k = 0; k < g->k; k++) most = fmaxf(most, fabsf(rotated[k]));
+    if (!same(row_scale[i], most / 127)) return 0;
+    for (size_t j = 0; j < g->out.n; j++) {
+      int64_t sum = 0;
+      for (size_t k = 0; most > 0 && k < g->k; k++) {
+        sum += nearest(rotated[k] * (127 / most)) * weights_i8[j * g->k + k];
+      }
+      float x = fmaf((float)sum, most / 127 * scale[j], g->out.bias ? g->out.bias[j] : 0);
+      if (!same(finished(&g->out, i, j, x), c[i * g->out.ldc + j])) return 0;
+    }
+  }
+  return 1;
+}
+
+static void pack_i8(size_t n, size_t n_k) {
+  memset(packed_i8, 0, sizeof packed_i8);
+  memset(offset, 0, sizeof offset);
+  for (size_t i = 0; i < n; i++) {
+    for (size_t k = 0; k < n_k; k++) {
+      int8_t x = weights_i8[i * n_k + k];
+      packed_i8[attn_packed_index_i8(i, n_k) + k / 4 * (4 * ATTN_PANEL) + k % 4] = x;
+      offset[i] -= 128 * x;
+    }
+  }
+}
+
+static void run_i8(const char *tier, attn_gemm_i8 *g, float *c) {
+  const attn_kernels_i8 *kernels = attn_kernels_by_name(tier)->i8;
+  memset(row_scale, 0, sizeof row_scale);
+  memset(rows_i8, 0xA5, sizeof rows_i8);
+  memcpy(c, start, sizeof start);
+  g->out.c = c;
+  kernels->quantize(g->m, g->k, a, rotated, rows_i8, row_scale);
+  CHECK(rows_i8[g->m * attn_row_size_i8(g->k)] == 0xA5);
+  kernels->gemm(g);
+}
+
+/* Numbers to multiply are in a and weights_i8. */
+static void compare_gemm_i8(size_t m, size_t n, size_t k, attn_store store,
+                            attn_activation activation, int exact) {
+  char what[100];
+  attn_output out = {n, m % 2 ? bias : NULL, store, activation, NULL, n + 5};
+  attn_gemm_i8 g = {m, k, rows_i8, row_scale, packed_i8, scale, offset, out};
+  snprintf(what, sizeof what, "int8 gemm m %zu n %zu k %zu store %d activation %d", m, n,
+           k, (int)store, (int)activation);
+  fill(n, bias);
+  fill(n, scale);
+  pack_i8(n, k);
+  fill_guards(start);
+  for (size_t i = 0; i < m; i++) fill(n, start + i * out.ldc);
+  run_i8("scalar", &g, expected);
+  CHECK(!exact || gemm_i8_agrees_with_definition(&g, expected));
+  CHECK(guards_intact(expected, m, n, out.ldc));
+  add_to_hash(m * out.ldc, expected);
+  for (int t = 0; t < N_TIER; t++) {
+    if (!attn_kernels_by_name(tier_names[t])) continue;
+    run_i8(tier_names[t], &g, got);
+    CHECK(blocks_agree(tier_names[t], what, got, expected));
+  }
+}
+
+static void test_gemm_i8(size_t m, size_t n, size_t k, attn_store store,
+                         attn_activation activation) {
+  fill(m * k, a);
+  for (size_t i = 0; i < n * k; i++) weights_i8[i] = (int8_t)(random_bits() % 255) - 127;
+  compare_gemm_i8(m, n, k, store, activation, 1);
+}
+
+static void test_gemms_i8(void) {
+  for (size_t m = 1; m <= 30; m++) {
+    size_t n = 1 + random_bits() % 70, k = 1 + random_bits() % 200;
+    test_gemm_i8(m, n, k, m % 3 ? ATTN_SET : ATTN_ADD, ATTN_IDENTITY);
+  }
+  for (size_t n = 1; n <= 50; n++) test_gemm_i8(3, n, 128, ATTN_ADD, ATTN_IDENTITY);
+  for (int f = ATTN_IDENTITY; f <= ATTN_SIGMOID; f++) {
+    test_gemm_i8(15, 37, 32, ATTN_SET, (attn_activation)f);
+  }
+  test_gemm_i8(13, 33, 1536, ATTN_SET, ATTN_IDENTITY);
+
+  /* The largest sums, all of one sign: rows that rotate to a constant and to zero, and
+  ** numbers of which none is 0. */
+  for (int sign = -1; sign <= 1; sign++) {
+    size_t m = 4, n = 17, k = 3001;
+    for (size_t i = 0; i < m * k; i++) a[i] = (float)(sign * (int)(i / k));
+    for (size_t i = 0; i < n * k; i++) weights_i8[i] = i / k % 2 ? 127 : -127;
+    compare_gemm_i8(m, n, k, ATTN_SET, ATTN_IDENTITY, 1);
+  }
+
+  /* A number that is not finite, or is not when it is rotated, spoils its row and no
+  ** other. */
+  static const uint32_t special[][2] = {{0x7F800000, 0},
+                                        {0xFFC00000, 0},
+                                        {0x7F7FFFFF, 0x7F7FFFFF},
+                                        {0x7F7FFFFF, 0},
+                                        {0x00000001, 0}};
+  for (size_t s = 0; s < 5; s++) {
+    fill(3 * 64, a);
+    a[64 + 5] = from_bits(special[s][0]);
+    a[64 + 9] = from_bits(special[s][1]);
+    compare_gemm_i8(3, 20, 64, ATTN_SET, ATTN_IDENTITY, 0);
+    CHECK(isnan(row_scale[1]) == (s < 3));
+    CHECK(!isnan(row_scale[0]) && !isnan(row_scale[2]));
+  }
+}
+
 /* --------------------------------------------------------------------- dispatch */
 
 static void test_dispatch(void) {
@@ -463,6 +607,8 @@ int main(void) {
   test_gemms();
   test_special_numbers();
   test_rows();
+  test_rotation();
+  test_gemms_i8();
   CHECK(hash == all_results);
   if (hash != all_results) printf("! the hash is %016llx\n", (unsigned long long)hash);
   return unit_end();

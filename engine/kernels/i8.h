@@ -1,0 +1,174 @@
+/*
+** i8.h - the int8 kernels, written once over 16 lanes.
+**
+** Before numbers are rounded to integers they are rotated, block by block, by a
+** Hadamard matrix: an outlier is spread over its block, so that the largest number
+** of a row is no longer many times its typical one (QuaRot, Ashkboos et al. 2024).
+** Weights are rotated in the same way when they are quantized, and because
+** (x H)(w H) = x H Hᵀ w = block * x w nothing has to be undone.
+**
+** A template: i8_<isa>.c includes a lanes_ header, sets the size of a tile, defines
+**
+**   element          of a quantized row: uint8_t, int8_t or int16_t
+**   ELEMENT_ZERO     what stands for 0 in it
+**   store_elements   writes the low bits of 16 lanes
+**   sum_products     sums[rows][panels][16] of `rows` rows of n_four times four
+**                    elements, `stride` elements apart, with the weights of `panels`
+**                    panels from w on; `offset` is theirs, for unsigned elements.
+**                    rows and panels are constants where it is inlined.
+**
+** then includes this and names its table.
+*/
+#ifndef ATTN_I8_H
+#define ATTN_I8_H
+
+#include "math16.h"
+
+typedef attn_gemm_i8 product;
+typedef int32_t sum_type;
+
+/* ---------------------------------------------------------------------- rotation */
+
+enum { BLOCK_VECTORS = 128 / 16 };
+
+/* Largest magnitude of each lane, and NaN where a number was not finite. */
+typedef struct row_range {
+  v16 most, poison;
+} row_range;
+
+INLINE void look_at(row_range *range, v16 x) {
+  range->most = v16_max(v16_abs(x), range->most);
+  range->poison = v16_fma(x, v16_set(0.0f), range->poison);
+}
+
+/* One stage within a vector: lanes that differ in one bit of their number become
+** their sum and their difference. */
+INLINE v16 mix_pairs(v16 x, v16 swapped, const float sign[16]) {
+  return v16_fma(x, v16_load(sign), swapped);
+}
+
+static const float sign_1[16] = {1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1};
+static const float sign_2[16] = {1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1};
+static const float sign_4[16] = {1, 1, 1, 1, -1, -1, -1, -1, 1, 1, 1, 1, -1, -1, -1, -1};
+static const float sign_8[16] = {1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, -1, -1, -1};
+
+INLINE v16 mix_lanes(v16 x, size_t block) {
+  if (block > 1) x = mix_pairs(x, v16_swap_1(x), sign_1);
+  if (block > 2) x = mix_pairs(x, v16_swap_2(x), sign_2);
+  if (block > 4) x = mix_pairs(x, v16_swap_4(x), sign_4);
+  if (block > 8) x = mix_pairs(x, v16_swap_8(x), sign_8);
+  return x;
+}
+
+/* One stage between vectors. */
+INLINE void mix_vectors(int n, int distance, v16 *x) {
+  UNROLL for (int i = 0; i < n; i++) {
+    if (i & distance) continue;
+    v16 a = x[i], b = x[i + distance];
+    x[i] = v16_add(a, b);
+    x[i + distance] = v16_sub(a, b);
+  }
+}
+
+/* A block of n vectors. */
+INLINE void rotate_block(int n, const float *x, float *y, row_range *range) {
+  v16 v[BLOCK_VECTORS];
+  UNROLL for (int i = 0; i < n; i++) v[i] = mix_lanes(v16_load(x + 16 * i), 16);
+  if (n > 1) mix_vectors(n, 1, v);
+  if (n > 2) mix_vectors(n, 2, v);
+  if (n > 4) mix_vectors(n, 4, v);
+  UNROLL for (int i = 0; i < n; i++) {
+    look_at(range, v[i]);
+    v16_store(y + 16 * i, v[i]);
+  }
+}
+
+/* Blocks smaller than a vector. */
+INLINE void rotate_small(size_t n, size_t block, const float *x, float *y,
+                         row_range *range) {
+  for (size_t i = 0; i < n; i += 16) {
+    v16 v = n - i < 16 ? v16_load_n(x + i, n - i, v16_set(0.0f)) : v16_load(x + i);
+    v = mix_lanes(v, block);
+    look_at(range, v);
+    if (n - i < 16) {
+      v16_store_n(y + i, n - i, v);
+    } else {
+      v16_store(y + i, v);
+    }
+  }
+}
+
+static void rotate_row(size_t n, const float *x, float *y, row_range *range) {
+  const size_t block = attn_rotation_block(n);
+  range->most = range->poison = v16_set(0.0f);
+  if (block < 16) rotate_small(n, block, x, y, range);
+  for (size_t i = 0; block >= 16 && i < n; i += block) {
+    switch (block) {
+    case 16:
+      rotate_block(1, x + i, y + i, range);
+      break;
+    case 32:
+      rotate_block(2, x + i, y + i, range);
+      break;
+    case 64:
+      rotate_block(4, x + i, y + i, range);
+      break;
+    default:
+      rotate_block(8, x + i, y + i, range);
+      break;
+    }
+  }
+}
+
+static void rotate(size_t n, float *x) {
+  row_range range;
+  rotate_row(n, x, x, &range);
+}
+
+/* ------------------------------------------------------------------ quantization */
+
+/* Adding this leaves the nearest integer in the low bits. */
+#define TO_ELEMENT (0x1.8p+23f + ELEMENT_ZERO)
+
+INLINE void quantize16(v16 x, v16 by, element *q) {
+  store_elements(q, v16_fma(x, by, v16_set(TO_ELEMENT)));
+}
+
+static void quantize(size_t m, size_t n, const float *x, float *scratch, void *rows,
+                     float *row_scale) {
+  const size_t whole = n / 16 * 16, rest = n - whole;
+  element *q = rows;
+  for (size_t row = 0; row < m; row++, x += n, q += whole + (rest ? 16 : 0)) {
+    row_range range;
+    rotate_row(n, x, scratch, &range);
+    float most = v16_max_of(range.most);
+    v16 by = v16_set(most >= 1e-30f ? 127 / most : 0);
+    row_scale[row] = most / 127 + v16_sum(range.poison);
+    for (size_t i = 0; i < whole; i += 16) quantize16(v16_load(scratch + i), by, q + i);
+    if (rest) {
+      quantize16(v16_load_n(scratch + whole, rest, v16_set(0.0f)), by, q + whole);
+    }
+  }
+}
+
+/* ----------------------------------------------------------------------- product */
+
+INLINE v16 result16(const product *g, size_t row, size_t column, const int32_t *sums) {
+  v16 scale = v16_mul(v16_set(g->row_scale[row]), v16_load(g->scale + column));
+  return v16_fma(v16_from_ints(sums), scale, bias16(&g->out, column));
+}
+
+INLINE void tile(const product *g, size_t row, size_t panel, int rows, int panels,
+                 int32_t *sums) {
+  const size_t stride = (g->k + 15) / 16 * 16, n_four = (g->k + 3) / 4;
+  const element *a = (const element *)g->rows + row * stride;
+  const int8_t *w = g->packed + panel * n_four * (4 * ATTN_PANEL);
+  sum_products(a, stride, w, n_four, g->offset + panel * ATTN_PANEL, rows, panels, sums);
+}
+
+#include "tiles.h"
+
+#define I8_KERNELS                                                                       \
+  { gemm, rotate, quantize }
+
+#endif

@@ -1,0 +1,104 @@
+/*
+** tiles.h - cuts a product into tiles whose sums fit in registers.
+**
+** A template.  The file that includes it has included a lanes_ header and math16.h
+** and defined
+**
+**   TILE_ROWS     rows of a tile at most, up to 14
+**   TILE_PANELS   panels of a tile at most, 1 or 2
+**   product       the type of a product: has members m and out
+**   sum_type      of the sums: float or int32_t
+**   tile          writes the sums of a tile, [rows][panels][16]; rows and panels are
+**                 constants where it is inlined, so that sums are registers
+**   result16      from 16 sums to the result before the activation
+**
+** The weights of a panel are read once for all rows.
+*/
+#ifndef ATTN_TILES_H
+#define ATTN_TILES_H
+
+#define JOIN(a, b)  JOIN_(a, b)
+#define JOIN_(a, b) a##b
+
+#define REPEAT_1(f, p)  f(1, p)
+#define REPEAT_2(f, p)  REPEAT_1(f, p) f(2, p)
+#define REPEAT_3(f, p)  REPEAT_2(f, p) f(3, p)
+#define REPEAT_4(f, p)  REPEAT_3(f, p) f(4, p)
+#define REPEAT_5(f, p)  REPEAT_4(f, p) f(5, p)
+#define REPEAT_6(f, p)  REPEAT_5(f, p) f(6, p)
+#define REPEAT_7(f, p)  REPEAT_6(f, p) f(7, p)
+#define REPEAT_8(f, p)  REPEAT_7(f, p) f(8, p)
+#define REPEAT_9(f, p)  REPEAT_8(f, p) f(9, p)
+#define REPEAT_10(f, p) REPEAT_9(f, p) f(10, p)
+#define REPEAT_11(f, p) REPEAT_10(f, p) f(11, p)
+#define REPEAT_12(f, p) REPEAT_11(f, p) f(12, p)
+#define REPEAT_13(f, p) REPEAT_12(f, p) f(13, p)
+#define REPEAT_14(f, p) REPEAT_13(f, p) f(14, p)
+
+/* f(1, p) f(2, p) ... up to TILE_ROWS */
+#define FOR_ROWS(f, p) JOIN(REPEAT_, TILE_ROWS)(f, p)
+
+typedef void tile_kernel(const product *g, size_t row, size_t panel, sum_type *sums);
+
+#define TILE(rows, panels)                                                               \
+  static void tile_##rows##x##panels(const product *g, size_t row, size_t panel,         \
+                                     sum_type *sums) {                                   \
+    tile(g, row, panel, rows, panels, sums);                                             \
+  }
+#define TILE_NAME(rows, panels) tile_##rows##x##panels,
+
+FOR_ROWS(TILE, 1)
+#if TILE_PANELS == 2
+FOR_ROWS(TILE, 2)
+#endif
+
+static tile_kernel *const tiles[TILE_PANELS][TILE_ROWS] = {
+    {FOR_ROWS(TILE_NAME, 1)},
+#if TILE_PANELS == 2
+    {FOR_ROWS(TILE_NAME, 2)},
+#endif
+};
+
+/* One panel of one row, of which `n` columns exist. */
+INLINE void finish16(const product *g, size_t row, size_t column, const sum_type *sums) {
+  const attn_output *out = &g->out;
+  const size_t n = out->n - column;
+  float *c = out->c + row * out->ldc + column;
+  v16 x = result16(g, row, column, sums);
+  if (out->store == ATTN_SET) x = activate16(out->activation, x);
+  if (n >= ATTN_PANEL) {
+    v16_store(c, out->store == ATTN_ADD ? v16_add(v16_load(c), x) : x);
+  } else {
+    if (out->store == ATTN_ADD) x = v16_add(v16_load_n(c, n, x), x);
+    v16_store_n(c, n, x);
+  }
+}
+
+/* Takes rows [row, end) and the columns of a tile from sums to the output.  What is
+** done with a result is decided for each vector: the processor foresees it, and the
+** functions are not there more than once. */
+static void finish(const product *g, size_t row, size_t end, size_t column, size_t panels,
+                   const sum_type *sums) {
+  for (; row < end; row++) {
+    for (size_t p = 0; p < panels; p++, sums += ATTN_PANEL) {
+      finish16(g, row, column + p * ATTN_PANEL, sums);
+    }
+  }
+}
+
+static void gemm(const product *g) {
+  const attn_output *out = &g->out;
+  const size_t n_panel = (out->n + ATTN_PANEL - 1) / ATTN_PANEL;
+  const size_t n_block = (g->m + TILE_ROWS - 1) / TILE_ROWS; /* of nearly equal height */
+  _Alignas(64) sum_type sums[TILE_ROWS * TILE_PANELS * ATTN_PANEL];
+  for (size_t panel = 0; panel < n_panel; panel += TILE_PANELS) {
+    size_t panels = n_panel - panel < TILE_PANELS ? n_panel - panel : TILE_PANELS;
+    for (size_t block = 0; block < n_block; block++) {
+      size_t row = g->m * block / n_block, end = g->m * (block + 1) / n_block;
+      tiles[panels - 1][end - row - 1](g, row, panel, sums);
+      finish(g, row, end, panel * ATTN_PANEL, panels, sums);
+    }
+  }
+}
+
+#endif
