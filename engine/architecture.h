@@ -17,6 +17,7 @@ typedef struct attn_architecture {
   const char *d_model, *n_layer, *n_head, *d_ff, *activation;
   const char *eps; /* NULL: 1e-12 */
   int positions_after_pad;
+  int is_bag; /* see attn_graph: of the settings only d_model is there */
 
   /* tensors; a linear and a norm have .weight and .bias */
   const char *word, *position;

@@ -364,5 +364,6 @@ void attn_sha256_final(attn_sha256 *hash, char hex[65]);
 
 #include "vector.h"
 #include "search/search.h"
+#include "train/train.h"
 
 #endif

@@ -70,12 +70,12 @@ static attn_status reserve(void *list, size_t *n_alloc, size_t n, size_t size,
 static attn_status check_sequence(const attn_model *model, const attn_batch *batch,
                                   size_t i, attn_error *err) {
   uint32_t first = batch->begin[i], end = batch->begin[i + 1];
-  uint32_t n = end - first, max = model->info.max_length;
-  if (end < first || n < 1 || n > max) {
-    return attn_fail(err, ATTN_INVALID, "sequence %zu has %u tokens; expected 1 to %u", i,
-                     end < first ? 0 : n, max);
+  uint32_t n = end - first, max = model->info.max_length, min = !model->graph.is_bag;
+  if (end < first || n < min || n > max) {
+    return attn_fail(err, ATTN_INVALID, "sequence %zu has %u tokens; expected %u to %u", i,
+                     end < first ? 0 : n, min, max);
   }
-  if (batch->n_skip && batch->n_skip[i] >= n) {
+  if (batch->n_skip && n && batch->n_skip[i] >= n) {
     return attn_fail(err, ATTN_INVALID, "sequence %zu skips %u of its %u tokens", i,
                      batch->n_skip[i], n);
   }
@@ -238,7 +238,7 @@ attn_status attn_embed_add(attn_workspace *ws, attn_text text, attn_error *err,
   if (rc != ATTN_OK) return rc;
   if (ws->n == 0) ws->begin[0] = 0;
   size_t n = ws->tokens.n, first = ws->begin[ws->n];
-  if (n == 0) {
+  if (n == 0 && !ws->model->graph.is_bag) {
     return attn_fail(err, ATTN_INVALID,
                      "the tokenizer of the model makes no token of a text of %zu bytes",
                      text.n_text);
@@ -248,7 +248,7 @@ attn_status attn_embed_add(attn_workspace *ws, attn_text text, attn_error *err,
   if (rc != ATTN_OK) return rc;
   for (size_t k = 0; k < n; k++) ws->id[first + k] = ws->tokens.token[k].id;
   ws->begin[ws->n + 1] = (uint32_t)(first + n);
-  ws->n_skip[ws->n] = ws->n_prompt < n ? ws->n_prompt : (uint32_t)n - 1;
+  ws->n_skip[ws->n] = ws->n_prompt < n || n == 0 ? ws->n_prompt : (uint32_t)n - 1;
   ws->n++;
   *n_token = (uint32_t)n;
   return ATTN_OK;

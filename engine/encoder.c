@@ -61,6 +61,7 @@ static int plan_arena(const attn_graph *graph, uint64_t n_token, uint64_t n,
                       uint32_t max_length, arena *plan) {
   const uint64_t line = 16; /* a cache line in floats */
   int overflow = 0;
+  if (graph->is_bag) n_token = max_length = 0; /* rows are read where they are */
   uint64_t row = attn_add(attn_mul(n_token, graph->d_model, &overflow), line, &overflow);
   uint64_t wide = attn_mul(n_token, graph->d_ff, &overflow);
   uint64_t pooled =
@@ -89,7 +90,7 @@ static uint64_t least(uint64_t a, uint64_t b) {
 static int plan_batch(const attn_graph *graph, uint32_t n_token, size_t n,
                       uint32_t max_length, arena *plan) {
   uint64_t pass = least(n_token, largest(ATTN_PASS_TOKENS, max_length));
-  return plan_arena(graph, pass, least(n, pass), max_length, plan);
+  return plan_arena(graph, pass, graph->is_bag ? n : least(n, pass), max_length, plan);
 }
 
 uint64_t attn_forward_memory(const attn_graph *graph, uint32_t n_token, uint32_t n,
@@ -132,11 +133,10 @@ static void layer(const attn_graph *graph, const attn_layer *layer, const attn_r
   norm(&layer->norm_ffn, m, d, x);
 }
 
-/* Pools, applies the dense modules, normalizes. */
+/* From the pooled vectors to the result: applies the dense modules, normalizes. */
 static void finish(const attn_graph *graph, const attn_rows *rows, const arena *at,
                    float *arena, float *out) {
   float *from = arena + at->pooled, *to = arena + at->mapped;
-  attn_pool_rows(graph, rows, arena + at->x, from);
   for (uint32_t i = 0; i < graph->n_dense; i++) {
     const attn_dense *dense = &graph->dense[i];
     attn_linear_apply(&dense->linear, rows->n, from, arena + at->quantized, ATTN_SET,
@@ -152,8 +152,28 @@ static void finish(const attn_graph *graph, const attn_rows *rows, const arena *
   }
 }
 
+/* The mean of the rows of the words. */
+static void pool_words(const attn_graph *graph, const int32_t *id, const attn_rows *rows,
+                       float *out) {
+  const size_t d = graph->d_model;
+  for (size_t i = 0; i < rows->n; i++, out += d) {
+    uint32_t n = rows->begin[i + 1] - rows->begin[i];
+    memset(out, 0, d * sizeof *out);
+    for (uint32_t t = rows->begin[i]; t < rows->begin[i + 1]; t++) {
+      const float *word = graph->word + (size_t)id[t] * d;
+      for (size_t k = 0; k < d; k++) out[k] += word[k];
+    }
+    for (size_t k = 0; n && k < d; k++) out[k] /= (float)n;
+  }
+}
+
 static void pass(const attn_graph *graph, const int32_t *id, const attn_rows *rows,
                  const arena *at, float *arena, float *out) {
+  if (graph->is_bag) {
+    pool_words(graph, id, rows, arena + at->pooled);
+    finish(graph, rows, at, arena, out);
+    return;
+  }
   for (size_t i = 0; i < rows->n; i++) {
     size_t first = rows->begin[i] - rows->begin[0];
     embed(graph, id + rows->begin[i], rows->begin[i + 1] - rows->begin[i],
@@ -163,6 +183,7 @@ static void pass(const attn_graph *graph, const int32_t *id, const attn_rows *ro
   for (uint32_t i = 0; i < graph->n_layer; i++) {
     layer(graph, &graph->layer[i], rows, at, arena);
   }
+  attn_pool_rows(graph, rows, arena + at->x, arena + at->pooled);
   finish(graph, rows, at, arena, out);
 }
 

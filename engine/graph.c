@@ -48,6 +48,8 @@ static const attn_architecture architectures[] = {
      .up = "transformer.layer.%u.ffn.lin1",
      .down = "transformer.layer.%u.ffn.lin2",
      .norm_ffn = "transformer.layer.%u.output_layer_norm"},
+    /* A table of words, which sentence-transformers calls StaticEmbedding. */
+    {.model_type = "word2vec", .is_bag = 1, .d_model = "hidden_size", .word = "embedding"},
 };
 
 enum { N_ARCHITECTURE = sizeof architectures / sizeof architectures[0] };
@@ -154,6 +156,9 @@ static attn_status get_size(const attn_settings *s, attn_error *err, const char 
 static attn_status get_sizes(const attn_settings *s, attn_error *err,
                              const attn_architecture *a, attn_graph *g) {
   attn_status rc = get_size(s, err, a->d_model, 65536, &g->d_model);
+  if (a->is_bag) {
+    return rc == ATTN_OK ? get_size(s, err, "vocab_size", 1 << 24, &g->n_vocab) : rc;
+  }
   if (rc == ATTN_OK) rc = get_size(s, err, a->n_layer, 1024, &g->n_layer);
   if (rc == ATTN_OK) rc = get_size(s, err, a->n_head, 1024, &g->n_head);
   if (rc == ATTN_OK) rc = get_size(s, err, a->d_ff, 1 << 20, &g->d_ff);
@@ -212,6 +217,7 @@ static attn_status get_transformer(const attn_settings *s, attn_error *err,
   attn_text activation = {"gelu", 4};
   double eps = 1e-12;
   attn_status rc = get_sizes(s, err, a, g);
+  if (a->is_bag) return rc;
   if (rc == ATTN_OK) rc = get_positions(s, err, a, g);
   if (rc == ATTN_OK) rc = refuse_variants(s, err);
   if (rc == ATTN_OK) {
@@ -395,12 +401,23 @@ static attn_status expect_module(const attn_settings *s, unsigned i, const char 
                    (int)found.n_text, found.text, i, type);
 }
 
-/* Transformer, Pooling, then any number of Dense and Normalize. */
-static attn_status get_modules(const attn_settings *s, attn_error *err, attn_graph *g) {
+static attn_status get_bag(const attn_settings *s, attn_error *err, attn_graph *g) {
+  g->pool[g->n_pool++] = ATTN_POOL_MEAN;
+  g->pool_prompt = 1;
+  g->dimension = g->d_model;
+  return expect_module(s, 0, "StaticEmbedding", err);
+}
+
+static attn_status get_encoder(const attn_settings *s, attn_error *err, attn_graph *g) {
   attn_status rc = expect_module(s, 0, "Transformer", err);
   if (rc == ATTN_OK) rc = expect_module(s, 1, "Pooling", err);
-  if (rc == ATTN_OK) rc = get_pooling(s, 1, err, g);
-  for (unsigned i = 2; rc == ATTN_OK && attn_settings_has(s, "$.modules[%u]", i); i++) {
+  return rc == ATTN_OK ? get_pooling(s, 1, err, g) : rc;
+}
+
+/* Transformer and Pooling, or StaticEmbedding, then any number of Dense and Normalize. */
+static attn_status get_modules(const attn_settings *s, attn_error *err, attn_graph *g) {
+  attn_status rc = g->is_bag ? get_bag(s, err, g) : get_encoder(s, err, g);
+  for (unsigned i = g->is_bag ? 1 : 2; rc == ATTN_OK && attn_settings_has(s, "$.modules[%u]", i); i++) {
     attn_text type = {0};
     rc = attn_settings_text(s, err, &type, "$.modules[%u].type", i);
     int k = 0;
@@ -417,6 +434,7 @@ static attn_status get_modules(const attn_settings *s, attn_error *err, attn_gra
 static attn_status get_max_length(const attn_settings *s, attn_error *err,
                                   const attn_graph *g, uint32_t *out) {
   int64_t positions = (int64_t)g->n_position - g->first_position;
+  if (g->is_bag) positions = INT_MAX;
   int64_t length = positions;
   attn_status rc = ATTN_OK;
   if (attn_settings_has(s, "$.sentence.max_seq_length")) {
@@ -436,6 +454,7 @@ attn_status attn_graph_configure(const attn_settings *settings, attn_error *err,
                                  uint32_t *max_length) {
   memset(graph, 0, sizeof *graph);
   attn_status rc = find_architecture(settings, err, architecture);
+  if (rc == ATTN_OK) graph->is_bag = (*architecture)->is_bag;
   if (rc == ATTN_OK) rc = get_transformer(settings, err, *architecture, graph);
   if (rc == ATTN_OK) rc = get_modules(settings, err, graph);
   if (rc == ATTN_OK) rc = get_max_length(settings, err, graph, max_length);

@@ -51,6 +51,8 @@ enum { ATTN_MAX_DENSE = 8 };
 
 typedef struct attn_graph {
   uint32_t d_model, n_layer, n_head, d_head, d_ff;
+  int is_bag; /* the vector is the mean of the rows of the words and no more: without
+              ** positions, norm and layers; of no tokens it is zero */
   attn_activation activation;
   attn_precision precision; /* of the layers' linears */
 

@@ -264,7 +264,7 @@ static attn_status load_embeddings(loader *l, const attn_architecture *a, attn_g
   uint32_t d = g->d_model;
   attn_status rc =
       load_table(l, parameter(name, a->word, 0, ".weight"), g->n_vocab, d, &g->word);
-  if (rc == ATTN_OK) {
+  if (rc == ATTN_OK && !g->is_bag) {
     rc = load_table(l, parameter(name, a->position, 0, ".weight"), g->n_position, d,
                     &g->position);
   }
@@ -272,7 +272,7 @@ static attn_status load_embeddings(loader *l, const attn_architecture *a, attn_g
     /* A text alone is of type 0, so of the table only row 0 is ever used. */
     rc = load_table(l, parameter(name, a->type, 0, ".weight"), g->n_type, d, &g->type);
   }
-  if (rc != ATTN_OK) return rc;
+  if (rc != ATTN_OK || g->is_bag) return rc;
   return load_norm(l, a->norm_embedding, 0, d, g->norm_embedding.eps, &g->norm_embedding);
 }
 

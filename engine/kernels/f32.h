@@ -126,7 +126,68 @@ static void layer_norm(size_t m, size_t n, const float *weight, const float *bia
   }
 }
 
+/* ------------------------------------------------------------------------ CBOW */
+
+/* hidden = mean of the rows of the context */
+static void cbow_mean(const attn_cbow *c) {
+  v16 by = v16_set(1.0f / (float)c->n_context);
+  for (size_t k = 0; k < c->d; k += 16) {
+    v16 sum = v16_load(c->in + c->context[0] * c->d + k);
+    for (size_t i = 1; i < c->n_context; i++) {
+      sum = v16_add(sum, v16_load(c->in + c->context[i] * c->d + k));
+    }
+    v16_store(c->hidden + k, v16_mul(sum, by));
+  }
+}
+
+/* p = sigmoid(hidden . row) of each target */
+static void cbow_score(const attn_cbow *c) {
+  for (size_t t = 0; t < c->n_target; t++) {
+    const float *row = c->out + c->target[t] * c->d;
+    v16 sum = v16_set(0.0f);
+    for (size_t k = 0; k < c->d; k += 16) {
+      sum = v16_fma(v16_load(c->hidden + k), v16_load(row + k), sum);
+    }
+    c->p[t] = v16_sum(sum);
+  }
+  for (size_t t = c->n_target; t % 16; t++) c->p[t] = 0.0f;
+  for (size_t t = 0; t < c->n_target; t += 16) {
+    v16_store(c->p + t, gate16(v16_set(1.0f), v16_load(c->p + t)));
+  }
+}
+
+static void cbow(const attn_cbow *c) {
+  float step[ATTN_CBOW_TARGETS];
+  for (size_t t = 0; t < c->n_target; t++) {
+    const char *row = (const char *)(c->out + c->target[t] * c->d);
+    for (size_t k = 0; k < c->d * sizeof(float); k += 64) __builtin_prefetch(row + k, 1);
+  }
+  cbow_mean(c);
+  cbow_score(c);
+  for (size_t t = 0; t < c->n_target; t++) {
+    step[t] = ((t == 0 ? 1.0f : 0.0f) - c->p[t]) * c->alpha;
+  }
+  for (size_t k = 0; k < c->d; k += 16) {
+    v16 hidden = v16_load(c->hidden + k), gradient = v16_set(0.0f);
+    for (size_t t = 0; t < c->n_target; t++) {
+      v16 row = v16_load(c->out + c->target[t] * c->d + k);
+      gradient = v16_fma(v16_set(step[t]), row, gradient);
+    }
+    for (size_t t = 0; t < c->n_target; t++) {
+      float *at = c->out + c->target[t] * c->d + k;
+      v16_store(at, v16_fma(v16_set(step[t]), hidden, v16_load(at)));
+    }
+    v16_store(c->gradient + k, gradient);
+  }
+  for (size_t i = 0; i < c->n_context; i++) {
+    float *row = c->in + c->context[i] * c->d;
+    for (size_t k = 0; k < c->d; k += 16) {
+      v16_store(row + k, v16_add(v16_load(row + k), v16_load(c->gradient + k)));
+    }
+  }
+}
+
 #define F32_KERNELS                                                                      \
-  { gemm, softmax, layer_norm }
+  { gemm, softmax, layer_norm, cbow }
 
 #endif

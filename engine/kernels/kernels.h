@@ -73,6 +73,28 @@ typedef struct attn_gemm_f32 {
   attn_output out;
 } attn_gemm_f32;
 
+enum { ATTN_CBOW_TARGETS = 64 };
+
+/* One example of CBOW with negative sampling (Mikolov et al. 2013): a word is told from
+** others, drawn at random, by the words around it.  Rows are d floats, a multiple of 16,
+** on 64-byte boundaries; a row may be there twice.
+**
+**   h = sum of in[context] / n_context
+**   p = sigmoid(h . out[target])
+**   g = alpha ([target is the first] - p)
+**   in[context] += sum of g out[target];  out[target] += g h
+**
+** All of it is computed from the rows as they were before. */
+typedef struct attn_cbow {
+  size_t d;
+  float *in, *out;
+  const uint32_t *context, *target;
+  size_t n_context, n_target; /* 1 or more; at most ATTN_CBOW_TARGETS */
+  float alpha;
+  float *hidden, *gradient; /* scratch: [d] each */
+  float *p;                 /* OUT: [n_target], with room for a multiple of 16 */
+} attn_cbow;
+
 typedef struct attn_kernels_f32 {
   void (*gemm)(const attn_gemm_f32 *g);
 
@@ -84,6 +106,8 @@ typedef struct attn_kernels_f32 {
   ** y = (x - mean) / sqrt(variance + eps) * weight + bias. */
   void (*layer_norm)(size_t m, size_t n, const float *weight, const float *bias,
                      float eps, const float *x, float *y);
+
+  void (*cbow)(const attn_cbow *c);
 } attn_kernels_f32;
 
 /* int8.  Numbers of a row, and weights of an output, are integers in -127 .. 127

@@ -17,6 +17,7 @@
 #include "pre_tokenizer.h"
 #include "template.h"
 #include "word_model.h"
+#include "words.h"
 
 /* What becomes of an ASCII character: class << 8 | normalized character. */
 enum { ASCII_DROP = 0xFFFE, ASCII_ASK = 0xFFFF };
@@ -162,6 +163,8 @@ typedef struct pass {
   size_t first;    /* of the text's tokens in out */
   size_t n_wanted; /* of them */
   int is_full;
+  attn_status (*sink)(void *ctx, attn_text word); /* where words go, or NULL */
+  void *sink_ctx;
   attn_status status; /* the first failure */
   attn_error *err;
 } pass;
@@ -217,16 +220,24 @@ static void count_tokens(pass *p) {
   }
 }
 
+static void split_word(pass *p) {
+  size_t n = p->out->n;
+  p->status = p->t->type->split(p->t->model, &p->word, p->err, p->out);
+  if (p->status == ATTN_OK && p->t->template.trim_offsets) {
+    for (; n < p->out->n; n++) trim_by_text(p, &p->out->token[n]);
+  }
+  if (p->status == ATTN_OK) count_tokens(p);
+}
+
 static void end_word(pass *p) {
   attn_word *word = &p->word;
   if (word->n_char == 0) return;
-  if (!stopped(p)) {
-    size_t n = p->out->n;
-    p->status = p->t->type->split(p->t->model, word, p->err, p->out);
-    if (p->status == ATTN_OK && p->t->template.trim_offsets) {
-      for (; n < p->out->n; n++) trim_by_text(p, &p->out->token[n]);
-    }
-    if (p->status == ATTN_OK) count_tokens(p);
+  if (stopped(p)) {
+    /* What is left of the text is not wanted. */
+  } else if (!p->sink) {
+    split_word(p);
+  } else if (word->n_char <= word->max_char) {
+    p->status = p->sink(p->sink_ctx, (attn_text){word->text, word->n});
   }
   word->n = 0;
   word->n_char = 0;
@@ -339,27 +350,64 @@ static attn_status read_text(pass *p) {
   return p->status;
 }
 
+/* Runs a pass in which text, out, n_wanted, max_char and sink are set. */
+static attn_status run_pass(pass *p) {
+  const attn_tokenizer *t = p->t;
+  p->first = p->out->n;
+  p->is_full = p->n_wanted == 0;
+  p->raw = (attn_matcher){
+      .patterns = &t->added.raw, .plain = take_raw, .found = found_raw, .ctx = p};
+  p->normalization = (attn_normalization){
+      .normalizer = &t->normalizer, .sink = match_normalized, .ctx = p};
+  p->normalized = (attn_matcher){.patterns = &t->added.normalized,
+                                 .plain = take_normalized,
+                                 .found = found_normalized,
+                                 .ctx = p};
+  attn_status rc = read_text(p);
+  attn_matcher_free(&p->raw);
+  attn_normalization_free(&p->normalization);
+  attn_matcher_free(&p->normalized);
+  attn_word_free(&p->word);
+  return rc == ATTN_NOMEM ? attn_no_memory(p->err) : rc;
+}
+
 static attn_status tokenize_text(const attn_tokenizer *t, attn_text text, size_t n_wanted,
                                  attn_error *err, attn_tokens *out) {
-  pass p = {.t = t, .text = text.text, .n_text = text.n_text, .out = out, .err = err};
-  p.first = out->n;
-  p.n_wanted = n_wanted;
-  p.is_full = n_wanted == 0;
-  p.word.max_char = t->max_char;
-  p.raw = (attn_matcher){
-      .patterns = &t->added.raw, .plain = take_raw, .found = found_raw, .ctx = &p};
-  p.normalization = (attn_normalization){
-      .normalizer = &t->normalizer, .sink = match_normalized, .ctx = &p};
-  p.normalized = (attn_matcher){.patterns = &t->added.normalized,
-                                .plain = take_normalized,
-                                .found = found_normalized,
-                                .ctx = &p};
-  attn_status rc = read_text(&p);
-  attn_matcher_free(&p.raw);
-  attn_normalization_free(&p.normalization);
-  attn_matcher_free(&p.normalized);
-  attn_word_free(&p.word);
-  return rc == ATTN_NOMEM ? attn_no_memory(err) : rc;
+  pass p = {.t = t,
+            .text = text.text,
+            .n_text = text.n_text,
+            .word.max_char = t->max_char,
+            .out = out,
+            .n_wanted = n_wanted,
+            .err = err};
+  return run_pass(&p);
+}
+
+static attn_status check_length(size_t n_text, attn_error *err) {
+  if (n_text <= UINT32_MAX) return ATTN_OK;
+  return attn_fail(err, ATTN_INVALID,
+                   "tokenizer: a text of %zu bytes, at most %u are possible", n_text,
+                   UINT32_MAX);
+}
+
+attn_status attn_tokenizer_words(const attn_tokenizer *t, attn_text text,
+                                 uint64_t max_char,
+                                 attn_status (*sink)(void *ctx, attn_text word), void *ctx,
+                                 attn_error *err) {
+  attn_tokens added = {0};
+  pass p = {.t = t,
+            .text = text.text,
+            .n_text = text.n_text,
+            .word.max_char = max_char,
+            .out = &added,
+            .n_wanted = SIZE_MAX,
+            .sink = sink,
+            .sink_ctx = ctx,
+            .err = err};
+  attn_status rc = check_length(text.n_text, err);
+  if (rc == ATTN_OK) rc = run_pass(&p);
+  attn_tokens_free(&added);
+  return rc;
 }
 
 static attn_status add_special(const attn_template *template, uint32_t begin,
@@ -375,14 +423,10 @@ attn_status attn_tokenize(const attn_tokenizer *t, const char *text, size_t n_te
                           uint32_t max_length, attn_error *err, attn_tokens *out) {
   const attn_template *template = &t->template;
   size_t n_before = out->n;
-  if (n_text > UINT32_MAX) {
-    return attn_fail(err, ATTN_INVALID,
-                     "tokenizer: a text of %zu bytes, at most %u are possible", n_text,
-                     UINT32_MAX);
-  }
   size_t n_wanted = SIZE_MAX;
   if (max_length) n_wanted = max_length > template->n ? max_length - template->n : 0;
-  attn_status rc = add_special(template, 0, template->n_before, out);
+  attn_status rc = check_length(n_text, err);
+  if (rc == ATTN_OK) rc = add_special(template, 0, template->n_before, out);
   if (rc == ATTN_OK) {
     rc = tokenize_text(t, (attn_text){text, n_text}, n_wanted, err, out);
   }

@@ -1,0 +1,62 @@
+/*
+** corpus.h - texts as numbers of words: 4 bytes a word, and 4 a text.
+**
+** Texts are cut into words as they come and need not be kept.  When all are there, the
+** words that are rare are dropped and the others numbered from 1 by how often they come,
+** the most frequent first (of equals, the one that came first), as gensim orders them;
+** number 0 is left for unknown words.  Then the corpus is read in chunks of about ten
+** thousand words, each of which can be found by its number.
+*/
+#ifndef ATTN_CORPUS_H
+#define ATTN_CORPUS_H
+
+#include "../base.h"
+
+enum {
+  ATTN_CHUNK_WORDS = 10000,
+  ATTN_CHUNK_MAX = 2 * ATTN_CHUNK_WORDS, /* a longer text is cut */
+  ATTN_WORD_MAX = 100 /* characters of a word; longer ones are dropped */
+};
+
+#define ATTN_TEXT_END UINT32_MAX /* among the ids */
+
+typedef struct attn_chunk {
+  uint64_t begin; /* its first id; it ends where the next one begins */
+  uint64_t n_before; /* words of the chunks before it */
+} attn_chunk;
+
+typedef struct attn_corpus {
+  /* words: text[begin[i] .. begin[i + 1]), seen count[i] times */
+  char *text;
+  uint64_t *begin, *count;
+  size_t n_word, n_word_alloc, n_text_alloc;
+  uint32_t *slot; /* open addressing: word + 1, or 0 */
+  unsigned n_slot_log2;
+
+  uint32_t **block; /* of ids, ATTN_TEXT_END behind each text that has some */
+  size_t n_block, n_block_alloc;
+  uint64_t n_id;
+
+  /* after finish: words are in order, and word i has the id i + 1 */
+  uint64_t n_total; /* words of the corpus that were kept */
+  attn_chunk *chunk; /* [n_chunk + 1] */
+  size_t n_chunk;
+} attn_corpus;
+
+void attn_corpus_free(attn_corpus *corpus);
+
+/* Adds the words of a text. */
+attn_status attn_corpus_add(attn_corpus *corpus, const attn_tokenizer *words,
+                            attn_text text, attn_error *err);
+
+/* Keeps words that come min_count times or more, of these the max_word most frequent
+** (0: all). */
+attn_status attn_corpus_finish(attn_corpus *corpus, uint64_t min_count, uint64_t max_word,
+                               attn_error *err);
+
+uint32_t attn_corpus_id(const attn_corpus *corpus, uint64_t i);
+
+/* Names what training sees: the words, how often they come, and their order. */
+void attn_corpus_hash(const attn_corpus *corpus, char hex[65]);
+
+#endif
