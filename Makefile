@@ -26,7 +26,7 @@ ISA_avx2       := -mavx2 -mfma -mf16c
 ISA_avx512     := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
 ISA_avx512vnni := $(ISA_avx512) -mavx512vnni
 ISA_shani      := -msha -msse4.1
-ISA_dotprod    := -march=armv8.2-a+dotprod
+ISA_dotprod    := -mcpu=generic+dotprod
 ISA_FILES_x86_64  := avx2 avx512 avx512vnni shani
 ISA_FILES_aarch64 := neon dotprod
 OTHER_ISA := $(filter-out $(ISA_FILES_$(ARCH)),avx2 avx512 avx512vnni shani neon dotprod)
@@ -77,6 +77,18 @@ coverage: FLAGS := -O0 -g --coverage -fprofile-update=atomic
 asan tsan coverage:
 	$(MAKE) CC=gcc B=build/$@ SO=build/$@/libattn.so CFLAGS='$(FLAGS)' LDFLAGS='$(FLAGS)' \
 	  build/$@/libattn.so unit
+
+# Binaries for machines of other kinds, by the C compiler of Zig, which knows them all.
+# `gnu.2.28` is the oldest glibc that they run with.
+RELEASES := x86_64-linux-gnu.2.28 aarch64-linux-gnu.2.28 s390x-linux-gnu.2.28 \
+  x86_64-linux-musl aarch64-linux-musl x86_64-windows-gnu
+release: $(RELEASES:%=release-%)
+
+release-%: testfixture
+	tests/venv ziglang==0.17.1
+	$(MAKE) CC='build/venv/bin/python -m ziglang cc -target $*' B=build/release/$*/obj \
+	  SO=build/release/$*/$(if $(findstring windows,$*),attn.dll,libattn.so) \
+	  CFLAGS='-O2 -g0 -Ibuild/testfixture/exact' LDFLAGS=-s WARN=-Wall $(RELEASE_GOAL)
 
 testfixture:
 	tests/testfixture/build build/testfixture
