@@ -18,7 +18,7 @@ CFLAGS  ?= -O2 -g
 # Nothing is thrown through C, so its unwind tables, a tenth of the file, are left out.
 CFLAGS_ALL := -std=c11 $(if $(WINDOWS),-D__USE_MINGW_ANSI_STDIO=1,-fPIC) -fvisibility=hidden -ffp-contract=off -fno-math-errno \
   -fno-asynchronous-unwind-tables $(WARN) $(CFLAGS)
-LDFLAGS_ALL := -shared $(if $(WINDOWS),-static,-Wl$(comma)-z$(comma)nodelete -Wl$(comma)-z$(comma)defs) $(LDFLAGS)
+LDFLAGS_ALL := -shared $(if $(WINDOWS),$(if $(findstring mingw,$(MACHINE)),-static),-Wl$(comma)-z$(comma)nodelete -Wl$(comma)-z$(comma)defs) $(LDFLAGS)
 LDLIBS  := -lm -lpthread
 
 # A kernel file is named for its instruction set, and it alone is compiled for it.

@@ -22,11 +22,13 @@
 #if defined(__linux__)
 #include <sched.h>
 #endif
-#if !defined(_WIN32)
+#if defined(_WIN32)
+#include <windows.h>
+#else
 #include <unistd.h>
 #endif
 
-enum { MAX_PATH = 4096, NO_LIMIT = 1 << 20 };
+enum { MAX_PATH_BYTES = 4096, NO_LIMIT = 1 << 20 };
 
 /* Reads the first line of a file, without its end; 0 when there is none. */
 static int read_line(const char *path, char *line, int n) {
@@ -38,9 +40,9 @@ static int read_line(const char *path, char *line, int n) {
   return found;
 }
 
-static int join(char path[MAX_PATH], const char *folder, const char *file) {
-  int n = snprintf(path, MAX_PATH, "%s/%s", folder, file);
-  return n > 0 && n < MAX_PATH;
+static int join(char path[MAX_PATH_BYTES], const char *folder, const char *file) {
+  int n = snprintf(path, MAX_PATH_BYTES, "%s/%s", folder, file);
+  return n > 0 && n < MAX_PATH_BYTES;
 }
 
 /* Cores begun count: of one and a half, the half is worth a thread. */
@@ -53,7 +55,7 @@ static uint32_t whole_cores(double quota, double period) {
 
 /* The limit of one group, by the files of either version in its folder. */
 static uint32_t group_limit(const char *folder) {
-  char path[MAX_PATH], line[64], *rest;
+  char path[MAX_PATH_BYTES], line[64], *rest;
   if (join(path, folder, "cpu.max") && read_line(path, line, sizeof line)) {
     double quota = strtod(line, &rest); /* "max" reads as 0: none */
     return whole_cores(quota, strtod(rest, NULL));
@@ -93,7 +95,7 @@ static int has_cpu(const char *list) {
 
 /* The limit that a line of /proc/self/cgroup leads to. */
 static uint32_t line_limit(const char *root, char *line) {
-  char folder[MAX_PATH];
+  char folder[MAX_PATH_BYTES];
   char *controllers = strchr(line, ':');
   char *path = controllers ? strchr(controllers + 1, ':') : NULL;
   if (!path) return NO_LIMIT;
@@ -110,7 +112,7 @@ static uint32_t line_limit(const char *root, char *line) {
 }
 
 uint32_t attn_cores_quota(const char *root) {
-  char path[MAX_PATH], line[MAX_PATH];
+  char path[MAX_PATH_BYTES], line[MAX_PATH_BYTES];
   uint32_t least = NO_LIMIT;
   FILE *f = join(path, root, "proc/self/cgroup") ? fopen(path, "r") : NULL;
   if (!f) return least;
@@ -129,7 +131,11 @@ static uint32_t allowed_cores(void) {
   cpu_set_t set; /* of 1,024: a machine with more makes the call fail */
   if (sched_getaffinity(0, sizeof set, &set) == 0) return (uint32_t)CPU_COUNT(&set);
 #endif
-#if defined(_SC_NPROCESSORS_ONLN)
+#if defined(_WIN32)
+  SYSTEM_INFO system;
+  GetSystemInfo(&system);
+  n = (long)system.dwNumberOfProcessors;
+#elif defined(_SC_NPROCESSORS_ONLN)
   n = sysconf(_SC_NPROCESSORS_ONLN);
 #endif
   return n < 1 ? 1 : (uint32_t)n;

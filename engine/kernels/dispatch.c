@@ -6,6 +6,9 @@
 */
 #include "kernels.h"
 #include <stdatomic.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #if defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #ifndef HWCAP_ASIMDDP
@@ -23,17 +26,49 @@ static int has_scalar(void) {
 }
 
 #if defined(__x86_64__)
-/* These look at CPUID, and at XGETBV for what the system saves of the registers. */
+/* What CPUID has to say (Intel SDM, volume 2A) and, by XCR0, which registers the system
+** saves.  Not __builtin_cpu_supports, which needs a constructor that not every compiler's
+** library has. */
+typedef struct cpu_features {
+  unsigned leaf_1_ecx, leaf_7_ebx, leaf_7_ecx, xcr0;
+} cpu_features;
+
+static const cpu_features avx2 = {
+    .leaf_1_ecx = 1u << 12 | 1u << 27 | 1u << 28 | 1u << 29, /* FMA, OSXSAVE, AVX, F16C */
+    .leaf_7_ebx = 1u << 5,
+    .xcr0 = 0x06 /* XMM, YMM */
+};
+static const cpu_features avx512 = {
+    .leaf_7_ebx = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31, /* F, DQ, BW, VL */
+    .xcr0 = 0xE6                                             /* masks, ZMM too */
+};
+static const cpu_features vnni = {.leaf_7_ecx = 1u << 11};
+
+static int cpu_has(const cpu_features *wanted) {
+  unsigned eax, ebx = 0, ecx = 0, edx, high;
+  cpu_features cpu = {0};
+  if (__get_cpuid(1, &eax, &ebx, &ecx, &edx)) cpu.leaf_1_ecx = ecx;
+  if (cpu.leaf_1_ecx & 1u << 27) {
+    __asm__ volatile("xgetbv" : "=a"(cpu.xcr0), "=d"(high) : "c"(0));
+  }
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) {
+    cpu.leaf_7_ebx = ebx;
+    cpu.leaf_7_ecx = ecx;
+  }
+  return (cpu.leaf_1_ecx & wanted->leaf_1_ecx) == wanted->leaf_1_ecx &&
+         (cpu.leaf_7_ebx & wanted->leaf_7_ebx) == wanted->leaf_7_ebx &&
+         (cpu.leaf_7_ecx & wanted->leaf_7_ecx) == wanted->leaf_7_ecx &&
+         (cpu.xcr0 & wanted->xcr0) == wanted->xcr0;
+}
+
 static int has_avx2(void) {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  return cpu_has(&avx2);
 }
 static int has_avx512(void) {
-  return has_avx2() && __builtin_cpu_supports("avx512f") &&
-         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vl");
+  return has_avx2() && cpu_has(&avx512);
 }
 static int has_avx512vnni(void) {
-  return has_avx512() && __builtin_cpu_supports("avx512vnni");
+  return has_avx512() && cpu_has(&vnni);
 }
 #elif defined(__aarch64__)
 static int has_dotprod(void) {
