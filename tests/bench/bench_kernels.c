@@ -2,8 +2,7 @@
 ** bench_kernels.c - the products of all-MiniLM-L6-v2, as a share of what the
 ** processor's multipliers can do at all.
 **
-** The limit is a loop of the tier's multiply-add instruction on registers alone.
-** Limit and product take turns in slices well below a scheduler's, and the best
+** Limit (limit.h) and product take turns in slices well below a scheduler's, and the best
 ** slice of each counts, so that a busy machine changes little.
 **
 **   bench_kernels          a table
@@ -13,81 +12,16 @@
 ** it takes to make its rows int8.
 */
 #include "../../engine/linear.h"
+#include "limit.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#if defined(__x86_64__)
-#include <immintrin.h>
-#define TARGET(isa) __attribute__((target(isa)))
-#elif defined(__aarch64__)
-#include <arm_neon.h>
-#endif
 
 static double seconds(void) {
   struct timespec t;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
-
-/* ---------------------------------------------------------------------- the limit */
-
-/* A loop of `n` rounds; returns the operations done. */
-typedef double limit_loop(long n);
-
-/* What the accumulators hold must be computed, the compiler is told. */
-#define KEEP(x, constraint) __asm__ volatile("" : "+" constraint(x))
-#define EACH_OF_12(i)       _Pragma("GCC unroll 12") for (int i = 0; i < 12; i++)
-
-/* A loop that does `step` to 12 accumulators, which is `per_step` operations each. */
-#define LIMIT(name, vector, zero, constraint, per_step, step)                            \
-  static double name(long n) {                                                           \
-    vector sum[12], x = zero;                                                            \
-    EACH_OF_12(i) sum[i] = x;                                                            \
-    for (long r = 0; r < n; r++) {                                                       \
-      EACH_OF_12(i) {                                                                    \
-        sum[i] = step;                                                                   \
-        KEEP(sum[i], constraint);                                                        \
-      }                                                                                  \
-    }                                                                                    \
-    return (double)n * 12 * (per_step);                                                  \
-  }
-
-#if defined(__x86_64__)
-TARGET("avx2,fma")
-LIMIT(f32_avx2, __m256, _mm256_setzero_ps(), "x", 16, _mm256_fmadd_ps(x, x, sum[i]))
-TARGET("avx512f")
-LIMIT(f32_avx512, __m512, _mm512_setzero_ps(), "v", 32, _mm512_fmadd_ps(x, x, sum[i]))
-TARGET("avx2")
-LIMIT(i8_avx2, __m256i, _mm256_setzero_si256(), "x", 32,
-      _mm256_add_epi32(sum[i], _mm256_madd_epi16(sum[i], x)))
-TARGET("avx512bw")
-LIMIT(i8_avx512, __m512i, _mm512_setzero_si512(), "v", 64,
-      _mm512_add_epi32(sum[i], _mm512_madd_epi16(sum[i], x)))
-TARGET("avx512f,avx512vnni")
-LIMIT(i8_avx512vnni, __m512i, _mm512_setzero_si512(), "v", 128,
-      _mm512_dpbusd_epi32(sum[i], x, x))
-#elif defined(__aarch64__)
-LIMIT(f32_neon, float32x4_t, vdupq_n_f32(0), "w", 8, vfmaq_f32(sum[i], x, x))
-#endif
-
-typedef struct tier {
-  const char *name;
-  attn_precision precision;
-  limit_loop *limit;
-} tier;
-
-static const tier tiers[] = {
-#if defined(__x86_64__)
-    {"avx2", ATTN_PRECISION_F32, f32_avx2},
-    {"avx512", ATTN_PRECISION_F32, f32_avx512},
-    {"avx2", ATTN_PRECISION_INT8, i8_avx2},
-    {"avx512", ATTN_PRECISION_INT8, i8_avx512},
-    {"avx512vnni", ATTN_PRECISION_INT8, i8_avx512vnni},
-#elif defined(__aarch64__)
-    {"neon", ATTN_PRECISION_F32, f32_neon},
-#endif
-};
-enum { N_TIER = sizeof tiers / sizeof tiers[0] };
 
 /* ------------------------------------------------------------------- the products */
 
@@ -138,6 +72,12 @@ static void fill_linear(attn_linear *linear) {
 typedef struct result {
   double rate, limit; /* operations per second */
 } result;
+
+typedef struct tier {
+  const char *name;
+  attn_precision precision;
+  limit_loop *limit;
+} tier;
 
 /* Alternates limit and product, keeps the fastest slice of each. */
 static result measure(const tier *tier, const shape *shape, const attn_linear *linear,
@@ -201,16 +141,28 @@ static int run_shape(int json, const tier *tier, const shape *shape) {
   return 0;
 }
 
+/* All shapes in one precision on the tier in use. */
+static int run_tier(int json, const tier *tier) {
+  if (!tier->limit) return 0;
+  for (int s = 0; s < N_SHAPE; s++) {
+    if (run_shape(json, tier, &shapes[s]) != 0) return 1;
+  }
+  return 0;
+}
+
 int main(int argc, char **argv) {
   int json = argc > 1 && strcmp(argv[1], "--json") == 0;
+  limit_loop *f32 = NULL;
   for (size_t i = 0; i < MAX_M * MAX_WIDTH; i++) x[i] = random_number();
-  for (int t = 0; t < N_TIER; t++) {
-    const attn_kernels *kernels = attn_kernels_by_name(tiers[t].name);
+  for (const limit_tier *l = limit_tiers; l->name; l++) {
+    const attn_kernels *kernels = attn_kernels_by_name(l->name);
     if (!kernels) continue;
     attn_kernels_use(kernels);
-    for (int s = 0; s < N_SHAPE; s++) {
-      if (run_shape(json, &tiers[t], &shapes[s]) != 0) return 1;
-    }
+    /* A tier whose f32 is that of the one before has no kernels of its own. */
+    tier tiers[] = {{l->name, ATTN_PRECISION_F32, l->f32 == f32 ? NULL : l->f32},
+                    {l->name, ATTN_PRECISION_INT8, l->int8}};
+    f32 = l->f32;
+    if (run_tier(json, &tiers[0]) != 0 || run_tier(json, &tiers[1]) != 0) return 1;
   }
   if (json) printf("\n]\n");
   return 0;

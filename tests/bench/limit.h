@@ -5,9 +5,9 @@
 ** for one precision.  12 accumulators are more than the latency of any such
 ** instruction; what they hold must be computed, the compiler is told (KEEP).
 **
-** An operation is a multiplication or an addition.  Whole numbers without dpbusd are
-** multiplied by madd of 16 bits and an add, which is exact; maddubs, which is faster,
-** saturates.
+** An operation is a multiplication or an addition.  Without dpbusd, whole numbers are
+** multiplied by madd of 16 bits, which is exact (maddubs saturates); the additions that
+** its results then need are left out, for their units are not the multipliers.
 */
 #ifndef LIMIT_H
 #define LIMIT_H
@@ -50,10 +50,10 @@ LIMIT(limit_f32_avx512, __m512, _mm512_set1_ps(0.5f), "v", 32,
       _mm512_fmadd_ps(x, x, sum[i]))
 TARGET("avx2")
 LIMIT(limit_int8_avx2, __m256i, _mm256_set1_epi8(21), "x", 32,
-      _mm256_add_epi32(sum[i], _mm256_madd_epi16(sum[i], x)))
+      _mm256_madd_epi16(sum[i], x))
 TARGET("avx512bw")
 LIMIT(limit_int8_avx512, __m512i, _mm512_set1_epi8(21), "v", 64,
-      _mm512_add_epi32(sum[i], _mm512_madd_epi16(sum[i], x)))
+      _mm512_madd_epi16(sum[i], x))
 TARGET("avx512f,avx512vnni")
 LIMIT(limit_int8_avx512vnni, __m512i, _mm512_set1_epi8(21), "v", 128,
       _mm512_dpbusd_epi32(sum[i], x, x))
