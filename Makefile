@@ -90,6 +90,23 @@ release-%: testfixture
 	  SO=build/release/$*/$(if $(findstring windows,$*),attn.dll,libattn.so) \
 	  CFLAGS='-O2 -g0 -Ibuild/testfixture/exact' LDFLAGS=-s WARN=-Wall $(RELEASE_GOAL)
 
+# tests/fuzz, by clang's libFuzzer, with SQLite in the programs.
+FUZZ := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz:
+	$(MAKE) CC=clang B=build/fuzz CFLAGS='-O1 -g $(SANITIZE),fuzzer-no-link' WARN= \
+	  build/fuzz/sqlite3.o build/fuzz/libattn.o $(FUZZ)
+
+build/fuzz/sqlite3.o: build/testfixture/exact/sqlite3.c
+	@mkdir -p $(@D)
+	$(CC) -O1 -g -w -fsanitize=address,fuzzer-no-link -c -o $@ $<
+
+build/fuzz/libattn.o: $(OBJ_SO)
+	$(LD) -r -o $@ $^
+
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h build/fuzz/libattn.o build/fuzz/sqlite3.o
+	$(CC) -std=gnu11 -O1 -g -Ibuild/testfixture/exact -fsanitize=fuzzer,address,undefined \
+	  -fno-sanitize-recover=undefined -o $@ $< build/fuzz/libattn.o build/fuzz/sqlite3.o $(LDLIBS) -ldl
+
 testfixture:
 	tests/testfixture/build build/testfixture
 
@@ -130,6 +147,6 @@ clean:
 
 -include $(OBJ_SO:.o=.d) $(UNIT:$B/%=$B/tests/%.d)
 
-.PHONY: all unit sources asan tsan coverage testfixture model deps demo test test-all bench \
+.PHONY: all unit sources asan tsan coverage fuzz testfixture model deps demo test test-all bench \
   clean bench-kernels
 .SECONDARY: $(UNIT:$B/%=$B/tests/%.o)

@@ -102,13 +102,14 @@ static int write_tokenizer(export *e, const char *place) {
   if (rc == SQLITE_OK) {
     sqlite3_bind_text(stmt, 1, e->config, -1, SQLITE_STATIC);
     sqlite3_bind_text(stmt, 2, vocab, -1, SQLITE_STATIC);
-    if (sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_text(stmt, 0)) {
+    int step = sqlite3_step(stmt);
+    if (step == SQLITE_ROW && sqlite3_column_text(stmt, 0)) {
       char *path = sqlite3_mprintf("%s/%stokenizer.json", e->folder, place);
       rc = path ? attn_file_write(path, sqlite3_column_text(stmt, 0),
                                   (size_t)sqlite3_column_bytes(stmt, 0), e->error)
                 : SQLITE_NOMEM;
       sqlite3_free(path);
-    } else if (sqlite3_column_type(stmt, 0) == SQLITE_NULL &&
+    } else if (step == SQLITE_ROW && sqlite3_column_type(stmt, 0) == SQLITE_NULL &&
                sqlite3_errcode(e->db) == SQLITE_ROW) {
       rc = attn_sql_fail(e->error, SQLITE_ERROR,
                          "model \"%s\": attn_model.config has no $.tokenizer", e->row.name);
@@ -361,7 +362,8 @@ static void attn_export(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   export e = {.db = attn_connection_db(sqlite3_user_data(ctx)), .error = &error};
   attn_text name, folder;
   (void)argc;
-  int rc = attn_value_name(argv[0], "attn_export: name", &error, &name);
+  int rc = attn_check_direct(e.db, "attn_export", &error);
+  if (rc == SQLITE_OK) rc = attn_value_name(argv[0], "attn_export: name", &error, &name);
   if (rc == SQLITE_OK) rc = attn_value_name(argv[1], "attn_export: folder", &error, &folder);
   if (rc == SQLITE_OK) {
     e.folder = folder.text;

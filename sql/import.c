@@ -178,7 +178,8 @@ static void attn_import(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   import m = {.db = attn_connection_db(sqlite3_user_data(ctx)), .error = &error};
   attn_text name, path;
   (void)argc;
-  int rc = attn_value_name(argv[0], "attn_import: name", &error, &name);
+  int rc = attn_check_direct(m.db, "attn_import", &error);
+  if (rc == SQLITE_OK) rc = attn_value_name(argv[0], "attn_import: name", &error, &name);
   if (rc == SQLITE_OK) rc = attn_value_name(argv[1], "attn_import: folder", &error, &path);
   if (rc == SQLITE_OK) rc = import_model(&m, name, path);
   if (rc == SQLITE_OK) {

@@ -112,6 +112,11 @@ void attn_result_error(sqlite3_context *ctx, int code, char *error);
 /* 1 when the connection has been asked to interrupt (SQLite 3.41 and later). */
 int attn_interrupted(void *db);
 
+/* An error unless a statement that runs names the function.  SQLITE_DIRECTONLY should say
+** so, but SQLite 3.40 lets a CHECK constraint call what is direct only, and checks are
+** made by whoever writes to the table, or by PRAGMA integrity_check. */
+int attn_check_direct(sqlite3 *db, const char *function, char **error);
+
 /* The text of an argument, numbers as their text.  NULL and a blob are errors,
 ** in which `what` names the argument. */
 int attn_value_text(sqlite3_value *value, const char *what, char **error, attn_text *out);

@@ -45,6 +45,8 @@ proc load_attn {{db db}} {
 }
 
 proc config {} { return $::env(ATTN_CONFIG) }
+# In parts of `make test-all` nothing is left out.
+proc is_long {} { return [info exists ::env(ATTN_LONG)] }
 
 proc sample {list n} {
   if {[config] eq "debug"} { return $list }

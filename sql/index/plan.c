@@ -217,15 +217,26 @@ static void estimate(const builder *b) {
   info->estimatedRows = (sqlite3_int64)rows;
 }
 
+/* What has been changed is read for the estimate only, and what is wrong with it shows
+** when the statement runs.  Not so the errors with which SQLite takes the whole
+** transaction back: whoever goes on after one would go on in the next transaction. */
+static int refresh(attn_index *index) {
+  int rc = index->stamp ? SQLITE_OK : attn_index_refresh(index);
+  int code = rc & 0xff;
+  if (code == SQLITE_NOMEM || code == SQLITE_IOERR || code == SQLITE_FULL ||
+      code == SQLITE_INTERRUPT) {
+    return rc;
+  }
+  sqlite3_free(index->base.zErrMsg);
+  index->base.zErrMsg = NULL;
+  return SQLITE_OK;
+}
+
 int attn_plan_best_index(attn_index *index, sqlite3_index_info *info) {
   builder b = {.index = index, .info = info, .all = 1};
   int desc, rc = find_match(&b);
+  if (rc == SQLITE_OK) rc = refresh(index);
   if (rc != SQLITE_OK) return rc;
-  /* Only for the estimate: what is wrong shows when the statement runs. */
-  if (!index->stamp && attn_index_refresh(index) != SQLITE_OK) {
-    sqlite3_free(index->base.zErrMsg);
-    index->base.zErrMsg = NULL;
-  }
   b.plan = sqlite3_str_new(NULL);
   take_terms(&b);
   int ordered = is_ordered(&b, &desc);

@@ -178,6 +178,16 @@ static char *make_triggers(const attn_config *config) {
   return sqlite3_str_finish(s);
 }
 
+/* All three or none. */
+static int create_triggers(sqlite3 *db, const char *sql, char **error) {
+  attn_change change = {0};
+  int rc = attn_begin(db, error);
+  if (rc != SQLITE_OK) return rc;
+  rc = attn_change_ready(db, &change, error);
+  if (rc == SQLITE_OK) rc = attn_exec(db, error, "%s", sql);
+  return attn_end(db, &change, rc, error);
+}
+
 static void triggers(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   attn_connection *c = sqlite3_user_data(ctx);
   attn_index *index = NULL;
@@ -194,7 +204,7 @@ static void triggers(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
     if (!sql) rc = SQLITE_NOMEM;
   }
   if (rc == SQLITE_OK && argc > 1 && sqlite3_value_int(argv[1])) {
-    rc = attn_exec(attn_connection_db(c), &error, "%s", sql);
+    rc = create_triggers(attn_connection_db(c), sql, &error);
   }
   if (rc == SQLITE_OK) {
     sqlite3_result_text(ctx, sql, -1, sqlite3_free);

@@ -1,0 +1,223 @@
+# tests/surface.tcl - everything that libattn adds to a connection, by name.
+#
+# A new function or table is one line here; without it surface.test fails, and with it
+# its faults, its flags and its errors are tested:
+#
+#     offer NAME FLAGS {example} {misuse} {the exact message}
+#
+#   FLAGS     what it has at each number of arguments: pure (SQLITE_DETERMINISTIC),
+#             direct (SQLITE_DIRECTONLY) or - (neither); "- direct" where the numbers
+#             of arguments differ.  A table that is not of functions: table or direct.
+#   example   a statement that works in the database below and gives a row or writes.
+#             faults_fault.test runs it while the Nth allocation, read, write, lock or
+#             step fails, for every N: the result is the same or the error of the fault,
+#             and the database is as before.  An example changes tables, makes files
+#             below exported/, or neither; it need not undo that.
+#   misuse    a statement that fails, with its message; surface.test runs it.
+#
+#     also NAME {example}               further examples
+#     long NAME {example}               of which fewer faults are tried: tens of thousands
+#     wrong NAME {misuse} {message}     further errors
+#
+# The database (surface_database): model m, the smallest there is, whose folder is $folder,
+# and tiny (tests/fixtures/st/bert_mean); docs(id, body) of four texts; ai, an index over
+# it that waits for two of them; v, an index of ten vectors with a year.
+
+array set offers {}
+proc offer {name flags example misuse message} {
+  set ::offers($name) $flags
+  also $name $example
+  wrong $name $misuse $message
+}
+proc also {name example} { lappend ::examples $name $example }
+proc long {name example} { also $name $example; lappend ::long $example }
+proc wrong {name misuse message} { lappend ::misuses $name $misuse $message }
+
+# ------------------------------------------------------------------------ embedding
+offer embed pure { SELECT quote(embed('some words')), quote(embed(body, 'tiny')) FROM docs } \
+  { SELECT embed(x'00') } {text to embed is a blob; expected text}
+offer embed_query pure { SELECT quote(embed_query('some words')) } \
+  { SELECT embed_query('a', 'none') } {no model "none"; there are: m, tiny}
+offer embed_document pure { SELECT quote(embed_document('some words', 'm')) } \
+  { SELECT embed_document('a', x'6d') } {model name is a blob; expected text}
+offer attn_embed_each direct { SELECT id, quote(vector) FROM attn_embed_each('SELECT id, body FROM docs') } \
+  { SELECT * FROM attn_embed_each('SELECT 1') } \
+  {attn_embed_each: the query has 1 column; expected two, an id and a text}
+also attn_embed_each {
+  CREATE TABLE vectors AS SELECT * FROM attn_embed_each('SELECT id, body FROM docs', 'm', 'query')
+}
+offer attn_threads {- direct} { SELECT attn_threads(2), attn_threads() } \
+  { SELECT attn_threads('many') } \
+  {attn_threads: the number of threads is many; expected 1 to 64, or 0 for the number of cores}
+
+# --------------------------------------------------------------------------- tokens
+offer attn_tokens table { SELECT position, id, token, start, end FROM attn_tokens('some words') } \
+  { SELECT * FROM attn_tokens } {attn_tokens: 0 arguments found; expected 1 to 2}
+offer attn_token_count pure { SELECT attn_token_count(body), attn_token_count(body, 'tiny') FROM docs } \
+  { SELECT attn_token_count(x'00') } {text to tokenize is a blob; expected text}
+offer attn_truncated pure { SELECT attn_truncated('some words words words words words words') } \
+  { SELECT attn_truncated('a', 'none') } {no model "none"; there are: m, tiny}
+
+# --------------------------------------------------------------------------- models
+offer attn_import direct { SELECT attn_import('n', $::folder) } \
+  { SELECT attn_import('n', '/nowhere') } {/nowhere: no such folder; expected a sentence-transformers folder}
+offer attn_export direct { SELECT attn_export('m', 'exported') } \
+  { SELECT attn_export('none', 'exported') } {no model "none"; there are: m, tiny}
+offer attn_models table { SELECT name, dimension, layers, pooling, is_default FROM attn_models } \
+  { SELECT * FROM attn_models(1) } {too many arguments on attn_models() - max 0}
+offer attn_default {- direct} { SELECT attn_default('tiny'), attn_default() } \
+  { SELECT attn_default('none') } {no model "none"; there are: m, tiny}
+offer attn_rename direct { SELECT attn_rename('m', 'n') } \
+  { SELECT attn_rename('m', 'tiny') } {there is a model "tiny" already}
+offer attn_drop direct { SELECT attn_drop('m') } \
+  { SELECT attn_drop('none') } {no model "none"; there are: m, tiny}
+offer attn_create direct { SELECT attn_create('temp') } \
+  { SELECT attn_create('none') } {libattn: unknown database "none"}
+
+# ------------------------------------------------------------------------ the index
+offer attn table {
+  CREATE VIRTUAL TABLE w USING attn(e FLOAT[3], year INTEGER, metric=l2, exact=on);
+  INSERT INTO w(e, year) VALUES ('[1,2,3]', 1), ('[3,2,1]', 2);
+  SELECT rowid FROM w('[1,1,1]') WHERE year < 2
+} { CREATE VIRTUAL TABLE w USING attn(year INTEGER) } \
+  {attn: no column to search by; expected one for text (a name without a type) or a vector (FLOAT[n])}
+also attn { CREATE VIRTUAL TABLE w USING attn(body, content=docs, content_rowid=id, model=tiny,
+              prompts=on, deferred=on, chunk=8, overlap=2) }
+also attn { INSERT INTO v(e, year) VALUES ('[1,2,4]', 9) }
+also attn { UPDATE v SET e = '[1,1,1]', year = 3 WHERE rowid > 7 }
+also attn { DELETE FROM v WHERE year = 2 }
+also attn { SAVEPOINT s; DELETE FROM v WHERE rowid < 9; ROLLBACK TO s;
+            INSERT INTO v(e) VALUES ('[3,3,3]'); RELEASE s }
+also attn { SELECT rowid, distance FROM v WHERE v MATCH '[1,2,3]' AND k = 3 AND year IN (1, 2) }
+also attn { SELECT count(*), sum(length(e)) FROM v('[1,2,3]') }
+also attn { SELECT rowid FROM ai('some words') ORDER BY distance LIMIT 3 }
+also attn { SELECT e FROM v WHERE rowid = 3 }
+also attn { INSERT INTO v(v) VALUES ('optimize') }
+also attn { INSERT INTO v(v) VALUES ('integrity-check') }
+also attn { INSERT INTO v(v) VALUES ('delete-all') }
+also attn { INSERT INTO v(v, rowid) VALUES ('delete', 3) }
+also attn { INSERT INTO v(v, rank) VALUES ('exact', 1) }
+also attn { INSERT INTO ai(ai, rank) VALUES ('step', 10) }
+also attn { INSERT INTO ai(ai, rank) VALUES ('rebuild', 10) }
+also attn { INSERT INTO ai(ai, rank) VALUES ('deferred', 0); INSERT INTO docs(body) VALUES ('some') }
+long attn { ALTER TABLE v RENAME TO u; SELECT count(*) FROM u }
+also attn { DROP TABLE v }
+wrong attn { INSERT INTO v(v) VALUES ('explode') } \
+  {v: unknown command 'explode'; expected rebuild, step, optimize, integrity-check, delete-all, delete, deferred or exact}
+offer attn_status table { SELECT name, rows, pending, model FROM attn_status } \
+  { SELECT * FROM attn_status(1) } {too many arguments on attn_status() - max 0}
+offer attn_triggers direct { SELECT attn_triggers('ai') } \
+  { SELECT attn_triggers('v') } {v has no content table to follow}
+also attn_triggers { CREATE VIRTUAL TABLE w USING attn(body, content=docs, content_rowid=id);
+                     SELECT attn_triggers('w', 1) }
+offer attn_highlight - { SELECT attn_highlight(ai) FROM ai('some') LIMIT 1 } \
+  { SELECT attn_highlight('ai') } {attn_highlight: expected the table-named column of an attn table, in a query with MATCH}
+offer attn_cache {- direct} { SELECT attn_cache(1000000), attn_cache() } \
+  { SELECT attn_cache(-1) } {attn_cache: expected a number of bytes, 0 or more}
+
+# -------------------------------------------------------------------------- vectors
+offer vec_f32 pure { SELECT quote(vec_f32('[1,2,3]')) } \
+  { SELECT vec_f32(7) } \
+  {Input must have type BLOB (compact format) or TEXT (JSON), found INTEGER}
+offer vec_int8 pure { SELECT quote(vec_int8('[1,2,3]')) } \
+  { SELECT vec_int8('[1,300]') } {JSON parsing error: value out of range for int8}
+offer vec_bit pure { SELECT quote(vec_bit(x'0f')) } \
+  { SELECT vec_bit('[1]') } {Unknown type for bitvector.}
+offer vec_length pure { SELECT quote(vec_length('[1,2,3]')) } \
+  { SELECT vec_length(7) } \
+  {Input must have type BLOB (compact format) or TEXT (JSON), found INTEGER}
+offer vec_type pure { SELECT quote(vec_type(vec_int8('[1,2,3]'))) } \
+  { SELECT vec_type(7) } \
+  {Input must have type BLOB (compact format) or TEXT (JSON), found INTEGER}
+offer vec_to_json pure { SELECT quote(vec_to_json(vec_f32('[1,2,3]')) || vec_to_json(vec_bit(x'0f'))) } \
+  { SELECT vec_to_json(7) } \
+  {Input must have type BLOB (compact format) or TEXT (JSON), found INTEGER}
+offer vec_add pure { SELECT quote(vec_add('[1,2,3]', vec_f32('[1,1,1]'))) } \
+  { SELECT vec_add('[1]', '[1,2]') } \
+  {Vector dimension mistmatch. First vector has 1 dimensions, while the second has 2 dimensions.}
+offer vec_sub pure { SELECT quote(vec_sub(vec_int8('[1,2,3]'), vec_int8('[1,1,1]'))) } \
+  { SELECT vec_sub('[1', '[1]') } \
+  {Error reading 1st vector: JSON parsing error: the text ends before ']'}
+offer vec_slice pure { SELECT quote(vec_slice('[1,2,3]', 1, 2)) } \
+  { SELECT vec_slice('[1,2,3]', 2, 1) } {slice 'start' index is greater than 'end' index}
+offer vec_normalize pure { SELECT quote(vec_normalize('[1,2,3]')) } \
+  { SELECT vec_normalize(vec_bit(x'0f')) } \
+  {only float32 vectors are supported when normalizing}
+offer vec_quantize_int8 pure { SELECT quote(vec_quantize_int8('[1,0.5,-1]', 'unit')) } \
+  { SELECT vec_quantize_int8('[1]', 'x') } \
+  {2nd argument to vec_quantize_int8() must be 'unit'.}
+offer vec_quantize_binary pure { SELECT quote(vec_quantize_binary('[1,2,3,4,5,6,-7,8]')) } \
+  { SELECT vec_quantize_binary(7) } \
+  {Input must have type BLOB (compact format) or TEXT (JSON), found INTEGER}
+offer vec_distance_l1 pure { SELECT quote(vec_distance_l1('[1,2,3]', '[1,1,1]')) } \
+  { SELECT vec_distance_l1('[1]', '[1') } \
+  {Error reading 2nd vector: JSON parsing error: the text ends before ']'}
+offer vec_distance_l2 pure { SELECT quote(vec_distance_l2('[1,2,3]', '[1,1,1]')) } \
+  { SELECT vec_distance_l2(7, '[1]') } \
+  {Error reading 1st vector: Input must have type BLOB (compact format) or TEXT (JSON), found INTEGER}
+offer vec_distance_cosine pure { SELECT quote(vec_distance_cosine('[1,2,3]', '[1,1,1]')) } \
+  { SELECT vec_distance_cosine('[1]', 7) } \
+  {Error reading 2nd vector: Input must have type BLOB (compact format) or TEXT (JSON), found INTEGER}
+offer vec_distance_hamming pure { SELECT quote(vec_distance_hamming(vec_bit(x'0f'), vec_bit(x'ff'))) } \
+  { SELECT vec_distance_hamming('[1]', '[1]') } \
+  {Cannot calculate hamming distance between two float32 vectors.}
+offer vec_each table { SELECT rowid, value FROM vec_each('[1,2,3]') } \
+  { SELECT * FROM vec_each('[x]') } {JSON parsing error}
+also vec_each { SELECT sum(value) FROM vec_each(vec_int8('[1,2,3]')) }
+
+# ---------------------------------------------------------------------------- about
+offer attn_version pure { SELECT attn_version() } \
+  { SELECT attn_version(1) } {wrong number of arguments to function attn_version()}
+offer attn_info - { SELECT json_type(attn_info(), '$.isa') } \
+  { SELECT attn_info(1) } {wrong number of arguments to function attn_info()}
+
+# --------------------------------------------------------------------- the database
+# The smallest folder that is a model: every allocation of an import is to fail once,
+# so there should be few.
+proc make_smallest {folder} {
+  file mkdir $folder/1_Pooling
+  write_file $folder/modules.json {[{"path":"","type":"a.Transformer"},{"path":"1_Pooling","type":"a.Pooling"}]}
+  write_file $folder/1_Pooling/config.json {{"pooling_mode":"cls"}}
+  write_file $folder/config.json {{"model_type":"distilbert","dim":2,"n_layers":1,"n_heads":1,
+    "hidden_dim":2,"vocab_size":5,"max_position_embeddings":8}}
+  write_file $folder/vocab.txt "\[UNK\]\n\[CLS\]\n\[SEP\]\nsome\nwords\n"
+  set shapes {embeddings.word_embeddings.weight {5 2} embeddings.position_embeddings.weight {8 2}}
+  foreach norm {embeddings.LayerNorm transformer.layer.0.sa_layer_norm
+                transformer.layer.0.output_layer_norm} {
+    lappend shapes $norm.weight 2 $norm.bias 2
+  }
+  foreach linear {attention.q_lin attention.k_lin attention.v_lin attention.out_lin
+                  ffn.lin1 ffn.lin2} {
+    lappend shapes transformer.layer.0.$linear.weight {2 2} transformer.layer.0.$linear.bias 2
+  }
+  set header {}
+  set end 0
+  foreach {name shape} $shapes {
+    set begin $end
+    incr end [expr [join $shape *] * 4]
+    lappend header "\"$name\":{\"dtype\":\"F32\",\"shape\":\[[join $shape ,]\],\"data_offsets\":\[$begin,$end\]}"
+  }
+  set header "{[join $header ,]}"
+  set ones [string repeat "\0\0\200\77" [expr {$end / 4}]]
+  write_file $folder/model.safetensors "[binary format w [string length $header]]$header$ones"
+}
+
+set folder [file normalize smallest]
+proc surface_database {} {
+  make_smallest $::folder
+  set tiny [fixture st/bert_mean]
+  db eval {
+    SELECT attn_import('m', $::folder);
+    SELECT attn_import('tiny', $tiny);
+    CREATE TABLE docs(id INTEGER PRIMARY KEY, body);
+    INSERT INTO docs(body) VALUES ('some words'), ('words');
+    CREATE VIRTUAL TABLE ai USING attn(body, content=docs, content_rowid=id, model=m,
+                                       metric=l2, deferred=on);
+    SELECT attn_triggers('ai', 1);
+    INSERT INTO ai(ai, rank) VALUES ('rebuild', 10);
+    INSERT INTO docs(body) VALUES ('some'), (NULL);
+    CREATE VIRTUAL TABLE v USING attn(e FLOAT[3], year INTEGER);
+    WITH n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 10)
+    INSERT INTO v(rowid, e, year) SELECT i, vec_f32(json_array(i, i % 3, 1)), i % 4 FROM n;
+  }
+}
