@@ -120,7 +120,8 @@ static int open_query(each_rows *rows, attn_text sql, char **error) {
   sqlite3_stmt *stmt;
   const char *text = sqlite3_sql(rows->query);
   rc = attn_prepare(db, &stmt, error,
-                    "WITH texts AS MATERIALIZED (\n%.*s\n) SELECT * FROM texts",
+                    "WITH \"attn_embed_each()\" AS MATERIALIZED (\n%.*s\n)"
+                    " SELECT * FROM \"attn_embed_each()\"",
                     body_length(text), text);
   if (rc != SQLITE_OK) return rc;
   sqlite3_finalize(rows->query);
