@@ -76,11 +76,11 @@ static uint64_t round64(uint64_t n) {
   return (n + 63) & ~(uint64_t)63;
 }
 
-static unit section_unit(enum section section, uint32_t d) {
-  uint64_t n_group = count_groups(d), block = n_group * ATTN_SCAN_GROUP;
-  const unit units[N_SECTION] = {
+/* Those of center and codes count in groups of 32 dimensions. */
+static unit section_unit(enum section section, size_t n_group) {
+  static const unit units[N_SECTION] = {
       [HEADER] = {0, sizeof(header)},
-      [CENTER] = {0, n_group * ATTN_SCAN_DIMS * sizeof(float)},
+      [CENTER] = {0, ATTN_SCAN_DIMS * sizeof(float)},
       [LIVE] = {64, sizeof(uint64_t)},
       [ROWID] = {1, sizeof(int64_t)},
       [OFFSET] = {1, sizeof(float)},
@@ -88,17 +88,20 @@ static unit section_unit(enum section section, uint32_t d) {
       [SIGN_ERROR] = {1, sizeof(uint16_t)},
       [CODE_SCALE] = {1, sizeof(uint16_t)},
       [CODE_ERROR] = {1, sizeof(uint16_t)},
-      [SIGN] = {ATTN_SCAN_ROWS, block},
-      [FINE_BITS] = {ATTN_SCAN_ROWS, N_FINE * block},
+      [SIGN] = {ATTN_SCAN_ROWS, ATTN_SCAN_GROUP},
+      [FINE_BITS] = {ATTN_SCAN_ROWS, N_FINE * ATTN_SCAN_GROUP},
   };
-  return units[section];
+  unit u = units[section];
+  if (section == CENTER || section >= SIGN) u.n_byte *= n_group;
+  return u;
 }
 
 /* Where each section begins; the last entry is the size of the chunk. */
 static void layout(uint32_t d, uint32_t n_slot, uint64_t begin[N_SECTION + 1]) {
+  size_t n_group = count_groups(d);
   begin[0] = 0;
   for (int s = 0; s < N_SECTION; s++) {
-    unit u = section_unit((enum section)s, d);
+    unit u = section_unit((enum section)s, n_group);
     uint64_t n_unit = u.n_slot ? n_slot / u.n_slot : 1;
     begin[s + 1] = begin[s] + round64(n_unit * u.n_byte);
   }
@@ -146,6 +149,12 @@ const int64_t *attn_chunk_rowid(const void *chunk) {
   return v.rowid;
 }
 
+const float *attn_chunk_center(const void *chunk) {
+  chunk_view v;
+  attn_chunk_view(chunk, &v);
+  return v.center;
+}
+
 size_t attn_chunk_ranges(const attn_chunk_shape *shape, uint32_t slot, uint32_t n,
                          attn_range range[ATTN_CHUNK_RANGES]) {
   uint64_t begin[N_SECTION + 1];
@@ -153,7 +162,7 @@ size_t attn_chunk_ranges(const attn_chunk_shape *shape, uint32_t slot, uint32_t 
   layout(shape->d, shape->n_slot, begin);
   for (int s = 0; s < N_SECTION; s++) {
     if (s == CENTER) continue;
-    unit u = section_unit((enum section)s, shape->d);
+    unit u = section_unit((enum section)s, count_groups(shape->d));
     uint64_t first = u.n_slot ? slot / u.n_slot : 0;
     uint64_t last = u.n_slot ? (slot + n - 1) / u.n_slot : 0;
     range[n_range++] =

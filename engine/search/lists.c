@@ -88,6 +88,14 @@ attn_status attn_lists_new(attn_metric metric, uint32_t d, uint32_t n_list,
   return status;
 }
 
+uint32_t attn_lists_count(const attn_lists *lists) {
+  return lists->n;
+}
+
+const float *attn_lists_center(const attn_lists *lists, uint32_t list) {
+  return lists->center + (size_t)list * lists->d;
+}
+
 static attn_status fetch_centers(void *ctx, const attn_row *row, size_t n,
                                  attn_error *err, float *out) {
   const attn_lists *lists = ctx;

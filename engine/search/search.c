@@ -28,7 +28,7 @@
 #include "sums.h"
 #include <float.h>
 
-#define BATCH        64
+#define BATCH        8     /* what is fetched beyond the nearest is fetched in vain */
 #define BATCH_NUMBER 65536 /* of floats, which may make it fewer rows */
 
 /* A query as the rows of one chunk see it. */

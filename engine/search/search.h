@@ -82,6 +82,9 @@ void attn_chunk_clear(void *chunk, uint32_t slot);
 const uint64_t *attn_chunk_live(const void *chunk);
 const int64_t *attn_chunk_rowid(const void *chunk);
 
+/* The center of a chunk [d]. */
+const float *attn_chunk_center(const void *chunk);
+
 /* The parts of a chunk that a put or a clear of n > 0 slots from `slot` on can change,
 ** for a caller that writes blobs in place.  Returns how many there are. */
 typedef struct attn_range {
@@ -125,7 +128,7 @@ typedef struct attn_search_options {
   const double *max_distance; /* rows at this distance or nearer; NULL: all */
   double sigma;               /* 0: exact; else the bound in standard deviations */
 
-  /* Writes the vectors of n rows (64 at most) to out [n, d]. */
+  /* Writes the vectors of n rows (8 at most) to out [n, d]. */
   attn_status (*fetch)(void *ctx, const attn_row *row, size_t n, attn_error *err,
                        float *out);
   int (*stop)(void *ctx); /* or NULL; non-zero: ATTN_INTERRUPTED */
@@ -177,6 +180,10 @@ attn_status attn_train(const attn_train_options *options, const float *x, size_t
 attn_status attn_lists_new(attn_metric metric, uint32_t d, uint32_t n_list,
                            const float *center, attn_error *err, attn_lists **out);
 void attn_lists_free(attn_lists *lists);
+
+/* How many they are; the center [d] of one. */
+uint32_t attn_lists_count(const attn_lists *lists);
+const float *attn_lists_center(const attn_lists *lists, uint32_t list);
 
 /* The n <= n_list nearest lists to a vector [d], nearest first: the one that a row
 ** belongs to (n = 1), those that a query probes. */

@@ -102,6 +102,13 @@ void attn_cache_put(sqlite3_int64 stamp, attn_codes *codes) {
   pthread_mutex_unlock(&mutex);
 }
 
+void attn_cache_drop(sqlite3_int64 stamp) {
+  pthread_mutex_lock(&mutex);
+  attn_codes **at = find(stamp);
+  if (*at) remove_entry(at);
+  pthread_mutex_unlock(&mutex);
+}
+
 static void clear(void) {
   for (int i = 0; i < N_BUCKET; i++) {
     while (bucket[i]) remove_entry(&bucket[i]);

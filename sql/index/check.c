@@ -4,7 +4,8 @@
 **   - the codes of every chunk are whole, and are those of its vectors (they are made
 **     again and compared, byte by byte)
 **   - every live slot belongs to a row that says it is there, and the other way round
-**   - parts of vectors, codes and directory have the same chunks
+**   - parts of vectors, codes and directory have the same chunks; those of a list have
+**     its center
 **   - pending rows are rows; own content has a text for every row
 **   - the texts that are kept are those that the vectors were made of
 */
@@ -46,9 +47,8 @@ static int check_slot(checker *c, const attn_chunk_entry *entry, const void *dat
 }
 
 static void count_parts(checker *c, const attn_chunk_entry *entry, const uint64_t *live) {
-  uint32_t n = entry->n_slot < ATTN_PART_SLOTS ? entry->n_slot : ATTN_PART_SLOTS;
-  for (uint32_t slot = 0; slot < entry->n_slot; slot += n) {
-    c->n_part += attn_popcount(live + slot / 64, n) > 0;
+  for (uint32_t p = 0; p < entry->n_slot / ATTN_PART_SLOTS; p++) {
+    c->n_part += live[p] != 0;
   }
 }
 
@@ -71,6 +71,12 @@ static int check_chunk(checker *c, const attn_chunk_entry *entry) {
     if (live[slot / 64] >> slot % 64 & 1) rc = check_slot(c, entry, data, slot);
   }
   if (rc == SQLITE_OK) count_parts(c, entry, live);
+  if (rc == SQLITE_OK && entry->list != ATTN_NO_LIST &&
+      memcmp(attn_chunk_center(data), attn_lists_center(index->lists, entry->list),
+             index->dimension * sizeof(float)) != 0) {
+    rc = attn_index_corrupt(index, "%s_codes: chunk %lld has not the center of list %u",
+                            index->config.table, entry->id, (unsigned)entry->list);
+  }
   if (rc == SQLITE_OK && memcmp(data, attn_codes_data(c->scratch), n) != 0) {
     rc = attn_index_corrupt(index, "%s_codes: chunk %lld is not that of its vectors",
                             index->config.table, entry->id);

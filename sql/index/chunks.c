@@ -4,8 +4,9 @@
 ** A table begins with a chunk of 64 slots, and each further one has as many as there
 ** are vectors already, up to 1024 (fewer where they would take more than 2 MB): small
 ** tables stay small.  The codes of a chunk are of the differences to a center, the
-** mean of the chunk before it; all of the largest size share the one that the first of
-** them was given, which makes them faster to scan.
+** mean of the chunk before it; all from the first of the largest size on share its
+** center, which makes them faster to scan.  In a table with lists (ivf.c) each chunk is
+** of one list and has its center, and a vector goes to a chunk of the nearest list.
 **
 ** Changes are made in memory, in a private copy of the codes ("open"), and written
 ** together: when a savepoint begins, before a query, when they take much memory, or
@@ -18,14 +19,14 @@
 #include "index.h"
 #include <string.h>
 
-#define OPEN_LIMIT ((sqlite3_uint64)16 << 20)
+#define OPEN_LIMIT ((sqlite3_uint64)32 << 20)
 #define MAX_CHUNK  ((sqlite3_int64)1 << 40)
 
-enum { N_WORD = ATTN_CHUNK_SLOTS / 64 };
+enum { N_WORD = ATTN_CHUNK_SLOTS / 64, N_PART = ATTN_CHUNK_SLOTS / ATTN_PART_SLOTS };
 
 struct attn_open_chunk {
   attn_codes *codes;
-  float *vector;            /* [n_slot, d], of the slots that were put; NULL: none */
+  float *part[N_PART];      /* [64, d] each, of the slots that were put; NULL: none */
   uint64_t stored[N_WORD];  /* slots that are live in the database */
   uint64_t changed[N_WORD]; /* slots that were put or cleared */
   uint64_t put[N_WORD];     /* slots whose vector is in memory */
@@ -63,10 +64,6 @@ static sqlite3_uint64 codes_size(const attn_index *index, uint32_t n_slot) {
   return attn_chunk_size(&shape);
 }
 
-static uint32_t part_slots(const attn_chunk_entry *entry) {
-  return entry->n_slot < ATTN_PART_SLOTS ? entry->n_slot : ATTN_PART_SLOTS;
-}
-
 static const uint64_t *live_slots(const attn_chunk_entry *entry) {
   return attn_chunk_live(attn_codes_data(entry->open->codes));
 }
@@ -86,14 +83,39 @@ static attn_chunk_entry *append_entry(attn_directory *dir) {
   return entry;
 }
 
+/* Strings the entries of each list together, those alone that vectors are added to. */
+static int link_lists(attn_index *index) {
+  attn_directory *dir = &index->directory;
+  uint32_t n_list = index->lists ? attn_lists_count(index->lists) : 0;
+  sqlite3_free(dir->first_of_list);
+  dir->first_of_list = NULL;
+  if (!n_list) return SQLITE_OK;
+  dir->first_of_list = sqlite3_malloc64(n_list * sizeof *dir->first_of_list);
+  if (!dir->first_of_list) return SQLITE_NOMEM;
+  for (uint32_t i = 0; i < n_list; i++) dir->first_of_list[i] = ATTN_NO_CHUNK;
+  for (size_t i = dir->n; i-- > dir->n_old;) {
+    size_t *first = &dir->first_of_list[dir->entry[i].list];
+    dir->entry[i].next = *first;
+    *first = i;
+  }
+  return SQLITE_OK;
+}
+
 static int load_entry(attn_index *index, sqlite3_stmt *stmt) {
   attn_directory *dir = &index->directory;
   sqlite3_int64 id = sqlite3_column_int64(stmt, 0),
                 last = dir->n ? dir->entry[dir->n - 1].id : 0;
   sqlite3_int64 n_slot = sqlite3_column_int64(stmt, 1),
                 n_live = sqlite3_column_int64(stmt, 2);
+  sqlite3_int64 n_list = index->lists ? attn_lists_count(index->lists) : 0;
+  sqlite3_int64 list = sqlite3_column_int64(stmt, 4);
+  int has_list = sqlite3_column_type(stmt, 4) != SQLITE_NULL;
+  if (has_list != (n_list > 0) || list < 0 || (has_list && list >= n_list)) {
+    return attn_index_corrupt(index, "%s_chunks: chunk %lld is of list %lld of %lld",
+                              index->config.table, id, list, n_list);
+  }
   if (id <= last || id >= MAX_CHUNK || n_slot < 64 || n_slot > ATTN_CHUNK_SLOTS ||
-      n_slot & (n_slot - 1) || n_live < 1 || n_live > n_slot) {
+      n_slot % 64 || n_live < 1 || n_live > n_slot) {
     return attn_index_corrupt(index,
                               "%s_chunks: chunk %lld has %lld of %lld slots in use",
                               index->config.table, id, n_live, n_slot);
@@ -104,6 +126,7 @@ static int load_entry(attn_index *index, sqlite3_stmt *stmt) {
   entry->n_slot = (uint32_t)n_slot;
   entry->n_live = (uint32_t)n_live;
   entry->stamp = sqlite3_column_int64(stmt, 3);
+  entry->list = has_list ? (uint32_t)list : ATTN_NO_LIST;
   dir->n_live += entry->n_live;
   return SQLITE_OK;
 }
@@ -117,14 +140,14 @@ int attn_chunks_load(attn_index *index) {
     if (rc != SQLITE_OK) break;
   }
   sqlite3_reset(stmt);
-  return rc;
+  return rc == SQLITE_OK ? link_lists(index) : rc;
 }
 
 static void close_entry(attn_directory *dir, attn_chunk_entry *entry) {
   attn_open_chunk *open = entry->open;
   if (!open) return;
   attn_codes_release(open->codes);
-  sqlite3_free(open->vector);
+  for (int p = 0; p < N_PART; p++) sqlite3_free(open->part[p]);
   sqlite3_free(open);
   entry->open = NULL;
   dir->open_bytes = 0; /* all are closed together */
@@ -135,6 +158,7 @@ void attn_chunks_free(attn_index *index) {
   for (size_t i = 0; i < dir->n; i++) close_entry(dir, &dir->entry[i]);
   sqlite3_free(dir->entry);
   sqlite3_free(dir->center);
+  sqlite3_free(dir->first_of_list);
   memset(dir, 0, sizeof *dir);
 }
 
@@ -249,6 +273,13 @@ int attn_chunks_codes(attn_index *index, const attn_chunk_entry *entry,
   return rc;
 }
 
+/* Where the vector of a slot that was put is in memory. */
+static float *put_vector(const attn_index *index, const attn_open_chunk *open,
+                         uint32_t slot) {
+  return open->part[slot / ATTN_PART_SLOTS] +
+         (size_t)(slot % ATTN_PART_SLOTS) * index->dimension;
+}
+
 int attn_chunks_vector(attn_index *index, sqlite3_int64 place, sqlite3_blob **blob,
                        float *out) {
   attn_chunk_entry *entry;
@@ -257,18 +288,18 @@ int attn_chunks_vector(attn_index *index, sqlite3_int64 place, sqlite3_blob **bl
   int rc = find_place(index, place, &entry, &slot);
   if (rc != SQLITE_OK) return rc;
   if (entry->open && get_bit(entry->open->put, slot)) {
-    memcpy(out, entry->open->vector + (size_t)slot * index->dimension, n);
+    memcpy(out, put_vector(index, entry->open, slot), n);
     return SQLITE_OK;
   }
   rc = open_blob(index, "vectors", place >> ATTN_PART_SHIFT, 0, blob);
   if (rc != SQLITE_OK) return rc;
-  if ((uint64_t)sqlite3_blob_bytes(*blob) != part_slots(entry) * n) {
+  if ((uint64_t)sqlite3_blob_bytes(*blob) != ATTN_PART_SLOTS * n) {
     return attn_index_corrupt(index, "%s_vectors: row %lld has %d bytes; expected %lld",
                               index->config.table, place >> ATTN_PART_SHIFT,
                               sqlite3_blob_bytes(*blob),
-                              (sqlite3_int64)(part_slots(entry) * n));
+                              (sqlite3_int64)(ATTN_PART_SLOTS * n));
   }
-  return read_blob(index, *blob, out, n, (slot & (ATTN_PART_SLOTS - 1)) * n);
+  return read_blob(index, *blob, out, n, (slot % ATTN_PART_SLOTS) * n);
 }
 
 /* ---------------------------------------------------------------- open for writing */
@@ -299,13 +330,13 @@ static int open_entry(attn_index *index, attn_chunk_entry *entry) {
   return rc;
 }
 
-static int reserve_vectors(attn_index *index, attn_chunk_entry *entry) {
-  attn_open_chunk *open = entry->open;
-  if (open->vector) return SQLITE_OK;
-  sqlite3_uint64 n = (sqlite3_uint64)entry->n_slot * index->dimension * sizeof(float);
-  open->vector = sqlite3_malloc64(n);
-  if (!open->vector) return SQLITE_NOMEM;
-  memset(open->vector, 0, n);
+/* Memory for the part of a slot; flush_part says what is in it besides what was put. */
+static int reserve_part(attn_index *index, attn_open_chunk *open, uint32_t slot) {
+  float **part = &open->part[slot / ATTN_PART_SLOTS];
+  sqlite3_uint64 n = ATTN_PART_SLOTS * (sqlite3_uint64)index->dimension * sizeof(float);
+  if (*part) return SQLITE_OK;
+  *part = sqlite3_malloc64(n);
+  if (!*part) return SQLITE_NOMEM;
   index->directory.open_bytes += n;
   return SQLITE_OK;
 }
@@ -340,22 +371,22 @@ static int mean_of(attn_index *index, const attn_chunk_entry *entry, float *cent
 }
 
 /* Chooses the center of a new chunk; *center: NULL for zero, to be freed. */
-static int choose_center(attn_index *index, uint32_t n_slot, float **center) {
+static int choose_center(attn_index *index, uint32_t n_slot, uint32_t list,
+                         float **center) {
   attn_directory *dir = &index->directory;
   sqlite3_uint64 n = index->dimension * sizeof(float);
-  int shared = n_slot == attn_chunks_largest(index->dimension), rc = SQLITE_OK;
+  const float *known = list == ATTN_NO_LIST ? dir->center
+                                            : attn_lists_center(index->lists, list);
   *center = NULL;
-  if (dir->n == 0 && !dir->center) return SQLITE_OK;
+  if (dir->n == 0 && !known) return SQLITE_OK;
   *center = sqlite3_malloc64(n);
   if (!*center) return SQLITE_NOMEM;
-  if (shared && dir->center) {
-    memcpy(*center, dir->center, n);
-  } else if (dir->n) {
-    rc = mean_of(index, &dir->entry[dir->n - 1], *center);
-  } else {
-    memset(*center, 0, n);
+  if (known) {
+    memcpy(*center, known, n);
+    return SQLITE_OK;
   }
-  if (rc != SQLITE_OK || !shared || dir->center) return rc;
+  int rc = mean_of(index, &dir->entry[dir->n - 1], *center);
+  if (rc != SQLITE_OK || n_slot < attn_chunks_largest(index->dimension)) return rc;
   rc = attn_storage_set_blob(index, "center", *center, n);
   if (rc != SQLITE_OK) return rc;
   dir->center = sqlite3_malloc64(n);
@@ -364,14 +395,30 @@ static int choose_center(attn_index *index, uint32_t n_slot, float **center) {
   return SQLITE_OK;
 }
 
-static int new_chunk(attn_index *index) {
-  attn_directory *dir = &index->directory;
+/* Slots of a new chunk: for what is known to come, else as many as there are vectors, or
+** a quarter of those of the list. */
+static uint32_t choose_slots(const attn_index *index, uint32_t list) {
+  const attn_directory *dir = &index->directory;
   uint32_t largest = attn_chunks_largest(index->dimension), n_slot = 64;
+  sqlite3_uint64 n = dir->n_to_come;
+  if (n == 0 && list == ATTN_NO_LIST) {
+    while (n_slot < largest && n_slot < dir->n_live) n_slot *= 2;
+    return n_slot;
+  }
+  if (n == 0) {
+    for (size_t i = dir->first_of_list[list]; i != ATTN_NO_CHUNK; i = dir->entry[i].next)
+      n += dir->entry[i].n_live / 4;
+  }
+  while (n_slot < largest && n_slot < n) n_slot += 64;
+  return n_slot;
+}
+
+static int new_chunk(attn_index *index, uint32_t list) {
+  attn_directory *dir = &index->directory;
+  uint32_t n_slot = choose_slots(index, list);
   float *center = NULL;
   attn_error err = {""};
-  sqlite3_uint64 n = dir->n_old ? dir->n_to_come : dir->n_live;
-  while (n_slot < largest && n_slot < n) n_slot *= 2;
-  int rc = choose_center(index, n_slot, &center);
+  int rc = choose_center(index, n_slot, list, &center);
   attn_open_chunk *open = NULL;
   if (rc == SQLITE_OK) open = sqlite3_malloc64(sizeof *open);
   if (open) {
@@ -390,7 +437,11 @@ static int new_chunk(attn_index *index) {
   sqlite3_int64 id = dir->n ? dir->entry[dir->n - 1].id + 1 : 1;
   attn_chunk_entry *entry = rc == SQLITE_OK ? append_entry(dir) : NULL;
   if (entry) {
-    *entry = (attn_chunk_entry){.id = id, .n_slot = n_slot, .open = open};
+    *entry = (attn_chunk_entry){.id = id, .n_slot = n_slot, .list = list, .open = open};
+    if (list != ATTN_NO_LIST) {
+      entry->next = dir->first_of_list[list];
+      dir->first_of_list[list] = dir->n - 1;
+    }
     dir->open_bytes += codes_size(index, n_slot);
     return SQLITE_OK;
   }
@@ -405,14 +456,13 @@ static int put(attn_index *index, attn_chunk_entry *entry, uint32_t slot,
                sqlite3_int64 id, const float *vector) {
   attn_open_chunk *open = entry->open;
   attn_error err = {""};
-  int rc = reserve_vectors(index, entry);
+  int rc = reserve_part(index, open, slot);
   if (rc != SQLITE_OK) return rc;
   rc = attn_sql_status(
       attn_chunk_put(attn_codes_data(open->codes), slot, id, vector, &err), &err,
       &index->base.zErrMsg);
   if (rc != SQLITE_OK) return rc;
-  memcpy(open->vector + (size_t)slot * index->dimension, vector,
-         index->dimension * sizeof *vector);
+  memcpy(put_vector(index, open, slot), vector, index->dimension * sizeof *vector);
   set_bit(open->changed, slot);
   set_bit(open->put, slot);
   index->dirty = 1;
@@ -424,18 +474,38 @@ static int relieve(attn_index *index) {
   return index->directory.open_bytes > OPEN_LIMIT ? attn_chunks_flush(index) : SQLITE_OK;
 }
 
+static int is_full(const attn_chunk_entry *entry) {
+  return entry->n_live == entry->n_slot;
+}
+
+/* An entry with a free slot, of a list if there are lists; dir->n: there is none. */
+static size_t find_free(attn_directory *dir, uint32_t list) {
+  if (list == ATTN_NO_LIST) {
+    while (dir->first_free < dir->n && is_full(&dir->entry[dir->first_free]))
+      dir->first_free++;
+    return dir->first_free;
+  }
+  size_t i = dir->first_of_list[list];
+  while (i != ATTN_NO_CHUNK && is_full(&dir->entry[i])) i = dir->entry[i].next;
+  return i == ATTN_NO_CHUNK ? dir->n : i;
+}
+
 int attn_chunks_add(attn_index *index, sqlite3_int64 id, const float *vector,
                     sqlite3_int64 *place) {
+  uint32_t list;
+  int rc = attn_ivf_list_of(index, vector, &list);
+  return rc == SQLITE_OK ? attn_chunks_add_to(index, list, id, vector, place) : rc;
+}
+
+int attn_chunks_add_to(attn_index *index, uint32_t list, sqlite3_int64 id,
+                       const float *vector, sqlite3_int64 *place) {
   attn_directory *dir = &index->directory;
   int rc = relieve(index);
   if (rc != SQLITE_OK) return rc;
-  while (dir->first_free < dir->n &&
-         dir->entry[dir->first_free].n_live == dir->entry[dir->first_free].n_slot) {
-    dir->first_free++;
-  }
-  if (dir->first_free == dir->n) rc = new_chunk(index);
+  size_t at = find_free(dir, list);
+  if (at == dir->n) rc = new_chunk(index, list);
   if (rc != SQLITE_OK) return rc;
-  attn_chunk_entry *entry = &dir->entry[dir->first_free];
+  attn_chunk_entry *entry = &dir->entry[at];
   rc = open_entry(index, entry);
   if (rc != SQLITE_OK) return rc;
   const uint64_t *live = live_slots(entry);
@@ -466,12 +536,16 @@ static int open_place(attn_index *index, sqlite3_int64 place, sqlite3_int64 id,
                             index->config.table, id, place);
 }
 
-int attn_chunks_replace(attn_index *index, sqlite3_int64 place, sqlite3_int64 id,
-                        const float *vector) {
+int attn_chunks_replace(attn_index *index, sqlite3_int64 id, const float *vector,
+                        sqlite3_int64 *place) {
   attn_chunk_entry *entry;
-  uint32_t slot;
-  int rc = open_place(index, place, id, &entry, &slot);
-  return rc == SQLITE_OK ? put(index, entry, slot, id, vector) : rc;
+  uint32_t slot, list;
+  int rc = attn_ivf_list_of(index, vector, &list);
+  if (rc == SQLITE_OK) rc = open_place(index, *place, id, &entry, &slot);
+  if (rc != SQLITE_OK) return rc;
+  if (entry->list == list) return put(index, entry, slot, id, vector);
+  rc = attn_chunks_remove(index, *place, id);
+  return rc == SQLITE_OK ? attn_chunks_add_to(index, list, id, vector, place) : rc;
 }
 
 int attn_chunks_remove(attn_index *index, sqlite3_int64 place, sqlite3_int64 id) {
@@ -520,28 +594,30 @@ static uint32_t next_run(const uint64_t *bits, uint32_t *begin, uint32_t n) {
   return end > *begin ? end : 0;
 }
 
-/* Part number p of the vectors: slots [first, first + n). */
+/* Part number p of the vectors, whose slots are a word of bits. */
 static int flush_part(attn_index *index, const attn_chunk_entry *entry, uint32_t p) {
   const attn_open_chunk *open = entry->open;
-  uint32_t n = part_slots(entry), first = p * n;
-  size_t n_vector = index->dimension * sizeof(float);
-  int stored = attn_popcount(open->stored + first / 64, n);
-  int live = attn_popcount(live_slots(entry) + first / 64, n);
-  int n_put = attn_popcount(open->put + first / 64, n), rc = SQLITE_OK;
-  sqlite3_int64 id = (entry->id << ATTN_CHUNK_SHIFT | first) >> ATTN_PART_SHIFT;
-  if (live == 0) return stored ? delete_row(index, ATTN_VECTORS_DELETE, id) : SQLITE_OK;
-  if (n_put == 0) return SQLITE_OK;
-  const float *vector = open->vector + first * (size_t)index->dimension;
-  if (stored == 0 || n_put == (int)n) {
-    return put_row(index, ATTN_VECTORS_PUT, id, vector, n * n_vector);
+  const uint64_t *put = &open->put[p];
+  const uint32_t n = ATTN_PART_SLOTS;
+  size_t d = index->dimension, n_vector = d * sizeof(float);
+  sqlite3_int64 id = entry->id << (ATTN_CHUNK_SHIFT - ATTN_PART_SHIFT) | p;
+  if (live_slots(entry)[p] == 0) {
+    return open->stored[p] ? delete_row(index, ATTN_VECTORS_DELETE, id) : SQLITE_OK;
+  }
+  if (*put == 0) return SQLITE_OK;
+  if (open->stored[p] == 0 || ~*put == 0) {
+    for (uint32_t slot = 0; slot < n; slot++) {
+      if (!get_bit(put, slot)) memset(open->part[p] + slot * d, 0, n_vector);
+    }
+    return put_row(index, ATTN_VECTORS_PUT, id, open->part[p], n * n_vector);
   }
   sqlite3_blob *blob = NULL;
-  rc = open_blob(index, "vectors", id, 1, &blob);
+  int rc = open_blob(index, "vectors", id, 1, &blob);
   for (uint32_t begin = 0, end; rc == SQLITE_OK; begin = end) {
-    end = next_run(open->put + first / 64, &begin, n);
+    end = next_run(put, &begin, n);
     if (!end) break;
-    rc = write_blob(index, blob, vector + begin * (size_t)index->dimension,
-                    (end - begin) * n_vector, begin * n_vector);
+    rc = write_blob(index, blob, open->part[p] + begin * d, (end - begin) * n_vector,
+                    begin * n_vector);
   }
   sqlite3_blob_close(blob);
   return rc;
@@ -578,12 +654,16 @@ static int put_entry(attn_index *index, const attn_chunk_entry *entry) {
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 2, entry->n_slot);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 3, entry->n_live);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 4, entry->stamp);
+  if (rc == SQLITE_OK) {
+    rc = entry->list == ATTN_NO_LIST ? sqlite3_bind_null(stmt, 5)
+                                     : sqlite3_bind_int64(stmt, 5, entry->list);
+  }
   return rc == SQLITE_OK ? attn_storage_step(index, stmt) : rc;
 }
 
 static int flush_entry(attn_index *index, attn_chunk_entry *entry) {
   int rc = SQLITE_OK;
-  for (uint32_t p = 0; rc == SQLITE_OK && p < entry->n_slot / part_slots(entry); p++) {
+  for (uint32_t p = 0; rc == SQLITE_OK && p < entry->n_slot / ATTN_PART_SLOTS; p++) {
     rc = flush_part(index, entry, p);
   }
   if (rc == SQLITE_OK && entry->n_live == 0) {
@@ -593,6 +673,7 @@ static int flush_entry(attn_index *index, attn_chunk_entry *entry) {
   }
   if (rc == SQLITE_OK) rc = flush_codes(index, entry);
   if (rc == SQLITE_OK) {
+    attn_cache_drop(entry->stamp);
     entry->stamp = attn_storage_new_stamp(index);
     rc = put_entry(index, entry);
   }
@@ -600,7 +681,7 @@ static int flush_entry(attn_index *index, attn_chunk_entry *entry) {
 }
 
 /* After all is written: what was open is as stored now. */
-static void close_all(attn_index *index) {
+static int close_all(attn_index *index) {
   attn_directory *dir = &index->directory;
   size_t n = 0;
   for (size_t i = 0; i < dir->n; i++) {
@@ -609,8 +690,10 @@ static void close_all(attn_index *index) {
     close_entry(dir, entry);
     if (entry->n_live) dir->entry[n++] = *entry;
   }
-  if (n < dir->n) dir->first_free = 0;
+  if (n == dir->n) return SQLITE_OK;
+  dir->first_free = dir->n_old;
   dir->n = n;
+  return link_lists(index);
 }
 
 int attn_chunks_flush(attn_index *index) {
@@ -619,8 +702,7 @@ int attn_chunks_flush(attn_index *index) {
   for (size_t i = 0; rc == SQLITE_OK && i < dir->n; i++) {
     if (dir->entry[i].open) rc = flush_entry(index, &dir->entry[i]);
   }
-  if (rc == SQLITE_OK) close_all(index);
-  return rc;
+  return rc == SQLITE_OK ? close_all(index) : rc;
 }
 
 /* ---------------------------------------------------------------------- optimize */
@@ -640,7 +722,7 @@ static int sample_center(attn_index *index, float *center, float *one) {
   return rc;
 }
 
-int attn_chunks_renew(attn_index *index) {
+static int renew_center(attn_index *index) {
   attn_directory *dir = &index->directory;
   size_t n = index->dimension * sizeof(float);
   float *center = sqlite3_malloc64(2 * n);
@@ -650,17 +732,21 @@ int attn_chunks_renew(attn_index *index) {
   if (rc == SQLITE_OK) {
     sqlite3_free(dir->center);
     dir->center = center;
-    dir->first_free = dir->n_old = dir->n;
-    dir->n_to_come = dir->n_live;
   } else {
     sqlite3_free(center);
   }
   return rc;
 }
 
-sqlite3_int64 attn_chunks_next_place(const attn_index *index) {
-  const attn_directory *dir = &index->directory;
-  return dir->n ? (dir->entry[dir->n - 1].id + 1) << ATTN_CHUNK_SHIFT : 0;
+int attn_chunks_renew(attn_index *index) {
+  attn_directory *dir = &index->directory;
+  int rc = index->lists ? SQLITE_OK : renew_center(index);
+  dir->first_free = dir->n_old = dir->n;
+  return rc == SQLITE_OK ? link_lists(index) : rc;
+}
+
+void attn_chunks_expect(attn_index *index, sqlite3_uint64 n) {
+  index->directory.n_to_come = n;
 }
 
 int attn_chunks_drop_old(attn_index *index) {
@@ -670,17 +756,18 @@ int attn_chunks_drop_old(attn_index *index) {
     /* A copy: an error may roll everything back, and the directory with it. */
     const attn_chunk_entry entry = dir->entry[i];
     for (uint32_t slot = 0; rc == SQLITE_OK && slot < entry.n_slot;
-         slot += part_slots(&entry)) {
+         slot += ATTN_PART_SLOTS) {
       rc = delete_row(index, ATTN_VECTORS_DELETE,
                       (entry.id << ATTN_CHUNK_SHIFT | slot) >> ATTN_PART_SHIFT);
     }
     if (rc == SQLITE_OK) rc = delete_row(index, ATTN_CODES_DELETE, entry.id);
     if (rc == SQLITE_OK) rc = delete_row(index, ATTN_CHUNK_DELETE, entry.id);
     if (rc == SQLITE_OK) dir->n_live -= entry.n_live;
+    attn_cache_drop(entry.stamp);
   }
   if (rc != SQLITE_OK) return rc;
   dir->n -= dir->n_old;
   memmove(dir->entry, dir->entry + dir->n_old, dir->n * sizeof *dir->entry);
   dir->n_old = dir->first_free = 0;
-  return SQLITE_OK;
+  return link_lists(index);
 }

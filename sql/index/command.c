@@ -9,6 +9,7 @@
 **   delete-all        empties the table
 **   delete            the row of the given rowid, as FTS5's external content has it
 **   deferred, exact   1 or 0: sets the option of that name
+**   lists, probes     sets it; lists become so many by the next 'optimize'
 */
 #include "index.h"
 #include <string.h>
@@ -54,18 +55,34 @@ static int run_delete(attn_index *index, sqlite3_int64 rank, sqlite3_value *rowi
   return attn_rows_delete(index, sqlite3_value_int64(rowid));
 }
 
+static int set(attn_index *index, const char *name, int *setting, int value) {
+  *setting = value;
+  index->dirty = 1;
+  return attn_storage_set_int(index, name, value);
+}
+
 static int run_deferred(attn_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
   (void)rowid;
-  index->deferred = rank != 0;
-  index->dirty = 1;
-  return attn_storage_set_int(index, "deferred", rank != 0);
+  return set(index, "deferred", &index->deferred, rank != 0);
 }
 
 static int run_exact(attn_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
   (void)rowid;
-  index->exact = rank != 0;
-  index->dirty = 1;
-  return attn_storage_set_int(index, "exact", rank != 0);
+  return set(index, "exact", &index->exact, rank != 0);
+}
+
+static int at_most(sqlite3_int64 n) {
+  return n < ATTN_MAX_LISTS ? (int)n : ATTN_MAX_LISTS;
+}
+
+static int run_lists(attn_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
+  (void)rowid;
+  return set(index, "lists", &index->n_list, at_most(rank));
+}
+
+static int run_probes(attn_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
+  (void)rowid;
+  return set(index, "probes", &index->n_probe, at_most(rank));
 }
 
 static const command commands[] = {
@@ -73,6 +90,7 @@ static const command commands[] = {
     {"optimize", RANK_NONE, run_optimize},     {"integrity-check", RANK_NONE, run_check},
     {"delete-all", RANK_NONE, run_delete_all}, {"delete", RANK_NONE, run_delete},
     {"deferred", RANK_NEEDED, run_deferred},   {"exact", RANK_NEEDED, run_exact},
+    {"lists", RANK_NEEDED, run_lists},         {"probes", RANK_NEEDED, run_probes},
 };
 
 static const command *find_command(const char *name) {
@@ -116,7 +134,8 @@ int attn_command(attn_index *index, sqlite3_value *rowid, sqlite3_value **column
   if (!c) {
     return attn_index_fail(index,
                            "%s: unknown command '%s'; expected rebuild, step, optimize, "
-                           "integrity-check, delete-all, delete, deferred or exact",
+                           "integrity-check, delete-all, delete, deferred, exact, lists or "
+                           "probes",
                            index->config.table, name);
   }
   int rc = read_rank(index, c, hidden[ATTN_HIDDEN_RANK], &rank);

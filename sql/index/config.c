@@ -24,6 +24,9 @@
 **     exact=off         on: what brute force would find, for some of the speed
 **     chunk=n           texts are split into windows of n tokens; the best one counts
 **     overlap=n         tokens that two windows share; default: a quarter of a window
+**     lists=n           lists that 'optimize' makes (ivf.c); default: the square root of
+**                       the rows, from a million on
+**     probes=n          lists that a search scans, at least
 */
 #include "index.h"
 #include <stddef.h>
@@ -106,6 +109,8 @@ static const option options[] = {
     {"exact", OPTION_BOOL, AT(exact), 0},
     {"chunk", OPTION_INT, AT(window), 1},
     {"overlap", OPTION_INT, AT(overlap), 0},
+    {"lists", OPTION_INT, AT(lists), 0},
+    {"probes", OPTION_INT, AT(probes), 1},
 };
 
 enum { N_OPTION = sizeof options / sizeof options[0] };
@@ -165,7 +170,7 @@ static int set_option(attn_config *config, const char *name, const char *value,
   if (i == N_OPTION) {
     return attn_sql_fail(error, SQLITE_ERROR,
                          "attn: unknown option \"%s\"; expected model, metric, content, "
-                         "content_rowid, prompts, deferred, exact, chunk or overlap",
+                         "content_rowid, prompts, deferred, exact, chunk, overlap, lists or probes",
                          name);
   }
   if (*given & 1u << i) {
@@ -344,7 +349,7 @@ static int check_config(attn_config *config, char **error) {
 int attn_config_parse(int argc, const char *const *argv, char **error, attn_config *out) {
   unsigned given = 0;
   int rc = SQLITE_OK;
-  *out = (attn_config){.vector = -1, .metric = ATTN_COSINE, .prompts = 1, .overlap = -1};
+  *out = (attn_config){.vector = -1, .metric = ATTN_COSINE, .prompts = 1, .overlap = -1, .lists = -1};
   out->schema = sqlite3_mprintf("%s", argv[1]);
   out->table = sqlite3_mprintf("%s", argv[2]);
   if (!out->schema || !out->table) rc = SQLITE_NOMEM;
@@ -396,6 +401,11 @@ int attn_config_keeps(const attn_config *config, int column) {
   default:
     return config->content == ATTN_CONTENT_OWN;
   }
+}
+
+int attn_config_forgets(const attn_config *config, int column) {
+  return config->content == ATTN_CONTENT_NONE &&
+         config->column[column].kind == ATTN_COLUMN_TEXT;
 }
 
 int attn_config_embeds(const attn_config *config) {

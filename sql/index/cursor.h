@@ -35,6 +35,7 @@ typedef struct attn_cursor {
   double low, high; /* distances */
   int low_open, high_open;
   int has_filter;
+  uint32_t n_unscanned; /* lists that the search did without */
   attn_ids filter;
 
   /* Where the search is. */
@@ -66,6 +67,10 @@ int attn_cursor_next(sqlite3_vtab_cursor *base);
 int attn_cursor_eof(sqlite3_vtab_cursor *base);
 int attn_cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *out);
 int attn_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int i);
+
+/* Scans an entry of the directory for the search; the nearest lists. */
+int attn_cursor_scan(attn_cursor *cursor, size_t entry, sqlite3_blob **blob);
+int attn_ivf_scan(attn_cursor *cursor, sqlite3_blob **blob);
 
 /* Makes cursor->source stand on the current row. */
 int attn_cursor_source(attn_cursor *cursor);

@@ -10,11 +10,11 @@
 **   storage.c   the shadow tables and the statements over them
 **   cache.c     codes in memory, shared by the connections of a process
 **   chunks.c    vectors and codes: directory, free slots, writing
+**   ivf.c       lists of chunks, of which a search scans the nearest
 **   embed.c     from texts to vectors, by the model that the index remembers
 **   rows.c      insert, update, delete
 **   sync.c      pending rows, step, rebuild, optimize
-**   plan.c      what a query asks for: xBestIndex, and the rows that a filter lets
-*through
+**   plan.c      what a query asks for: xBestIndex, and the rows that a filter lets through
 **   query.c     the cursor: scans, searches, columns
 **   check.c     integrity-check
 **   command.c   INSERT INTO docs_ai(docs_ai, rank) VALUES('command', n)
@@ -64,6 +64,8 @@ typedef struct attn_config {
   int exact;          /* results identical to brute force */
   int window;         /* tokens of a window, 0: a text is one */
   int overlap;        /* tokens that two windows share */
+  int lists;          /* that 'optimize' makes; -1: as it sees fit */
+  int probes;         /* lists that a search scans; 0: as it sees fit */
 } attn_config;
 
 int attn_config_parse(int argc, const char *const *argv, char **error, attn_config *out);
@@ -77,6 +79,9 @@ enum { ATTN_HIDDEN_MATCH, ATTN_HIDDEN_K, ATTN_HIDDEN_DISTANCE, ATTN_HIDDEN_RANK 
 
 /* 1 where the table keeps the values of that column itself. */
 int attn_config_keeps(const attn_config *config, int column);
+
+/* 1 for a text that nobody keeps. */
+int attn_config_forgets(const attn_config *config, int column);
 
 /* 1 where the table has a model, and texts become vectors. */
 int attn_config_embeds(const attn_config *config);
@@ -105,6 +110,8 @@ typedef enum attn_statement {
   ATTN_CHUNK_ALL,
   ATTN_CHUNK_PUT,
   ATTN_CHUNK_DELETE,
+  ATTN_LIST_ALL,
+  ATTN_LIST_PUT,
   ATTN_CODES_PUT,
   ATTN_CODES_DELETE,
   ATTN_VECTORS_PUT,
@@ -191,6 +198,9 @@ attn_codes *attn_cache_get(sqlite3_int64 stamp, sqlite3_uint64 n);
 void attn_cache_put(sqlite3_int64 stamp, attn_codes *codes);
 void attn_codes_release(attn_codes *codes);
 
+/* The codes under that stamp are nobody's any more, but of old snapshots. */
+void attn_cache_drop(sqlite3_int64 stamp);
+
 /* Gets, and sets if it is not negative, the bytes that the cache may keep. */
 sqlite3_int64 attn_cache_limit(sqlite3_int64 n_byte);
 sqlite3_int64 attn_cache_used(void);
@@ -199,8 +209,10 @@ sqlite3_int64 attn_cache_used(void);
 
 #define ATTN_CHUNK_SHIFT 10 /* place = chunk << 10 | slot */
 #define ATTN_CHUNK_SLOTS (1 << ATTN_CHUNK_SHIFT)
-#define ATTN_PART_SHIFT  8 /* a row of _vectors holds 256 slots */
+#define ATTN_PART_SHIFT  6 /* a row of _vectors holds 64 slots */
 #define ATTN_PART_SLOTS  (1 << ATTN_PART_SHIFT)
+#define ATTN_NO_LIST     UINT32_MAX
+#define ATTN_NO_CHUNK    SIZE_MAX
 
 typedef struct attn_open_chunk attn_open_chunk;
 
@@ -208,6 +220,8 @@ typedef struct attn_open_chunk attn_open_chunk;
 typedef struct attn_chunk_entry {
   sqlite3_int64 id, stamp;
   uint32_t n_slot, n_live;
+  uint32_t list;         /* that it belongs to, or ATTN_NO_LIST */
+  size_t next;           /* entry of the same list, or ATTN_NO_CHUNK */
   attn_open_chunk *open; /* being written, or NULL */
 } attn_chunk_entry;
 
@@ -218,7 +232,8 @@ typedef struct attn_directory {
   sqlite3_uint64 open_bytes; /* memory of what is being written */
   sqlite3_uint64 n_live;     /* vectors */
   size_t n_old;              /* entries that 'optimize' will delete */
-  sqlite3_uint64 n_to_come;  /* vectors that it will add */
+  sqlite3_uint64 n_to_come;  /* vectors that it will add, to the list at hand */
+  size_t *first_of_list;     /* [lists] entries, or ATTN_NO_CHUNK; NULL: no lists */
   float *center;             /* [dimension] of the largest chunks, or NULL */
 } attn_directory;
 
@@ -228,12 +243,15 @@ int attn_chunks_load(attn_index *index);
 /* Forgets the directory, and changes that were not written. */
 void attn_chunks_free(attn_index *index);
 
-/* Puts a vector into a free slot: its place. */
+/* Puts a vector into a free slot, of its list or of the one that is known to be it:
+** its place. */
 int attn_chunks_add(attn_index *index, sqlite3_int64 id, const float *vector,
                     sqlite3_int64 *place);
-/* Over the one that is there. */
-int attn_chunks_replace(attn_index *index, sqlite3_int64 place, sqlite3_int64 id,
-                        const float *vector);
+int attn_chunks_add_to(attn_index *index, uint32_t list, sqlite3_int64 id,
+                       const float *vector, sqlite3_int64 *place);
+/* Over the one at *place, or elsewhere if it belongs to another list. */
+int attn_chunks_replace(attn_index *index, sqlite3_int64 id, const float *vector,
+                        sqlite3_int64 *place);
 int attn_chunks_remove(attn_index *index, sqlite3_int64 place, sqlite3_int64 id);
 
 /* Writes what was changed. */
@@ -242,8 +260,10 @@ int attn_chunks_flush(attn_index *index);
 /* For 'optimize': from now on vectors are added to new chunks alone, whose places are
 ** at attn_chunks_next_place or above; when all have been, the old ones are deleted. */
 int attn_chunks_renew(attn_index *index);
-sqlite3_int64 attn_chunks_next_place(const attn_index *index);
 int attn_chunks_drop_old(attn_index *index);
+
+/* How many vectors are to come, to the list at hand. */
+void attn_chunks_expect(attn_index *index, sqlite3_uint64 n);
 
 int attn_popcount(const uint64_t *bits, uint32_t n_bit);
 
@@ -262,6 +282,19 @@ attn_chunk_shape attn_chunks_shape(const attn_index *index, uint32_t n_slot);
 
 /* Slots of the largest chunk for vectors of d numbers. */
 uint32_t attn_chunks_largest(uint32_t d);
+
+/* -------------------------------------------------------------------------- lists */
+
+/* Reads the lists of that stamp (0: none), if they are not those in memory. */
+int attn_ivf_load(attn_index *index, sqlite3_int64 stamp);
+void attn_ivf_free(attn_index *index);
+
+/* Deletes them; makes new ones of the vectors as they are, if there should be any. */
+int attn_ivf_drop(attn_index *index);
+int attn_ivf_train(attn_index *index);
+
+/* The list that a vector belongs to; ATTN_NO_LIST without lists. */
+int attn_ivf_list_of(attn_index *index, const float *vector, uint32_t *list);
 
 /* ------------------------------------------------------------------------ index */
 
@@ -285,7 +318,10 @@ struct attn_index {
   uint32_t dimension;   /* 0: not known before there is a model */
   char *model, *sha256; /* that made the vectors; NULL: none yet */
   int deferred, exact;
+  int n_list, n_probe; /* settings: see attn_config */
   attn_directory directory;
+  attn_lists *lists; /* NULL: none */
+  sqlite3_int64 list_stamp;
 
   int writing;             /* the state was read in this transaction, which writes */
   int dirty;               /* there is something to flush */

@@ -138,12 +138,13 @@ static int search_status(attn_cursor *cursor, attn_status status, const attn_err
   return attn_sql_status(status, err, &attn_cursor_index(cursor)->base.zErrMsg);
 }
 
-static int scan_chunk(attn_cursor *cursor, size_t i, sqlite3_blob **blob) {
+int attn_cursor_scan(attn_cursor *cursor, size_t i, sqlite3_blob **blob) {
   attn_index *index = attn_cursor_index(cursor);
   const attn_chunk_entry *entry = &index->directory.entry[i];
   uint64_t filter[ATTN_CHUNK_SLOTS / 64];
   attn_error err = {""};
   attn_codes *codes;
+  if (attn_interrupted(index->db)) return SQLITE_INTERRUPT;
   int rc = attn_chunks_codes(index, entry, blob, &codes);
   if (rc != SQLITE_OK) return rc;
   const void *data = attn_codes_data(codes);
@@ -155,6 +156,15 @@ static int scan_chunk(attn_cursor *cursor, size_t i, sqlite3_blob **blob) {
                                       cursor->has_filter ? filter : NULL, &err),
                      &err);
   attn_codes_release(codes);
+  return rc;
+}
+
+static int scan_all(attn_cursor *cursor, sqlite3_blob **blob) {
+  int rc = SQLITE_OK;
+  cursor->n_unscanned = 0;
+  for (size_t i = 0; rc == SQLITE_OK && i < attn_cursor_index(cursor)->directory.n; i++) {
+    rc = attn_cursor_scan(cursor, i, blob);
+  }
   return rc;
 }
 
@@ -191,9 +201,9 @@ static int begin_search(attn_cursor *cursor) {
     rc = search_status(cursor, attn_search_begin(cursor->search, cursor->query, &err),
                        &err);
   }
-  for (size_t i = 0; rc == SQLITE_OK && i < index->directory.n; i++) {
-    if (attn_interrupted(index->db)) rc = SQLITE_INTERRUPT;
-    if (rc == SQLITE_OK) rc = scan_chunk(cursor, i, &blob);
+  if (rc == SQLITE_OK) {
+    int some = index->lists && cursor->k && cursor->sigma > 0;
+    rc = some ? attn_ivf_scan(cursor, &blob) : scan_all(cursor, &blob);
   }
   sqlite3_blob_close(blob);
   return rc;
@@ -236,7 +246,7 @@ static int next_hit(attn_cursor *cursor) {
     if (hit.found) {
       cursor->n_hit++;
       rc = is_wanted(cursor, &hit, &wanted);
-    } else if (cursor->k && cursor->n_hit >= cursor->k) {
+    } else if (cursor->n_unscanned || (cursor->k && cursor->n_hit >= cursor->k)) {
       cursor->k = cursor->k > index->directory.n_live / GROWTH ? 0 : cursor->k * GROWTH;
       cursor->sigma = 0;
       rc = begin_search(cursor);
@@ -256,10 +266,13 @@ static int next_hit(attn_cursor *cursor) {
 
 /* ------------------------------------------------------------------- what is asked */
 
-/* A whole number from 0 on; `what` names it. */
+/* A whole number from 0 on, 2.0 also; `what` names it. */
 static int read_count(attn_index *index, sqlite3_value *value, const char *what,
                       sqlite3_uint64 *out) {
-  if (sqlite3_value_numeric_type(value) != SQLITE_INTEGER) {
+  double real = sqlite3_value_double(value);
+  int type = sqlite3_value_numeric_type(value);
+  int is_whole = type == SQLITE_FLOAT && real == floor(real) && fabs(real) < 1e15;
+  if (type != SQLITE_INTEGER && !is_whole) {
     const char *text = (const char *)sqlite3_value_text(value);
     return attn_index_fail(index, "%s: %s is %s; expected a whole number",
                            index->config.table, what, text ? text : "NULL");
@@ -523,9 +536,12 @@ int attn_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int i) {
     hidden_column(cursor, ctx, i - config->n_column);
     return SQLITE_OK;
   }
-  if (config->column[i].kind == ATTN_COLUMN_VECTOR) {
-    return sqlite3_vtab_nochange(ctx) ? SQLITE_OK : vector_column(cursor, ctx);
+  /* An UPDATE asks for what it will not change; without a value it is told apart. */
+  int is_vector = config->column[i].kind == ATTN_COLUMN_VECTOR;
+  if ((is_vector || attn_config_forgets(config, i)) && sqlite3_vtab_nochange(ctx)) {
+    return SQLITE_OK;
   }
+  if (is_vector) return vector_column(cursor, ctx);
   int rc = attn_cursor_source(cursor);
   if (rc == SQLITE_OK)
     sqlite3_result_value(ctx, sqlite3_column_value(cursor->source, i + 1));

@@ -7,6 +7,8 @@
 ** next savepoint, query or commit - or, in a deferred index, marked as pending.  Until
 ** then an updated row keeps the vector that it had.
 **
+** An UPDATE of a contentless table that sets no text leaves vector and pending text alone.
+**
 ** All that can be wrong with a row is found out before the first write: a statement
 ** that fails inside a transaction leaves nothing behind.
 **
@@ -18,7 +20,7 @@
 
 /* How a row gets its vector. */
 typedef struct new_vector {
-  enum { VECTOR_NONE, VECTOR_KEEP, VECTOR_GIVEN, VECTOR_TEXT } how;
+  enum { VECTOR_NONE, VECTOR_KEEP, VECTOR_LEAVE, VECTOR_GIVEN, VECTOR_TEXT } how;
   float *given;
   attn_queued text;
 } new_vector;
@@ -166,6 +168,15 @@ static void free_vector(new_vector *v) {
   sqlite3_free(v->text.text);
 }
 
+/* How many of the texts that nobody keeps an UPDATE does not set. */
+static int count_unchanged(const attn_config *config, sqlite3_value **column) {
+  int n = 0;
+  for (int i = 0; i < config->n_column; i++) {
+    n += attn_config_forgets(config, i) && sqlite3_value_nochange(column[i]);
+  }
+  return n;
+}
+
 /* Finds out how the row gets its vector, and whether it can. */
 static int choose_vector(attn_index *index, const attn_row_state *row,
                          sqlite3_value **column, new_vector *out) {
@@ -184,6 +195,16 @@ static int choose_vector(attn_index *index, const attn_row_state *row,
                              &out->given);
   }
   if (!attn_config_embeds(config)) return SQLITE_OK;
+  int n_unchanged = count_unchanged(config, column);
+  if (n_unchanged == config->n_text) {
+    int is_taken = value && !sqlite3_value_nochange(value) && !row->has_hash;
+    out->how = is_taken ? VECTOR_NONE : VECTOR_LEAVE;
+    return SQLITE_OK;
+  }
+  if (n_unchanged) {
+    return attn_index_fail(index, "%s is contentless: an UPDATE sets all texts or none",
+                           config->table);
+  }
   int rc = attn_index_text(index, column, &out->text.text, &out->text.n_text);
   if (rc != SQLITE_OK || !out->text.text) return rc;
   out->text.hash = attn_index_hash(out->text.text, out->text.n_text);
@@ -199,7 +220,7 @@ static int choose_vector(attn_index *index, const attn_row_state *row,
 static int store_given(attn_index *index, sqlite3_int64 id, const float *vector,
                        attn_row_state *row) {
   row->has_hash = 0;
-  if (row->place >= 0) return attn_chunks_replace(index, row->place, id, vector);
+  if (row->place >= 0) return attn_chunks_replace(index, id, vector, &row->place);
   return attn_chunks_add(index, id, vector, &row->place);
 }
 
@@ -218,7 +239,9 @@ static int write_row(attn_index *index, const sqlite3_int64 *id, attn_row_state 
     rc = put_row(index, rowid, row, column, rowid);
   }
   if (rc == SQLITE_OK) rc = put_content(index, *rowid, column);
-  if (rc == SQLITE_OK && row->found) rc = run_id(index, ATTN_PENDING_DELETE, *rowid);
+  if (rc == SQLITE_OK && row->found && vector->how != VECTOR_LEAVE) {
+    rc = run_id(index, ATTN_PENDING_DELETE, *rowid);
+  }
   if (rc != SQLITE_OK || vector->how != VECTOR_TEXT) return rc;
   vector->text.id = *rowid;
   return index->deferred ? put_pending(index, &vector->text)
@@ -292,6 +315,10 @@ static int update_row(attn_index *index, sqlite3_value *old_id, sqlite3_value *n
     rc = attn_index_corrupt(index, "%s_rows has no row %lld", index->config.table, id);
   }
   if (rc == SQLITE_OK) rc = choose_vector(index, &row, column, &vector);
+  if (rc == SQLITE_OK && to != id && vector.how == VECTOR_LEAVE) {
+    rc = attn_index_fail(index, "%s is contentless: a new rowid needs the texts, too",
+                         index->config.table);
+  }
   if (rc == SQLITE_OK && to != id) rc = renumber(index, id, to, &row);
   if (vector.how == VECTOR_KEEP && row.place < 0) vector.how = VECTOR_TEXT;
   if (rc == SQLITE_OK) rc = write_row(index, &to, &row, column, &vector, rowid);

@@ -53,9 +53,10 @@ static int open_one(status_rows *rows, const char *schema, const char *name,
                       " (SELECT total(length(data)) FROM \"%w\".\"%w_vectors\"),"
                       " (SELECT value FROM config WHERE key = 'dimension'),"
                       " (SELECT value FROM config WHERE key = 'model'),"
-                      " (SELECT value FROM config WHERE key = 'sha256') FROM counts",
+                      " (SELECT value FROM config WHERE key = 'sha256'),"
+                      " (SELECT count(*) FROM \"%w\".\"%w_lists\") FROM counts",
                       schema, name, schema, name, schema, name, schema, name, schema,
-                      name, schema, name, schema, name);
+                      name, schema, name, schema, name, schema, name);
 }
 
 static int next_status(attn_rows *base, char **error) {
@@ -104,8 +105,8 @@ const attn_table attn_status_table = {
     .declaration = "schema TEXT, name TEXT, rows INTEGER, pending INTEGER, done INTEGER,"
                    " vectors INTEGER, rows_per_second REAL, seconds_left REAL,"
                    " bytes_codes INTEGER, bytes_vectors INTEGER, dimension INTEGER,"
-                   " model TEXT, sha256 TEXT",
-    .n_column = 13,
+                   " model TEXT, sha256 TEXT, lists INTEGER",
+    .n_column = 14,
     .n_byte = sizeof(status_rows),
     .n_expected = 2,
     .open = open_status,

@@ -2,13 +2,15 @@
 ** storage.c - the shadow tables of an index named docs_ai.
 **
 **   docs_ai_config(key, value)
-**       version    1, of this layout
+**       version    2, of this layout
 **       stamp      a random number that every change of the index replaces: by it a
 **                  connection sees that what it has in memory is out of date
 **       dimension  of the vectors
 **       model, sha256   the model that made them, by name and content
 **       center     float32 [dimension], of the codes of the largest chunks
-**       deferred, exact, rate (rows per second of the latest embedding)
+**       list_stamp a random number that stands for what _lists holds; not there: no lists
+**       deferred, exact, lists, probes   settings
+**       rate       rows per second of the latest embedding
 **   docs_ai_rows(id, place, hash, c0, c1, ...)
 **       a row for each row: where its vector is (chunk << 10 | slot; NULL: it has
 **       none), the first 8 bytes of the SHA-256 of the text that it was made of (NULL:
@@ -16,19 +18,21 @@
 **   docs_ai_content(id, c0, c1, ...)      own content: the text columns
 **   docs_ai_pending(id, text)
 **       rows that wait for 'step'; the text only where nobody else keeps it
-**   docs_ai_chunks(id, n_slot, n_live, stamp)
-**       the directory: slots of a chunk, how many hold a vector, and a random number
-**       that stands for the content of its codes
+**   docs_ai_chunks(id, n_slot, n_live, stamp, list)
+**       the directory: slots of a chunk, how many hold a vector, a random number that
+**       stands for the content of its codes, and the list that it belongs to, if any
+**   docs_ai_lists(id, center)   float32 [dimension]: the center of list 0, 1, ...
 **   docs_ai_codes(id, data)     the codes of a chunk: engine/search/chunk.c
 **   docs_ai_vectors(id, data)
-**       the vectors of slots [256 i, 256 i + 256) of chunk c, or as many as it has:
-**       id = c << 2 | i; float32, little-endian; what dead slots hold has no meaning;
-**       no row where no slot is live
+**       the vectors of slots [64 i, 64 i + 64) of chunk c: id = c << 4 | i; float32,
+**       little-endian; what dead slots hold has no meaning; no row where no slot is live.
+**       (To read one, SQLite steps through half of the row's pages on average; in longer
+**       rows that takes as long as all the rest of a search, and shorter ones waste space.)
 **   docs_ai_windows(place, id, first, last)
 **       with option chunk: the bytes [first, last) of the text of row id that the
 **       vector at that place is of; _rows.place is that of its first window
 **
-** For rows of ready vectors that is 1536 + 213 + 16 bytes at 384 dimensions.
+** For rows of ready vectors that is 1544 + 213 + 14 bytes at 384 dimensions.
 */
 #include "index.h"
 #include <stdarg.h>
@@ -103,15 +107,17 @@ static void content_put(sqlite3_str *s, const attn_config *config) {
   sqlite3_str_appendall(s, ")");
 }
 
-/* The id of a row and the values of its columns, from wherever they are kept. */
+/* The id of a row and the values of its columns, from wherever they are kept.  (Names of
+** the content table's columns stand behind the table's: alone between double quotes,
+** one that is not there would be read as a text.) */
 static void source_get(sqlite3_str *s, const attn_config *config) {
   int external = config->content == ATTN_CONTENT_EXTERNAL;
   int joined = config->content == ATTN_CONTENT_OWN && config->n_text;
-  sqlite3_str_appendf(s, external ? "SELECT \"%w\"" : "SELECT r.id",
+  sqlite3_str_appendf(s, external ? "SELECT d.\"%w\"" : "SELECT r.id",
                       config->content_rowid);
   for (int i = 0; i < config->n_column; i++) {
     if (external) {
-      sqlite3_str_appendf(s, ", \"%w\"", config->column[i].name);
+      sqlite3_str_appendf(s, ", d.\"%w\"", config->column[i].name);
     } else if (attn_config_keeps(config, i)) {
       int text = config->column[i].kind == ATTN_COLUMN_TEXT;
       sqlite3_str_appendf(s, ", %s.c%d", text ? "c" : "r", i);
@@ -120,7 +126,7 @@ static void source_get(sqlite3_str *s, const attn_config *config) {
     }
   }
   if (external) {
-    sqlite3_str_appendf(s, " FROM \"%w\".\"%w\" WHERE \"%w\" = ?1", config->schema,
+    sqlite3_str_appendf(s, " FROM \"%w\".\"%w\" d WHERE d.\"%w\" = ?1", config->schema,
                         config->content_table, config->content_rowid);
   } else {
     sqlite3_str_appendf(s, " FROM $rows r%s WHERE r.id = ?1",
@@ -162,11 +168,15 @@ static const struct {
     [ATTN_WINDOW_LIST] = {"SELECT place FROM $windows WHERE id = ?1", NULL},
     [ATTN_WINDOW_DELETE] = {"DELETE FROM $windows WHERE id = ?1", NULL},
     [ATTN_WINDOW_GET] = {"SELECT first, last FROM $windows WHERE place = ?1", NULL},
-    [ATTN_CHUNK_ALL] = {"SELECT id, n_slot, n_live, stamp FROM $chunks ORDER BY id",
+    [ATTN_CHUNK_ALL] = {"SELECT id, n_slot, n_live, stamp, list FROM $chunks ORDER BY id",
                         NULL},
     [ATTN_CHUNK_PUT] =
-        {"REPLACE INTO $chunks(id, n_slot, n_live, stamp) VALUES(?1, ?2, ?3, ?4)", NULL},
+        {"REPLACE INTO $chunks(id, n_slot, n_live, stamp, list)"
+         " VALUES(?1, ?2, ?3, ?4, ?5)",
+         NULL},
     [ATTN_CHUNK_DELETE] = {"DELETE FROM $chunks WHERE id = ?1", NULL},
+    [ATTN_LIST_ALL] = {"SELECT id, center FROM $lists ORDER BY id", NULL},
+    [ATTN_LIST_PUT] = {"INSERT INTO $lists(id, center) VALUES(?1, ?2)", NULL},
     [ATTN_CODES_PUT] = {"REPLACE INTO $codes(id, data) VALUES(?1, ?2)", NULL},
     [ATTN_CODES_DELETE] = {"DELETE FROM $codes WHERE id = ?1", NULL},
     [ATTN_VECTORS_PUT] = {"REPLACE INTO $vectors(id, data) VALUES(?1, ?2)", NULL},
@@ -260,8 +270,8 @@ void attn_storage_close(attn_index *index) {
 
 /* ----------------------------------------------------------------- shadow tables */
 
-static const char *const tables[] = {"config", "rows",  "content", "pending",
-                                     "chunks", "codes", "vectors", "windows"};
+static const char *const tables[] = {"config", "rows",    "content", "pending", "chunks",
+                                     "codes",  "vectors", "windows", "lists"};
 
 enum { N_TABLE = sizeof tables / sizeof tables[0] };
 
@@ -279,7 +289,8 @@ int attn_storage_create(attn_index *index) {
       s, "CREATE TABLE $config(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
          "CREATE TABLE $pending(id INTEGER PRIMARY KEY, text TEXT);"
          "CREATE TABLE $chunks(id INTEGER PRIMARY KEY, n_slot INTEGER, n_live INTEGER,"
-         " stamp INTEGER);"
+         " stamp INTEGER, list INTEGER);"
+         "CREATE TABLE $lists(id INTEGER PRIMARY KEY, center BLOB);"
          "CREATE TABLE $codes(id INTEGER PRIMARY KEY, data BLOB);"
          "CREATE TABLE $vectors(id INTEGER PRIMARY KEY, data BLOB);");
   sqlite3_str_appendf(s, "CREATE TABLE $rows(id INTEGER PRIMARY KEY, place INTEGER%s",
@@ -302,7 +313,7 @@ int attn_storage_create(attn_index *index) {
   if (!sql) return SQLITE_NOMEM;
   int rc = attn_storage_exec(index, sql);
   sqlite3_free(sql);
-  if (rc == SQLITE_OK) rc = attn_storage_set_int(index, "version", 1);
+  if (rc == SQLITE_OK) rc = attn_storage_set_int(index, "version", 2);
   return rc;
 }
 
@@ -417,21 +428,29 @@ static int copy_center(attn_index *index, sqlite3_stmt *stmt) {
   return SQLITE_OK;
 }
 
-/* One entry of _config; *center_bytes: to be compared with the dimension later. */
-static int load_entry(attn_index *index, sqlite3_stmt *stmt, int *center_bytes) {
+/* What waits until all entries are read. */
+typedef struct loaded {
+  int center_bytes;
+  sqlite3_int64 list_stamp;
+} loaded;
+
+static int load_entry(attn_index *index, sqlite3_stmt *stmt, loaded *out) {
   const char *key = (const char *)sqlite3_column_text(stmt, 0);
   sqlite3_int64 number = sqlite3_column_int64(stmt, 1);
   if (!key) return SQLITE_NOMEM;
   if (strcmp(key, "model") == 0) return copy_text(stmt, &index->model);
   if (strcmp(key, "sha256") == 0) return copy_text(stmt, &index->sha256);
   if (strcmp(key, "center") == 0) {
-    *center_bytes = sqlite3_column_bytes(stmt, 1);
+    out->center_bytes = sqlite3_column_bytes(stmt, 1);
     return copy_center(index, stmt);
   }
+  if (strcmp(key, "list_stamp") == 0) out->list_stamp = number;
   if (strcmp(key, "deferred") == 0) index->deferred = number != 0;
   if (strcmp(key, "exact") == 0) index->exact = number != 0;
-  if (strcmp(key, "version") == 0 && number != 1) {
-    return attn_index_fail(index, "%s is of version %lld; this libattn reads version 1",
+  if (strcmp(key, "lists") == 0) index->n_list = (int)number;
+  if (strcmp(key, "probes") == 0) index->n_probe = number > 0 ? (int)number : 0;
+  if (strcmp(key, "version") == 0 && number != 2) {
+    return attn_index_fail(index, "%s is of version %lld; this libattn reads version 2",
                            index->config.table, number);
   }
   if (strcmp(key, "dimension") == 0) {
@@ -444,12 +463,12 @@ static int load_entry(attn_index *index, sqlite3_stmt *stmt, int *center_bytes) 
   return SQLITE_OK;
 }
 
-static int load_entries(attn_index *index) {
+static int load_entries(attn_index *index, loaded *out) {
   sqlite3_stmt *stmt;
-  int center_bytes = 0, rc = attn_storage_statement(index, ATTN_CONFIG_ALL, &stmt);
+  int rc = attn_storage_statement(index, ATTN_CONFIG_ALL, &stmt);
   if (rc != SQLITE_OK) return rc;
   while ((rc = attn_storage_step(index, stmt)) == SQLITE_ROW) {
-    rc = load_entry(index, stmt, &center_bytes);
+    rc = load_entry(index, stmt, out);
     if (rc != SQLITE_OK) break;
   }
   sqlite3_reset(stmt);
@@ -459,9 +478,9 @@ static int load_entries(attn_index *index) {
     return attn_index_corrupt(index, "%s_config: dimension is %u", index->config.table,
                               index->dimension);
   }
-  if (center_bytes && (size_t)center_bytes != index->dimension * sizeof(float)) {
+  if (out->center_bytes && (size_t)out->center_bytes != index->dimension * sizeof(float)) {
     return attn_index_corrupt(index, "%s_config: center has %d bytes",
-                              index->config.table, center_bytes);
+                              index->config.table, out->center_bytes);
   }
   return SQLITE_OK;
 }
@@ -472,7 +491,9 @@ int attn_storage_load(attn_index *index) {
   index->model = index->sha256 = NULL;
   index->dimension = 0;
   attn_chunks_free(index);
-  int rc = load_entries(index);
+  loaded more = {0};
+  int rc = load_entries(index, &more);
+  if (rc == SQLITE_OK) rc = attn_ivf_load(index, more.list_stamp);
   return rc == SQLITE_OK ? attn_chunks_load(index) : rc;
 }
 

@@ -7,7 +7,8 @@
 **             was made by another model, or is damaged, is thrown away first; what is
 **             sound and whose text is the same is kept.  It may be stopped and resumed
 **             at any time: what is left is pending.
-**   optimize  writes all vectors anew, in order, into full chunks
+**   optimize  writes all vectors anew, in order, into full chunks; in a large table, into
+**             those of lists (ivf.c)
 **
 ** Each command is one statement, hence all or nothing.
 */
@@ -127,7 +128,7 @@ static int store_row(attn_index *index, const attn_queued *text, const attn_text
     const float *x = vector + i * index->dimension;
     sqlite3_int64 place = row.place;
     if (i == 0 && row.place >= 0) {
-      rc = attn_chunks_replace(index, place, text->id, x);
+      rc = attn_chunks_replace(index, text->id, x, &place);
     } else {
       rc = attn_chunks_add(index, text->id, x, &place);
     }
@@ -212,7 +213,7 @@ static int store_vector(attn_index *index, sqlite3_int64 id, sqlite3_value *valu
   const char *name = index->config.column[index->config.vector].name;
   int rc = attn_index_vector(index, value, name, 0, &vector);
   if (rc == SQLITE_OK) {
-    rc = row->place >= 0 ? attn_chunks_replace(index, row->place, id, vector)
+    rc = row->place >= 0 ? attn_chunks_replace(index, id, vector, &row->place)
                          : attn_chunks_add(index, id, vector, &row->place);
   }
   sqlite3_free(vector);
@@ -317,6 +318,7 @@ static int drop_vectors(attn_index *index) {
   int rc = attn_storage_exec(index, "DELETE FROM $chunks; DELETE FROM $codes;"
                                     "DELETE FROM $vectors;"
                                     "DELETE FROM $config WHERE key = 'center'");
+  if (rc == SQLITE_OK) rc = attn_ivf_drop(index);
   if (rc == SQLITE_OK && index->config.window) {
     rc = attn_storage_exec(index, "DELETE FROM $windows");
   }
@@ -355,7 +357,7 @@ static int follow_content(attn_index *index) {
   const attn_config *config = &index->config;
   char *sql =
       sqlite3_mprintf("SELECT id FROM $rows WHERE id NOT IN "
-                      "(SELECT \"%w\" FROM \"%w\".\"%w\" WHERE \"%w\" IS NOT NULL)",
+                      "(SELECT d.\"%w\" FROM \"%w\".\"%w\" d WHERE d.\"%w\" IS NOT NULL)",
                       config->content_rowid, config->schema, config->content_table,
                       config->content_rowid);
   if (!sql) return SQLITE_NOMEM;
@@ -363,8 +365,8 @@ static int follow_content(attn_index *index) {
   sqlite3_free(sql);
   if (rc != SQLITE_OK) return rc;
   sql =
-      sqlite3_mprintf("INSERT OR IGNORE INTO $rows(id) SELECT \"%w\" FROM \"%w\".\"%w\" "
-                      "WHERE \"%w\" IS NOT NULL",
+      sqlite3_mprintf("INSERT OR IGNORE INTO $rows(id) SELECT d.\"%w\" FROM "
+                      "\"%w\".\"%w\" d WHERE d.\"%w\" IS NOT NULL",
                       config->content_rowid, config->schema, config->content_table,
                       config->content_rowid);
   if (!sql) return SQLITE_NOMEM;
@@ -441,43 +443,119 @@ int attn_sync_salvage(attn_index *index) {
 
 /* ---------------------------------------------------------------------- optimize */
 
-/* Moves a vector to a new chunk. */
-static int move_vector(attn_index *index, sqlite3_stmt *rows, sqlite3_stmt *update,
-                       sqlite3_blob **blob, float *vector) {
-  sqlite3_int64 place = sqlite3_column_int64(rows, 0), id = sqlite3_column_int64(rows, 1);
-  int rc = attn_chunks_vector(index, place, blob, vector);
+/* A vector on its way to a new chunk. */
+typedef struct move {
+  sqlite3_int64 place, id;
+  uint32_t list;
+} move;
+
+typedef struct moves {
+  move *move;
+  size_t n, n_alloc;
+  size_t *end; /* [lists + 1]: where those of a list end, in order[] */
+  size_t *order; /* by list, then as they were read */
+} moves;
+
+static int append_move(moves *m, const move *one) {
+  if (m->n == m->n_alloc) {
+    size_t n = 2 * m->n_alloc + 1024;
+    move *p = sqlite3_realloc64(m->move, n * sizeof *p);
+    if (!p) return SQLITE_NOMEM;
+    m->move = p;
+    m->n_alloc = n;
+  }
+  m->move[m->n++] = *one;
+  return SQLITE_OK;
+}
+
+/* All vectors, by rowid, with their lists. */
+static int read_moves(attn_index *index, moves *m) {
+  sqlite3_stmt *rows;
+  sqlite3_blob *blob = NULL;
+  float *vector = sqlite3_malloc64(index->dimension * sizeof *vector);
+  int rc = attn_storage_prepare(index,
+                                index->config.window
+                                    ? "SELECT place, id FROM $windows ORDER BY id, place"
+                                    : "SELECT place, id FROM $rows"
+                                      " WHERE place IS NOT NULL ORDER BY id",
+                                &rows);
+  if (rc == SQLITE_OK && !vector) rc = SQLITE_NOMEM;
+  while (rc == SQLITE_OK && (rc = attn_storage_step(index, rows)) == SQLITE_ROW) {
+    move one = {sqlite3_column_int64(rows, 0), sqlite3_column_int64(rows, 1),
+                ATTN_NO_LIST};
+    rc = SQLITE_OK;
+    if (index->lists) rc = attn_chunks_vector(index, one.place, &blob, vector);
+    if (rc == SQLITE_OK) rc = attn_ivf_list_of(index, vector, &one.list);
+    if (rc == SQLITE_OK) rc = append_move(m, &one);
+  }
+  sqlite3_finalize(rows);
+  sqlite3_blob_close(blob);
+  sqlite3_free(vector);
+  return rc;
+}
+
+/* Counting sort; without lists there is one. */
+static int sort_moves(moves *m, uint32_t n_list) {
+  m->end = sqlite3_malloc64((n_list + 1) * sizeof *m->end);
+  m->order = sqlite3_malloc64((m->n + 1) * sizeof *m->order);
+  if (!m->end || !m->order) return SQLITE_NOMEM;
+  memset(m->end, 0, (n_list + 1) * sizeof *m->end);
+  for (size_t i = 0; i < m->n; i++) m->end[n_list ? m->move[i].list : 0]++;
+  for (uint32_t list = 1; list <= n_list; list++) m->end[list] += m->end[list - 1];
+  for (size_t i = m->n; i-- > 0;) m->order[--m->end[n_list ? m->move[i].list : 0]] = i;
+  /* Now they are where each begins: the end of the one before. */
+  memmove(m->end, m->end + 1, n_list * sizeof *m->end);
+  m->end[n_list] = m->n;
+  return SQLITE_OK;
+}
+
+static int make_move(attn_index *index, const move *m, sqlite3_stmt *update,
+                     sqlite3_blob **blob, float *vector) {
   sqlite3_int64 to = 0;
-  if (rc == SQLITE_OK) rc = attn_chunks_add(index, id, vector, &to);
-  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(update, 1, place);
+  int rc = attn_chunks_vector(index, m->place, blob, vector);
+  if (rc == SQLITE_OK) rc = attn_chunks_add_to(index, m->list, m->id, vector, &to);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(update, 1, m->place);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(update, 2, to);
+  if (rc == SQLITE_OK && !index->config.window)
+    rc = sqlite3_bind_int64(update, 3, m->id);
   return rc == SQLITE_OK ? attn_storage_step(index, update) : rc;
 }
 
-static int move_vectors(attn_index *index) {
-  sqlite3_stmt *rows = NULL, *update = NULL;
+static int make_moves(attn_index *index, const moves *m) {
+  sqlite3_stmt *update;
   sqlite3_blob *blob = NULL;
-  /* New places are above all old ones, so that none is met twice. */
-  const char *list =
-      index->config.window
-          ? "SELECT place, id FROM $windows WHERE place < ?1 ORDER BY id, place"
-          : "SELECT place, id FROM $rows WHERE place < ?1 ORDER BY id";
-  const char *change = index->config.window
-                           ? "UPDATE $windows SET place = ?2 WHERE place = ?1"
-                           : "UPDATE $rows SET place = ?2 WHERE id = ?3";
   float *vector = sqlite3_malloc64(index->dimension * sizeof *vector);
-  int rc = vector ? attn_storage_prepare(index, list, &rows) : SQLITE_NOMEM;
-  if (rc == SQLITE_OK) rc = attn_storage_prepare(index, change, &update);
-  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(rows, 1, attn_chunks_next_place(index));
-  while (rc == SQLITE_OK && (rc = attn_storage_step(index, rows)) == SQLITE_ROW) {
-    if (!index->config.window) {
-      rc = sqlite3_bind_int64(update, 3, sqlite3_column_int64(rows, 1));
+  int rc = attn_storage_prepare(index,
+                                index->config.window
+                                    ? "UPDATE $windows SET place = ?2 WHERE place = ?1"
+                                    : "UPDATE $rows SET place = ?2 WHERE id = ?3",
+                                &update);
+  if (rc == SQLITE_OK && !vector) rc = SQLITE_NOMEM;
+  size_t i = 0;
+  for (uint32_t list = 0; rc == SQLITE_OK && i < m->n; list++) {
+    attn_chunks_expect(index, m->end[list] - i);
+    for (; rc == SQLITE_OK && i < m->end[list]; i++) {
+      rc = attn_interrupted(index->db)
+               ? SQLITE_INTERRUPT
+               : make_move(index, &m->move[m->order[i]], update, &blob, vector);
     }
-    rc = move_vector(index, rows, update, &blob, vector);
   }
+  attn_chunks_expect(index, 0);
   sqlite3_blob_close(blob);
-  sqlite3_finalize(rows);
   sqlite3_finalize(update);
   sqlite3_free(vector);
+  return rc;
+}
+
+static int move_vectors(attn_index *index) {
+  moves m = {0};
+  uint32_t n_list = index->lists ? attn_lists_count(index->lists) : 0;
+  int rc = read_moves(index, &m);
+  if (rc == SQLITE_OK) rc = sort_moves(&m, n_list);
+  if (rc == SQLITE_OK) rc = make_moves(index, &m);
+  sqlite3_free(m.move);
+  sqlite3_free(m.end);
+  sqlite3_free(m.order);
   return rc;
 }
 
@@ -487,14 +565,14 @@ int attn_sync_optimize(attn_index *index) {
   if (rc == SQLITE_OK && problem) rc = attn_index_corrupt(index, "%s", problem);
   sqlite3_free(problem);
   if (rc != SQLITE_OK || index->directory.n_live == 0) return rc;
-  rc = attn_chunks_renew(index);
+  index->dirty = 1;
+  rc = attn_ivf_train(index);
+  if (rc == SQLITE_OK) rc = attn_chunks_renew(index);
   if (rc == SQLITE_OK) rc = move_vectors(index);
   if (rc == SQLITE_OK && index->config.window) {
-    rc = attn_storage_exec(index,
-                           "UPDATE $rows SET place = (SELECT min(place) FROM $windows w"
-                           " WHERE w.id = $rows.id) WHERE place IS NOT NULL");
+    rc = attn_storage_exec(index, "UPDATE $rows SET place = (SELECT place FROM $windows w"
+                                  " WHERE w.id = $rows.id ORDER BY first LIMIT 1)"
+                                  " WHERE place IS NOT NULL");
   }
-  if (rc == SQLITE_OK) rc = attn_chunks_drop_old(index);
-  index->dirty = 1;
-  return rc;
+  return rc == SQLITE_OK ? attn_chunks_drop_old(index) : rc;
 }

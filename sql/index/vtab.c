@@ -97,6 +97,7 @@ static void free_index(attn_index *index) {
   unlink_index(index);
   attn_storage_close(index);
   attn_index_discard(index);
+  attn_ivf_free(index);
   sqlite3_free(index->queue);
   sqlite3_free(index->model);
   sqlite3_free(index->sha256);
@@ -128,6 +129,8 @@ static int create(attn_index *index) {
   }
   if (rc == SQLITE_OK) rc = attn_storage_set_int(index, "deferred", config->deferred);
   if (rc == SQLITE_OK) rc = attn_storage_set_int(index, "exact", config->exact);
+  if (rc == SQLITE_OK) rc = attn_storage_set_int(index, "lists", config->lists);
+  if (rc == SQLITE_OK) rc = attn_storage_set_int(index, "probes", config->probes);
   return rc == SQLITE_OK ? attn_storage_touch(index) : rc;
 }
 

@@ -1,0 +1,234 @@
+/*
+** ivf.c - the inverted file: lists of chunks, for tables of millions.
+**
+** 'optimize' places centers among the vectors by k-means over a sample, as many as the
+** square root of the rows (or as the setting `lists` says), and writes every vector
+** anew into chunks of the list whose center is nearest to it.  From then on each vector
+** that comes goes to its nearest list, and a search scans the lists nearest to the
+** query alone, until it has
+**
+**   - scanned `probes` of them,
+**   - met 20 rows for each one wanted, and
+**   - under a filter, met as many rows as so many lists hold without one: a filter
+**     that lets one row in ten through makes it scan ten times the lists,
+**
+** or all lists.  The codes of a list are of the differences to its center, and
+** therefore sharper than those of a table without lists.
+*/
+#include "cursor.h"
+#include <math.h>
+#include <string.h>
+
+enum {
+  LEAST_ROWS = 1000000, /* for lists that nobody asked for */
+  SAMPLE = 40,          /* vectors a list for k-means */
+  PROBES = 32,
+  ROWS_A_HIT = 20
+};
+
+void attn_ivf_free(attn_index *index) {
+  attn_lists_free(index->lists);
+  index->lists = NULL;
+  index->list_stamp = 0;
+}
+
+/* ------------------------------------------------------------------ in the database */
+
+static int read_centers(attn_index *index, float **center, uint32_t *n) {
+  sqlite3_stmt *stmt;
+  size_t n_byte = index->dimension * sizeof(float);
+  uint32_t n_alloc = 0;
+  int rc = attn_storage_statement(index, ATTN_LIST_ALL, &stmt);
+  if (rc != SQLITE_OK) return rc;
+  while ((rc = attn_storage_step(index, stmt)) == SQLITE_ROW) {
+    const void *data = sqlite3_column_blob(stmt, 1);
+    if (!data || sqlite3_column_int64(stmt, 0) != *n || *n >= ATTN_MAX_LISTS ||
+        (size_t)sqlite3_column_bytes(stmt, 1) != n_byte) {
+      rc = attn_index_corrupt(index, "%s_lists: list %u is no center of %u numbers",
+                              index->config.table, *n, index->dimension);
+      break;
+    }
+    if (*n == n_alloc) {
+      n_alloc = 2 * n_alloc + 64;
+      float *p = sqlite3_realloc64(*center, n_alloc * n_byte);
+      if (!p) {
+        rc = SQLITE_NOMEM;
+        break;
+      }
+      *center = p;
+    }
+    memcpy(*center + (size_t)(*n)++ * index->dimension, data, n_byte);
+  }
+  sqlite3_reset(stmt);
+  return rc;
+}
+
+int attn_ivf_load(attn_index *index, sqlite3_int64 stamp) {
+  float *center = NULL;
+  uint32_t n = 0;
+  attn_error err = {""};
+  if (stamp == index->list_stamp) return SQLITE_OK;
+  attn_ivf_free(index);
+  if (!stamp) return SQLITE_OK;
+  int rc = read_centers(index, &center, &n);
+  if (rc == SQLITE_OK && attn_lists_new(index->config.metric, index->dimension, n, center,
+                                        &err, &index->lists) != ATTN_OK) {
+    rc = *err.message
+             ? attn_index_corrupt(index, "%s_lists: %s", index->config.table, err.message)
+             : SQLITE_NOMEM;
+  }
+  if (rc == SQLITE_OK) index->list_stamp = stamp;
+  sqlite3_free(center);
+  return rc;
+}
+
+int attn_ivf_drop(attn_index *index) {
+  attn_ivf_free(index);
+  return attn_storage_exec(index, "DELETE FROM $lists;"
+                                  "DELETE FROM $config WHERE key = 'list_stamp'");
+}
+
+static int store(attn_index *index, const float *center, uint32_t n) {
+  sqlite3_stmt *stmt;
+  sqlite3_int64 stamp = attn_storage_new_stamp(index);
+  int rc = attn_storage_statement(index, ATTN_LIST_PUT, &stmt);
+  for (uint32_t i = 0; rc == SQLITE_OK && i < n; i++) {
+    rc = sqlite3_bind_int64(stmt, 1, i);
+    if (rc == SQLITE_OK) {
+      rc = sqlite3_bind_blob64(stmt, 2, center + (size_t)i * index->dimension,
+                               index->dimension * sizeof *center, SQLITE_STATIC);
+    }
+    if (rc == SQLITE_OK) rc = attn_storage_step(index, stmt);
+  }
+  if (stmt) sqlite3_clear_bindings(stmt);
+  if (rc == SQLITE_OK) rc = attn_storage_set_int(index, "list_stamp", stamp);
+  return rc == SQLITE_OK ? attn_ivf_load(index, stamp) : rc;
+}
+
+/* ------------------------------------------------------------------------- training */
+
+/* How many lists the table should have. */
+static uint32_t count_lists(const attn_index *index) {
+  sqlite3_uint64 n_live = index->directory.n_live, n = 0;
+  if (index->n_list >= 0) {
+    n = (sqlite3_uint64)index->n_list;
+  } else if (n_live >= LEAST_ROWS && !index->exact) {
+    n = (sqlite3_uint64)sqrt((double)n_live);
+  }
+  if (n > n_live) n = n_live;
+  return n > ATTN_MAX_LISTS ? ATTN_MAX_LISTS : (uint32_t)n;
+}
+
+/* n vectors at equal distances in the order of their places. */
+static int read_sample(attn_index *index, size_t n, float *x) {
+  const attn_directory *dir = &index->directory;
+  sqlite3_blob *codes_blob = NULL, *blob = NULL;
+  sqlite3_uint64 n_met = 0, n_taken = 0;
+  int rc = SQLITE_OK;
+  for (size_t i = 0; rc == SQLITE_OK && i < dir->n; i++) {
+    const attn_chunk_entry *entry = &dir->entry[i];
+    attn_codes *codes;
+    rc = attn_chunks_codes(index, entry, &codes_blob, &codes);
+    if (rc != SQLITE_OK) break;
+    const uint64_t *live = attn_chunk_live(attn_codes_data(codes));
+    for (uint32_t slot = 0; rc == SQLITE_OK && slot < entry->n_slot; slot++) {
+      if (!(live[slot / 64] >> slot % 64 & 1)) continue;
+      if (n_met++ * n / dir->n_live < n_taken) continue;
+      rc = attn_chunks_vector(index, entry->id << ATTN_CHUNK_SHIFT | slot, &blob,
+                              x + n_taken++ * index->dimension);
+    }
+    attn_codes_release(codes);
+  }
+  sqlite3_blob_close(codes_blob);
+  sqlite3_blob_close(blob);
+  return rc;
+}
+
+int attn_ivf_train(attn_index *index) {
+  size_t d = index->dimension, n_list = count_lists(index), n = n_list * SAMPLE;
+  attn_error err = {""};
+  int rc = attn_ivf_drop(index);
+  if (rc != SQLITE_OK || n_list == 0) return rc;
+  if (n > index->directory.n_live) n = (size_t)index->directory.n_live;
+  float *x = sqlite3_malloc64((n + n_list) * d * sizeof *x);
+  if (!x) return SQLITE_NOMEM;
+  float *center = x + n * d;
+  attn_train_options options = {
+      .metric = index->config.metric,
+      .d = index->dimension,
+      .n_list = (uint32_t)n_list,
+      .seed = n_list,
+      .stop = attn_interrupted,
+      .ctx = index->db,
+  };
+  rc = read_sample(index, n, x);
+  if (rc == SQLITE_OK) {
+    rc = attn_sql_status(attn_train(&options, x, n, &err, center), &err,
+                         &index->base.zErrMsg);
+  }
+  if (rc == SQLITE_OK) rc = store(index, center, (uint32_t)n_list);
+  sqlite3_free(x);
+  return rc;
+}
+
+/* ----------------------------------------------------------------------- searching */
+
+int attn_ivf_list_of(attn_index *index, const float *vector, uint32_t *list) {
+  attn_error err = {""};
+  *list = ATTN_NO_LIST;
+  if (!index->lists) return SQLITE_OK;
+  return attn_sql_status(attn_lists_nearest(index->lists, vector, 1, &err, list), &err,
+                         &index->base.zErrMsg);
+}
+
+/* Rows to meet, at least. */
+static double rows_to_meet(const attn_cursor *cursor, double n_probe) {
+  const attn_index *index = attn_cursor_index(cursor);
+  double mean = (double)index->directory.n_live / attn_lists_count(index->lists);
+  double n = (double)cursor->k * ROWS_A_HIT;
+  return cursor->has_filter && n < n_probe * mean ? n_probe * mean : n;
+}
+
+/* Scans the n nearest lists, but not those that were scanned before. */
+static int scan_nearest(attn_cursor *cursor, uint32_t n, uint32_t *list, char *scanned,
+                        double to_meet, sqlite3_blob **blob) {
+  attn_index *index = attn_cursor_index(cursor);
+  attn_directory *dir = &index->directory;
+  uint32_t n_probe = (uint32_t)(index->n_probe ? index->n_probe : PROBES);
+  attn_error err = {""};
+  int rc = attn_sql_status(
+      attn_lists_nearest(index->lists, cursor->query, n, &err, list), &err,
+      &index->base.zErrMsg);
+  for (uint32_t i = 0; rc == SQLITE_OK && i < n; i++) {
+    if (i >= n_probe && (double)attn_search_met(cursor->search) >= to_meet) break;
+    if (scanned[list[i]]) continue;
+    scanned[list[i]] = 1;
+    cursor->n_unscanned--;
+    for (size_t c = dir->first_of_list[list[i]]; rc == SQLITE_OK && c != ATTN_NO_CHUNK;
+         c = dir->entry[c].next) {
+      rc = attn_cursor_scan(cursor, c, blob);
+    }
+  }
+  return rc;
+}
+
+int attn_ivf_scan(attn_cursor *cursor, sqlite3_blob **blob) {
+  attn_index *index = attn_cursor_index(cursor);
+  uint32_t n_list = attn_lists_count(index->lists);
+  uint32_t n = (uint32_t)(index->n_probe ? index->n_probe : PROBES);
+  double to_meet = rows_to_meet(cursor, n);
+  uint32_t *list = sqlite3_malloc64(n_list * (sizeof *list + 1));
+  if (!list) return SQLITE_NOMEM;
+  char *scanned = (char *)(list + n_list);
+  memset(scanned, 0, n_list);
+  cursor->n_unscanned = n_list;
+  if (n > n_list) n = n_list;
+  int rc = scan_nearest(cursor, n, list, scanned, to_meet, blob);
+  while (rc == SQLITE_OK && n < n_list &&
+         (double)attn_search_met(cursor->search) < to_meet) {
+    n = n > n_list / 8 ? n_list : 8 * n;
+    rc = scan_nearest(cursor, n, list, scanned, to_meet, blob);
+  }
+  sqlite3_free(list);
+  return rc;
+}
