@@ -71,11 +71,14 @@ int attn_ivf_load(attn_index *index, sqlite3_int64 stamp) {
   attn_ivf_free(index);
   if (!stamp) return SQLITE_OK;
   int rc = read_centers(index, &center, &n);
-  if (rc == SQLITE_OK && attn_lists_new(index->config.metric, index->dimension, n, center,
-                                        &err, &index->lists) != ATTN_OK) {
-    rc = *err.message
-             ? attn_index_corrupt(index, "%s_lists: %s", index->config.table, err.message)
-             : SQLITE_NOMEM;
+  if (rc == SQLITE_OK) {
+    attn_status status = attn_lists_new(index->config.metric, index->dimension, n, center,
+                                        &err, &index->lists);
+    if (status == ATTN_NOMEM) {
+      rc = SQLITE_NOMEM;
+    } else if (status != ATTN_OK) {
+      rc = attn_index_corrupt(index, "%s_lists: %s", index->config.table, err.message);
+    }
   }
   if (rc == SQLITE_OK) index->list_stamp = stamp;
   sqlite3_free(center);
