@@ -22,7 +22,7 @@
 enum {
   LEAST_ROWS = 1000000, /* for lists that nobody asked for */
   SAMPLE = 40,          /* vectors a list for k-means */
-  PROBES = 32,
+  PROBES = 64,
   ROWS_A_HIT = 20
 };
 

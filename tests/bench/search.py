@@ -244,7 +244,7 @@ def cells(results, n):
             for name, (s, recall) in results.items()]
 
 
-CURVE, DEFAULT_PROBES = "lists probed", 32
+CURVE, DEFAULT_PROBES = "lists probed", 64
 
 
 def run(set_name, contenders, text, data, chart_path):
