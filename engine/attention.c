@@ -46,8 +46,23 @@ static void pack_columns(size_t n, size_t d, const float *x, size_t ld, float *p
   }
 }
 
-/* One head of one sequence of n tokens. */
-static void attend(const attn_graph *graph, size_t n, const float *q, float *scratch,
+/* A part of what a head does, for the observer. */
+static void show(const attn_observer *observer, const attn_view *head, attn_sight sight,
+                 size_t first, size_t n, size_t d, const float *x, size_t ld) {
+  if (!observer) return;
+  attn_view view = *head;
+  view.sight = sight;
+  view.first = first;
+  view.n = n;
+  view.d = d;
+  view.x = x;
+  view.ld = ld;
+  observer->see(observer->ctx, &view);
+}
+
+/* One head of one sequence of n tokens; `head` says which, to the observer. */
+static void attend(const attn_graph *graph, const attn_observer *observer,
+                   const attn_view *head, size_t n, const float *q, float *scratch,
                    float *out) {
   const attn_kernels_f32 *kernels = attn_kernels_get()->f32;
   const size_t d_model = graph->d_model, d = graph->d_head, ld = 3 * d_model;
@@ -57,6 +72,9 @@ static void attend(const attn_graph *graph, size_t n, const float *q, float *scr
   float *scores = values + attn_packed_size(d, n);
   pack_rows(n, d, q + d_model, ld, keys);
   pack_columns(n, d, q + 2 * d_model, ld, values);
+  show(observer, head, ATTN_SEE_QUERIES, 0, n, d, q, ld);
+  show(observer, head, ATTN_SEE_KEYS, 0, n, d, q + d_model, ld);
+  show(observer, head, ATTN_SEE_VALUES, 0, n, d, q + 2 * d_model, ld);
 
   for (size_t i = 0; i < n; i += N_QUERY) {
     size_t m = n - i < N_QUERY ? n - i : N_QUERY;
@@ -74,19 +92,22 @@ static void attend(const attn_graph *graph, size_t n, const float *q, float *scr
                          .out = {.n = d, .c = out + i * d_model, .ldc = d_model}};
     kernels->gemm(&score);
     kernels->softmax(m, n, scale, scores, ld_scores);
+    show(observer, head, ATTN_SEE_WEIGHTS, i, m, n, scores, ld_scores);
     kernels->gemm(&mix);
   }
 }
 
-void attn_attention(const attn_graph *graph, const attn_rows *rows, const float *qkv,
-                    float *scratch, float *out) {
+void attn_attention(const attn_graph *graph, const attn_rows *rows, uint32_t layer,
+                    const float *qkv, float *scratch, float *out) {
   const size_t d_model = graph->d_model;
   for (size_t i = 0; i < rows->n; i++) {
     size_t first = rows->begin[i] - rows->begin[0];
     size_t n = rows->begin[i + 1] - rows->begin[i];
-    for (size_t h = 0; h < graph->n_head; h++) {
-      attend(graph, n, qkv + first * 3 * d_model + h * graph->d_head, scratch,
-             out + first * d_model + h * graph->d_head);
+    for (uint32_t h = 0; h < graph->n_head; h++) {
+      attn_view head = {.sequence = rows->number + i, .layer = layer, .head = h};
+      size_t column = (size_t)h * graph->d_head;
+      attend(graph, rows->observer, &head, n, qkv + first * 3 * d_model + column, scratch,
+             out + first * d_model + column);
     }
   }
 }

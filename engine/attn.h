@@ -272,9 +272,39 @@ typedef struct attn_workspace attn_workspace;
 attn_status attn_workspace_new(attn_workspace **out);
 void attn_workspace_free(attn_workspace *workspace);
 
+/* What there is to see in a forward pass of one sequence of n tokens. */
+typedef enum attn_sight {
+  ATTN_SEE_HIDDEN,  /* [n, d_model]: what enters layer 0, 1, ...; and, as layer
+                    ** n_layer, what leaves the last one */
+  ATTN_SEE_QUERIES, /* [n, d_head] of a head */
+  ATTN_SEE_KEYS,    /* the same */
+  ATTN_SEE_VALUES,  /* the same */
+  ATTN_SEE_WEIGHTS  /* [some, n] of a head: the softmax by which some queries, one after
+                    ** the other, attend to the tokens; all of them in a few views */
+} attn_sight;
+
+/* A matrix of a forward pass where it stands: it lasts as long as the call. */
+typedef struct attn_view {
+  attn_sight sight;
+  size_t sequence; /* of the batch */
+  uint32_t layer, head;
+  size_t first; /* the token of row 0 */
+  size_t n, d;  /* rows, columns */
+  const float *x;
+  size_t ld; /* floats from one row to the next */
+} attn_view;
+
+/* Is shown all views while they come into being.  With an observer a batch is run by
+** the calling thread alone; the result has the same bits. */
+typedef struct attn_observer {
+  void (*see)(void *ctx, const attn_view *view);
+  void *ctx;
+} attn_observer;
+
 /* How to embed; all zero is the plain way. */
 typedef struct attn_embed_options {
   attn_text prompt; /* put before every text */
+  const attn_observer *observer;
   /* Asked now and then, by the calling thread; non-zero: ATTN_INTERRUPTED */
   int (*stop)(void *ctx);
   void *ctx;
@@ -298,12 +328,14 @@ attn_status attn_embed_run(attn_workspace *workspace, attn_error *err, float *ou
 
 /* The same from token ids: sequence i is id[begin[i] .. begin[i+1]), each of 1
 ** to max_length tokens; n_skip[i] (or NULL) leading tokens are left out of the
-** pooling, for models whose prompts are not pooled. */
+** pooling, for models whose prompts are not pooled; type[k] (or NULL: 0) is the
+** token type of id[k], which a model of one type or none takes no notice of. */
 typedef struct attn_batch {
   const int32_t *id;
   const uint32_t *begin; /* n + 1 entries */
   const uint32_t *n_skip;
   size_t n;
+  const uint8_t *type;
 } attn_batch;
 
 attn_status attn_encode(attn_workspace *workspace, const attn_model *model,

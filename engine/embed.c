@@ -71,6 +71,7 @@ static attn_status check_sequence(const attn_model *model, const attn_batch *bat
                                   size_t i, attn_error *err) {
   uint32_t first = batch->begin[i], end = batch->begin[i + 1];
   uint32_t n = end - first, max = model->info.max_length, min = !model->graph.is_bag;
+  uint32_t n_type = model->graph.n_type;
   if (end < first || n < min || n > max) {
     return attn_fail(err, ATTN_INVALID, "sequence %zu has %u tokens; expected %u to %u", i,
                      end < first ? 0 : n, min, max);
@@ -85,6 +86,12 @@ static attn_status check_sequence(const attn_model *model, const attn_batch *bat
                        "token id %d of sequence %zu; expected 0 to %u, as the model has "
                        "embeddings",
                        batch->id[k], i, model->graph.n_vocab - 1);
+    }
+    if (batch->type && n_type > 1 && batch->type[k] >= n_type) {
+      return attn_fail(err, ATTN_INVALID,
+                       "token type %u in sequence %zu; expected 0 to %u, as the model has "
+                       "embeddings",
+                       batch->type[k], i, n_type - 1);
     }
   }
   return ATTN_OK;
@@ -147,6 +154,7 @@ typedef struct encoding {
   const attn_workspace *ws;
   const attn_model *model;
   const attn_batch *batch;
+  const attn_observer *observer;
   float *out;
 } encoding;
 
@@ -155,8 +163,8 @@ static void encode_piece(void *ctx, uint32_t slot, size_t i) {
   size_t first = e->ws->piece[i];
   attn_batch part = {e->batch->id, e->batch->begin + first,
                      e->batch->n_skip ? e->batch->n_skip + first : NULL,
-                     e->ws->piece[i + 1] - first};
-  attn_forward(&e->model->graph, &part, e->ws->arena[slot],
+                     e->ws->piece[i + 1] - first, e->batch->type};
+  attn_forward(&e->model->graph, &part, e->observer, first, e->ws->arena[slot],
                e->out + first * e->model->info.dimension);
 }
 
@@ -166,15 +174,16 @@ attn_status attn_encode(attn_workspace *workspace, const attn_model *model,
   size_t n_piece = 0;
   uint64_t n_arena = 0;
   attn_status rc = ATTN_OK;
+  const attn_observer *observer = options ? options->observer : NULL;
   for (size_t i = 0; rc == ATTN_OK && i < batch->n; i++) {
     rc = check_sequence(model, batch, i, err);
   }
   if (rc == ATTN_OK) rc = cut(workspace, batch, attn_job_slots(batch->n), err, &n_piece);
   if (rc == ATTN_OK) rc = size_arena(workspace, model, batch, n_piece, err, &n_arena);
-  uint32_t n_slot = attn_job_slots(n_piece);
+  uint32_t n_slot = observer ? 1 : attn_job_slots(n_piece);
   if (rc == ATTN_OK) rc = reserve_arenas(workspace, n_slot, n_arena, err);
   if (rc != ATTN_OK) return rc;
-  encoding e = {workspace, model, batch, out};
+  encoding e = {workspace, model, batch, observer, out};
   rc = attn_run(&(attn_job){.run = encode_piece,
                             .ctx = &e,
                             .n_piece = n_piece,
@@ -255,7 +264,7 @@ attn_status attn_embed_add(attn_workspace *ws, attn_text text, attn_error *err,
 }
 
 attn_status attn_embed_run(attn_workspace *ws, attn_error *err, float *out) {
-  attn_batch batch = {ws->id, ws->begin, ws->n_skip, ws->n};
+  attn_batch batch = {ws->id, ws->begin, ws->n_skip, ws->n, NULL};
   ws->n = 0;
   if (batch.n == 0) return ATTN_OK;
   return attn_encode(ws, ws->model, &batch, &ws->options, err, out);

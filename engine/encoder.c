@@ -103,29 +103,61 @@ static void norm(const attn_norm *norm, size_t m, size_t n, float *x) {
   attn_kernels_get()->f32->layer_norm(m, n, norm->weight, norm->bias, norm->eps, x, x);
 }
 
-/* One sequence of n tokens: x = word + type + position, added in this order. */
-static void embed(const attn_graph *graph, const int32_t *id, size_t n, float *x) {
+/* The n tokens of a batch from `first` on, a sequence: x = word + type + position,
+** added in this order. */
+static void embed(const attn_graph *graph, const attn_batch *batch, size_t first,
+                  size_t n, float *x) {
   const size_t d = graph->d_model;
+  const int32_t *id = batch->id + first;
+  const uint8_t *types = graph->n_type > 1 && batch->type ? batch->type + first : NULL;
   uint32_t next = graph->first_position;
   for (size_t i = 0; i < n; i++, x += d) {
     uint32_t at = id[i] == graph->uncounted ? (uint32_t)id[i] : next++;
     const float *word = graph->word + (size_t)id[i] * d;
     const float *position = graph->position + (size_t)at * d;
+    const float *type = graph->type && types ? graph->type + types[i] * d : graph->type;
     for (size_t k = 0; k < d; k++) {
-      float sum = graph->type ? word[k] + graph->type[k] : word[k];
+      float sum = type ? word[k] + type[k] : word[k];
       x[k] = sum + position[k];
     }
   }
 }
 
+/* Shows n token vectors of sequence i, from `first` on, that enter a layer. */
+static void show(const attn_graph *graph, const attn_rows *rows, size_t i, size_t first,
+                 size_t n, uint32_t layer, const float *x) {
+  const attn_observer *observer = rows->observer;
+  if (!observer) return;
+  attn_view view = {.sight = ATTN_SEE_HIDDEN,
+                    .sequence = rows->number + i,
+                    .layer = layer,
+                    .first = first,
+                    .n = n,
+                    .d = graph->d_model,
+                    .x = x,
+                    .ld = graph->d_model};
+  observer->see(observer->ctx, &view);
+}
+
+/* The same of all tokens. */
+static void show_all(const attn_graph *graph, const attn_rows *rows, uint32_t layer,
+                     const float *x) {
+  for (size_t i = 0; i < rows->n; i++) {
+    size_t n = rows->begin[i + 1] - rows->begin[i];
+    show(graph, rows, i, 0, n, layer, x);
+    x += n * graph->d_model;
+  }
+}
+
 /* x += attention(x), x += ffn(x), each followed by its norm. */
-static void layer(const attn_graph *graph, const attn_layer *layer, const attn_rows *rows,
+static void layer(const attn_graph *graph, uint32_t number, const attn_rows *rows,
                   const arena *at, float *arena) {
+  const attn_layer *layer = &graph->layer[number];
   const size_t m = attn_rows_total(rows), d = graph->d_model;
   float *x = arena + at->x, *qkv = arena + at->qkv, *context = arena + at->context;
   float *wide = arena + at->wide, *scratch = arena + at->quantized;
   attn_linear_apply(&layer->qkv, m, x, scratch, ATTN_SET, ATTN_IDENTITY, qkv);
-  attn_attention(graph, rows, qkv, arena + at->scratch, context);
+  attn_attention(graph, rows, number, qkv, arena + at->scratch, context);
   attn_linear_apply(&layer->out, m, context, scratch, ATTN_ADD, ATTN_IDENTITY, x);
   norm(&layer->norm_attention, m, d, x);
   attn_linear_apply(&layer->up, m, x, scratch, ATTN_SET, graph->activation, wide);
@@ -161,28 +193,31 @@ static void pool_words(const attn_graph *graph, const int32_t *id, const attn_ro
     memset(out, 0, d * sizeof *out);
     for (uint32_t t = rows->begin[i]; t < rows->begin[i + 1]; t++) {
       const float *word = graph->word + (size_t)id[t] * d;
+      show(graph, rows, i, t - rows->begin[i], 1, 0, word);
       for (size_t k = 0; k < d; k++) out[k] += word[k];
     }
     for (size_t k = 0; n && k < d; k++) out[k] /= (float)n;
   }
 }
 
-static void pass(const attn_graph *graph, const int32_t *id, const attn_rows *rows,
+static void pass(const attn_graph *graph, const attn_batch *batch, const attn_rows *rows,
                  const arena *at, float *arena, float *out) {
   if (graph->is_bag) {
-    pool_words(graph, id, rows, arena + at->pooled);
+    pool_words(graph, batch->id, rows, arena + at->pooled);
     finish(graph, rows, at, arena, out);
     return;
   }
   for (size_t i = 0; i < rows->n; i++) {
     size_t first = rows->begin[i] - rows->begin[0];
-    embed(graph, id + rows->begin[i], rows->begin[i + 1] - rows->begin[i],
+    embed(graph, batch, rows->begin[i], rows->begin[i + 1] - rows->begin[i],
           arena + at->x + first * graph->d_model);
   }
   norm(&graph->norm_embedding, attn_rows_total(rows), graph->d_model, arena + at->x);
   for (uint32_t i = 0; i < graph->n_layer; i++) {
-    layer(graph, &graph->layer[i], rows, at, arena);
+    show_all(graph, rows, i, arena + at->x);
+    layer(graph, i, rows, at, arena);
   }
+  show_all(graph, rows, graph->n_layer, arena + at->x);
   attn_pool_rows(graph, rows, arena + at->x, arena + at->pooled);
   finish(graph, rows, at, arena, out);
 }
@@ -206,14 +241,16 @@ static uint32_t longest_sequence(const attn_batch *batch) {
   return n;
 }
 
-void attn_forward(const attn_graph *graph, const attn_batch *batch, void *memory,
+void attn_forward(const attn_graph *graph, const attn_batch *batch,
+                  const attn_observer *observer, size_t number, void *memory,
                   float *out) {
   arena plan;
   plan_batch(graph, batch->begin[batch->n] - batch->begin[0], batch->n,
              longest_sequence(batch), &plan);
   for (size_t i = 0, n; i < batch->n; i += n) {
     n = pass_size(batch, i);
-    attn_rows rows = {batch->begin + i, batch->n_skip ? batch->n_skip + i : NULL, n};
-    pass(graph, batch->id, &rows, &plan, memory, out + i * graph->dimension);
+    attn_rows rows = {batch->begin + i, batch->n_skip ? batch->n_skip + i : NULL, n,
+                      observer, number + i};
+    pass(graph, batch, &rows, &plan, memory, out + i * graph->dimension);
   }
 }

@@ -17,8 +17,9 @@ uint64_t attn_forward_memory(const attn_graph *graph, uint32_t n_token, uint32_t
 
 /* Runs the graph over a batch whose ids and lengths are checked already.  The
 ** arena is 64-byte aligned and at least attn_forward_memory bytes.  Allocates
-** nothing and cannot fail.  out: [batch->n, graph->dimension]. */
-void attn_forward(const attn_graph *graph, const attn_batch *batch, void *arena,
-                  float *out);
+** nothing and cannot fail.  out: [batch->n, graph->dimension].  An observer, or NULL,
+** is shown what comes into being, sequence 0 as number `number`. */
+void attn_forward(const attn_graph *graph, const attn_batch *batch,
+                  const attn_observer *observer, size_t number, void *arena, float *out);
 
 #endif

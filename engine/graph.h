@@ -64,7 +64,7 @@ typedef struct attn_graph {
   uint32_t first_position; /* of a sequence's first token: RoBERTa counts from pad + 1 */
   int32_t uncounted;       /* a token of this id takes position `uncounted` and does not
                            ** count (RoBERTa's padding, typed in a text); -1: none */
-  const float *type;       /* [n_type, d_model], of which row 0 is used, or NULL */
+  const float *type;       /* [n_type, d_model], or NULL */
   uint32_t n_type;
   attn_norm norm_embedding;
 

@@ -269,7 +269,6 @@ static attn_status load_embeddings(loader *l, const attn_architecture *a, attn_g
                     &g->position);
   }
   if (rc == ATTN_OK && a->type) {
-    /* A text alone is of type 0, so of the table only row 0 is ever used. */
     rc = load_table(l, parameter(name, a->type, 0, ".weight"), g->n_type, d, &g->type);
   }
   if (rc != ATTN_OK || g->is_bag) return rc;

@@ -102,7 +102,7 @@ static double encode(int first, int last, int n_batch) {
   double start = now();
   for (int i = first; i <= last; i += n_batch) {
     size_t n = (size_t)(i + n_batch <= last + 1 ? n_batch : last + 1 - i);
-    attn_batch batch = {ids, begin + i, NULL, n};
+    attn_batch batch = {ids, begin + i, NULL, n, NULL};
     check(attn_encode(workspace, model, &batch, &options, &err, vectors) == ATTN_OK,
           err.message);
   }

@@ -244,34 +244,39 @@ static double reference_pool(attn_pool pool, size_t first, size_t n, size_t k) {
   return NAN;
 }
 
-static void reference_embed(const attn_graph *graph, const int32_t *id, size_t n) {
+static void reference_embed(const attn_graph *graph, const int32_t *id,
+                            const uint8_t *type, size_t n) {
   uint32_t next = graph->first_position;
   for (size_t i = 0; i < n; i++) {
     uint32_t at = id[i] == graph->uncounted ? (uint32_t)id[i] : next++;
+    size_t row = type ? type[i] : 0;
     for (size_t k = 0; k < graph->d_model; k++) {
       reference_x[i][k] = (double)graph->word[(size_t)id[i] * graph->d_model + k] +
                           (double)graph->position[(size_t)at * graph->d_model + k] +
-                          (graph->type ? (double)graph->type[k] : 0);
+                          (graph->type ? (double)graph->type[row * graph->d_model + k] : 0);
     }
     add_and_norm(&graph->norm_embedding, graph->d_model, NULL, reference_x[i]);
   }
 }
 
-static void reference_forward(const attn_graph *graph, const int32_t *id, size_t n,
-                              size_t n_skip, double *out) {
+/* Sequence i of a batch. */
+static void reference_forward(const attn_graph *graph, const attn_batch *batch, size_t i,
+                              double *out) {
+  size_t first = batch->begin[i], n = batch->begin[i + 1] - first;
+  size_t n_skip = batch->n_skip ? batch->n_skip[i] : 0;
   double from[MAX_WIDE * ATTN_N_POOL], to[MAX_WIDE], length = 0;
   size_t width = 0;
-  reference_embed(graph, id, n);
-  for (uint32_t i = 0; i < graph->n_layer; i++)
-    reference_layer(graph, &graph->layer[i], n);
+  reference_embed(graph, batch->id + first, batch->type ? batch->type + first : NULL, n);
+  for (uint32_t l = 0; l < graph->n_layer; l++)
+    reference_layer(graph, &graph->layer[l], n);
   for (uint32_t p = 0; p < graph->n_pool; p++) {
     for (size_t k = 0; k < graph->d_model; k++) {
       from[width++] =
           reference_pool(graph->pool[p], graph->pool_prompt ? 0 : n_skip, n, k);
     }
   }
-  for (uint32_t i = 0; i < graph->n_dense; i++) {
-    apply(&graph->dense[i].linear, graph->dense[i].activation, from, to);
+  for (uint32_t l = 0; l < graph->n_dense; l++) {
+    apply(&graph->dense[l].linear, graph->dense[l].activation, from, to);
     memcpy(from, to, sizeof to);
   }
   for (uint32_t k = 0; k < graph->dimension; k++) length += from[k] * from[k];
@@ -294,8 +299,10 @@ static attn_batch make_batch(size_t n, uint32_t longest, int with_skips) {
     for (uint32_t k = begin[i]; k < begin[i + 1]; k++)
       ids[k] = (int32_t)random_below(N_VOCAB);
   }
-  return (attn_batch){ids, begin, with_skips ? skips : NULL, n};
+  return (attn_batch){ids, begin, with_skips ? skips : NULL, n, NULL};
 }
+
+static const attn_observer *watching; /* NULL: nobody is */
 
 /* Runs the batch in an arena of exactly the size that was asked for. */
 static void run(const attn_graph *graph, const attn_batch *batch, float *out) {
@@ -303,7 +310,7 @@ static void run(const attn_graph *graph, const attn_batch *batch, float *out) {
   uint64_t size = attn_forward_memory(graph, n, (uint32_t)batch->n, MAX_LENGTH);
   char *arena = attn_alloc_aligned(size + 64);
   memset(arena, 0xAB, (size_t)size + 64); /* what it holds before does not matter */
-  attn_forward(graph, batch, arena, out);
+  attn_forward(graph, batch, watching, 0, arena, out);
   int intact = 1;
   for (int i = 0; i < 64; i++)
     intact = intact && (unsigned char)arena[size + (uint64_t)i] == 0xAB;
@@ -317,9 +324,7 @@ static float results[MAX_SEQUENCES * MAX_WIDE], others[MAX_SEQUENCES * MAX_WIDE]
 static void check_values(const attn_graph *graph, const attn_batch *batch, double limit) {
   double worst = 0, expected[MAX_WIDE * ATTN_N_POOL];
   for (size_t i = 0; i < batch->n; i++) {
-    size_t first = batch->begin[i], n = batch->begin[i + 1] - first;
-    reference_forward(graph, batch->id + first, n, batch->n_skip ? batch->n_skip[i] : 0,
-                      expected);
+    reference_forward(graph, batch, i, expected);
     for (uint32_t k = 0; k < graph->dimension; k++) {
       double error = fabs((double)results[i * graph->dimension + k] - expected[k]);
       if (!(error <= worst)) worst = error;
@@ -338,7 +343,7 @@ static void check_bits(const attn_graph *graph, const attn_batch *batch) {
   int same = 1;
   for (size_t i = 0; i < batch->n; i++) {
     attn_batch one = {batch->id, batch->begin + i,
-                      batch->n_skip ? batch->n_skip + i : NULL, 1};
+                      batch->n_skip ? batch->n_skip + i : NULL, 1, batch->type};
     run(graph, &one, others);
     same = same && memcmp(others, results + i * graph->dimension, size) == 0;
   }
@@ -410,6 +415,104 @@ static void test_no_layers(void) {
   make_graph(&graph, 1, 4, 1, 0);
   attn_batch batch = make_batch(3, 4, 0);
   check_graph(&graph, &batch, 1e-6);
+  free_graph(&graph);
+}
+
+/* A model of three token types. */
+static void test_types(void) {
+  static uint8_t types[MAX_TOKENS];
+  attn_graph graph;
+  make_graph(&graph, 2, 8, 20, 1);
+  graph.n_type = 3;
+  graph.type = random_floats(3 * graph.d_model, 0.5f, 0);
+  attn_batch batch = make_batch(40, 30, 0);
+  for (int i = 0; i < MAX_TOKENS; i++) types[i] = (uint8_t)random_below(3);
+  batch.type = types;
+  check_graph(&graph, &batch, 1e-6);
+  graph.n_type = 1; /* takes no notice */
+  run(&graph, &batch, results);
+  batch.type = NULL;
+  check_values(&graph, &batch, 1e-6);
+  free_graph(&graph);
+}
+
+/* What an observer has seen. */
+typedef struct witness {
+  const attn_graph *graph;
+  const attn_batch *batch;
+  size_t n_view[ATTN_SEE_WEIGHTS + 1];
+  size_t n_row; /* of weights */
+  double worst[ATTN_SEE_WEIGHTS + 1];
+  attn_view queries, keys; /* of the head at hand */
+} witness;
+
+static double worse(double worst, double error) {
+  return error <= worst ? worst : error;
+}
+
+/* The softmax of the products of the queries and keys that were shown before. */
+static void see_weights(witness *w, const attn_view *view) {
+  const attn_view *q = &w->queries, *k = &w->keys;
+  for (size_t i = 0; i < view->n; i++) {
+    double expected[MAX_LENGTH], sum = 0;
+    for (size_t j = 0; j < view->d; j++) {
+      double score = 0;
+      for (size_t c = 0; c < q->d; c++) {
+        score += (double)q->x[(view->first + i) * q->ld + c] * (double)k->x[j * k->ld + c];
+      }
+      sum += expected[j] = exp(score / sqrt((double)q->d));
+    }
+    for (size_t j = 0; j < view->d; j++) {
+      double error = fabs((double)view->x[i * view->ld + j] - expected[j] / sum);
+      w->worst[ATTN_SEE_WEIGHTS] = worse(w->worst[ATTN_SEE_WEIGHTS], error);
+    }
+  }
+  w->n_row += view->n;
+}
+
+/* What enters the first layer and leaves the last one. */
+static void see_hidden(witness *w, const attn_view *view) {
+  double ignored[MAX_WIDE * ATTN_N_POOL];
+  attn_graph part = *w->graph;
+  part.n_layer = view->layer;
+  reference_forward(&part, w->batch, view->sequence, ignored);
+  for (size_t i = 0; i < view->n; i++) {
+    for (size_t k = 0; k < view->d; k++) {
+      double error = fabs((double)view->x[i * view->ld + k] - reference_x[i][k]);
+      w->worst[ATTN_SEE_HIDDEN] = worse(w->worst[ATTN_SEE_HIDDEN], error);
+    }
+  }
+}
+
+static void see(void *ctx, const attn_view *view) {
+  witness *w = ctx;
+  w->n_view[view->sight]++;
+  switch (view->sight) {
+  case ATTN_SEE_HIDDEN: see_hidden(w, view); break;
+  case ATTN_SEE_QUERIES: w->queries = *view; break;
+  case ATTN_SEE_KEYS: w->keys = *view; break;
+  case ATTN_SEE_VALUES: CHECK(view->n == w->keys.n && view->d == w->graph->d_head); break;
+  case ATTN_SEE_WEIGHTS: see_weights(w, view); break;
+  }
+}
+
+/* Everything is shown once, with its right numbers, and changes no bit. */
+static void test_observer(void) {
+  attn_graph graph;
+  make_graph(&graph, 3, 7, 51, 2);
+  attn_batch batch = make_batch(30, 200, 0);
+  witness w = {.graph = &graph, .batch = &batch};
+  attn_observer observer = {see, &w};
+  run(&graph, &batch, others);
+  watching = &observer;
+  run(&graph, &batch, results);
+  watching = NULL;
+  CHECK(memcmp(others, results, batch.n * graph.dimension * sizeof(float)) == 0);
+  CHECK(w.n_view[ATTN_SEE_HIDDEN] == batch.n * 3);
+  CHECK(w.n_view[ATTN_SEE_QUERIES] == batch.n * 6 && w.n_view[ATTN_SEE_KEYS] == batch.n * 6);
+  CHECK(w.n_view[ATTN_SEE_VALUES] == batch.n * 6);
+  CHECK(w.n_row == begin[batch.n] * 6);
+  CHECK(w.worst[ATTN_SEE_HIDDEN] < 1e-5 && w.worst[ATTN_SEE_WEIGHTS] < 1e-6);
   free_graph(&graph);
 }
 
@@ -499,6 +602,8 @@ int main(void) {
   test_plain();
   test_odd_shapes();
   test_heads();
+  test_types();
+  test_observer();
   test_no_layers();
   test_not_a_number();
   test_memory();
