@@ -147,6 +147,8 @@ uint64_t attn_tokenizer_memory(const attn_tokenizer *tokenizer);
 typedef struct attn_token {
   int32_t id;
   uint32_t start, end; /* bytes of the original text; 0, 0 for a special token */
+  uint8_t type;        /* its token type, as the template has it */
+  uint8_t text;        /* 1, or 2 for the second of a pair; 0 for a special token */
 } attn_token;
 
 /* A list of tokens, grown as needed.  Start with all zero; free when done. */
@@ -165,6 +167,12 @@ void attn_tokens_free(attn_tokens *tokens);
 ** Example: "Hello world" gives [CLS] hello world [SEP]. */
 attn_status attn_tokenize(const attn_tokenizer *tokenizer, const char *text, size_t n_text,
                           uint32_t max_length, attn_error *err, attn_tokens *out);
+
+/* The same for a pair of texts, as Hugging Face's tokenizer(a, b, truncation=True).
+** Both are read to the end; where they are too long, the longer one is cut first.
+** Example: "a" and "b" give [CLS] a [SEP] b [SEP], the last two of type 1. */
+attn_status attn_tokenize_pair(const attn_tokenizer *tokenizer, const attn_text text[2],
+                               uint32_t max_length, attn_error *err, attn_tokens *out);
 
 /* The token of an id (NULL for an unused one) and the id of a token (-1). */
 const char *attn_token_text(const attn_tokenizer *tokenizer, int32_t id, uint32_t *n_text);
@@ -211,9 +219,10 @@ typedef struct attn_model_info {
   char architecture[32]; /* "bert", "distilbert", ... */
   char pooling[64];      /* "mean", "cls", ... ("cls+mean" when concatenated) */
   uint32_t dimension;    /* of the vector that embed returns */
-  uint32_t n_layer, n_head, d_model, d_ff;
+  uint32_t n_layer, n_head, d_head, d_model, d_ff;
   uint32_t max_length; /* tokens, special ones included */
   int normalize;       /* 1: vectors have length 1 */
+  uint32_t n_dense;    /* Dense modules behind the pooling */
 } attn_model_info;
 
 /* Reads the settings of a model alone.  Settings are one document with the

@@ -26,10 +26,12 @@ static void describe(const attn_graph *g, const attn_architecture *a, uint32_t m
   info->dimension = g->dimension;
   info->n_layer = g->n_layer;
   info->n_head = g->n_head;
+  info->d_head = g->d_head;
   info->d_model = g->d_model;
   info->d_ff = g->d_ff;
   info->max_length = max_length;
   info->normalize = g->normalize;
+  info->n_dense = g->n_dense;
 }
 
 attn_status attn_model_describe(attn_settings *settings, attn_error *err,

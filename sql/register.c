@@ -20,6 +20,10 @@ static const attn_table *const tables[] = {
     &attn_tokens_table,
     &attn_status_table,
     &attn_embed_each_table,
+    &attn_attention_table,
+    &attn_heads_table,
+    &attn_hidden_table,
+    &attn_explain_table,
 };
 
 static int register_function(attn_connection *c, const attn_function *f) {

@@ -67,11 +67,14 @@ typedef struct attn_table {
   const char *name;
   const char *declaration; /* of the columns: "position INTEGER, ..., text HIDDEN" */
   int n_column;            /* without the hidden ones */
+  int n_filter;            /* the first columns whose `= value` saves work, see open */
   int n_argument, n_required;
   int flags;      /* SQLITE_DIRECTONLY or 0 */
   int n_byte;     /* of the state that starts with attn_rows */
   double n_expected; /* rows, for the planner */
-  /* Puts the rows before the first one.  Absent arguments are NULL pointers. */
+  /* Puts the rows before the first one.  Absent arguments are NULL pointers.  Behind
+  ** the arguments is what the n_filter columns have to equal: rows that differ may be
+  ** left out, as SQLite looks for itself. */
   int (*open)(attn_rows *rows, sqlite3_value **argument, char **error);
   /* Goes to the next row: SQLITE_ROW, SQLITE_DONE or an error. */
   int (*next)(attn_rows *rows, char **error);
@@ -85,7 +88,8 @@ struct attn_rows {
 };
 
 extern const attn_table attn_models_table, attn_tokens_table, attn_embed_each_table,
-    attn_vec_each_table, attn_status_table;
+    attn_vec_each_table, attn_status_table, attn_attention_table, attn_heads_table,
+    attn_hidden_table, attn_explain_table;
 
 int attn_table_register(attn_connection *c, const attn_table *table);
 

@@ -57,30 +57,40 @@ static int table_disconnect(sqlite3_vtab *base) {
   return SQLITE_OK;
 }
 
-/* idxNum has bit i set where argument i is given; xFilter gets them in order. */
+/* The number of the argument, or behind them of the filter, that a column stands for;
+** -1: none. */
+static int input_of(const attn_table *table, int column) {
+  if (column >= table->n_column) return column - table->n_column;
+  return column >= 0 && column < table->n_filter ? table->n_argument + column : -1;
+}
+
+/* idxNum has bit i set where input i is given; xFilter gets them in order. */
 static int table_best_index(sqlite3_vtab *base, sqlite3_index_info *info) {
   const attn_table *table = ((table_vtab *)base)->table;
   int at[32];
+  double n_row = table->n_expected;
   memset(at, -1, sizeof at);
   for (int i = 0; i < info->nConstraint; i++) {
-    int argument = info->aConstraint[i].iColumn - table->n_column;
-    if (argument < 0 || info->aConstraint[i].op != SQLITE_INDEX_CONSTRAINT_EQ) continue;
-    if (!info->aConstraint[i].usable) {
+    int input = input_of(table, info->aConstraint[i].iColumn);
+    if (input < 0 || info->aConstraint[i].op != SQLITE_INDEX_CONSTRAINT_EQ) continue;
+    if (info->aConstraint[i].usable) {
+      at[input] = i;
+    } else if (input < table->n_argument) {
       /* Only a plan that knows the arguments can make the rows. */
       return SQLITE_CONSTRAINT;
     }
-    at[argument] = i;
   }
   int n = 0;
   info->idxNum = 0;
-  for (int i = 0; i < table->n_argument; i++) {
+  for (int i = 0; i < table->n_argument + table->n_filter; i++) {
     if (at[i] < 0) continue;
     info->aConstraintUsage[at[i]].argvIndex = ++n;
-    info->aConstraintUsage[at[i]].omit = 1;
+    info->aConstraintUsage[at[i]].omit = i < table->n_argument;
     info->idxNum |= 1 << i;
+    if (i >= table->n_argument) n_row /= 4;
   }
-  info->estimatedCost = table->n_expected * 10;
-  info->estimatedRows = (sqlite3_int64)table->n_expected;
+  info->estimatedCost = n_row * 10;
+  info->estimatedRows = (sqlite3_int64)n_row + 1;
   return SQLITE_OK;
 }
 
@@ -138,7 +148,7 @@ static int table_filter(sqlite3_vtab_cursor *base, int given, const char *plan, 
   (void)plan, (void)argc;
   close_rows(cursor);
   cursor->rowid = -1; /* the first row's is 0, as in json_each */
-  for (int i = 0; i < table->n_argument; i++) {
+  for (int i = 0; i < table->n_argument + table->n_filter; i++) {
     if (given & 1 << i) argument[i] = argv[n++];
     if (!argument[i] && i < table->n_required) {
       return table_fail(base->pVtab, SQLITE_ERROR,

@@ -1,36 +1,43 @@
 /*
-** template.c - the special tokens before and after those of the text.
+** template.c - the special tokens around those of a text, or of two.
 **
-**   TemplateProcessing  {"single": [{"SpecialToken": {"id": "[CLS]"}},
-**                                   {"Sequence": {"id": "A"}}, ...],
+**   TemplateProcessing  {"single": [{"SpecialToken": {"id": "[CLS]", "type_id": 0}},
+**                                   {"Sequence": {"id": "A", "type_id": 0}}, ...],
+**                        "pair": [...],
 **                        "special_tokens": {"[CLS]": {"ids": [101]}}}
 **   BertProcessing      {"cls": ["[CLS]", 101], "sep": ["[SEP]", 102]}
+**                       [CLS] A [SEP]   [CLS] A [SEP] B [SEP], the last two of type 1
 **   RobertaProcessing   the same, "trim_offsets" and "add_prefix_space"
+**                       <s> A </s>   <s> A </s> </s> B </s>, all of type 0
+**   none                A   A B, the last of type 1
 */
 #include "template.h"
 #include "component.h"
 #include <stdio.h>
 
-static attn_status add(attn_template *out, attn_error *err, int64_t id) {
+static attn_status add(attn_places *out, attn_error *err, int64_t id, int64_t type) {
   if (out->n == out->n_alloc) {
     uint32_t n = out->n_alloc ? 2 * out->n_alloc : 4;
-    int32_t *p = attn_resize(out->id, n * sizeof *p);
+    attn_place *p = attn_resize(out->place, n * sizeof *p);
     if (!p) return attn_no_memory(err);
-    out->id = p;
+    out->place = p;
     out->n_alloc = n;
   }
-  out->id[out->n++] = (int32_t)id;
+  out->place[out->n++] = (attn_place){(int32_t)id, (uint8_t)type};
+  if (id >= 0) out->n_special++;
   return ATTN_OK;
 }
 
 /* Adds the id that stands at a path. */
-static attn_status add_at(const attn_settings *s, attn_error *err, attn_template *out,
-                          const char *path) {
+static attn_status add_at(const attn_settings *s, attn_error *err, attn_places *out,
+                          int64_t type, const char *path) {
   int64_t id = 0;
   attn_status rc = attn_settings_require(s, err, "%s", path);
   if (rc == ATTN_OK) rc = attn_settings_integer(s, err, 0, INT32_MAX, &id, "%s", path);
-  return rc == ATTN_OK ? add(out, err, id) : rc;
+  return rc == ATTN_OK ? add(out, err, id, type) : rc;
 }
+
+/* ----------------------------------------------------------- TemplateProcessing */
 
 /* The name of a special token as a key of a path: with the escapes of JSON. */
 static void escape(attn_text name, char *out, size_t n_out) {
@@ -43,7 +50,7 @@ static void escape(attn_text name, char *out, size_t n_out) {
 }
 
 static attn_status add_special(const attn_settings *s, attn_error *err, attn_text name,
-                               attn_template *out) {
+                               int64_t type, attn_places *out) {
   char key[ATTN_MAX_PATH], path[2 * ATTN_MAX_PATH];
   escape(name, key, sizeof key);
   attn_status rc =
@@ -51,54 +58,115 @@ static attn_status add_special(const attn_settings *s, attn_error *err, attn_tex
   for (unsigned i = 0; rc == ATTN_OK; i++) {
     snprintf(path, sizeof path, "$.post_processor.special_tokens.\"%s\".ids[%u]", key, i);
     if (!attn_settings_has(s, "%s", path)) break;
-    rc = add_at(s, err, out, path);
+    rc = add_at(s, err, out, type, path);
   }
   return rc;
 }
 
+/* Entry i of $.post_processor.<list>, of the kind SpecialToken or Sequence: *name is
+** empty where it is of another. */
+static attn_status read_entry(const attn_settings *s, attn_error *err, const char *list,
+                              unsigned i, const char *kind, attn_text *name,
+                              int64_t *type) {
+  *name = (attn_text){NULL, 0};
+  *type = 0;
+  attn_status rc =
+      attn_settings_text(s, err, name, "$.post_processor.%s[%u].%s.id", list, i, kind);
+  if (rc != ATTN_OK) return rc;
+  return attn_settings_integer(s, err, 0, UINT8_MAX, type,
+                               "$.post_processor.%s[%u].%s.type_id", list, i, kind);
+}
+
+static attn_status add_entry(const attn_settings *s, attn_error *err, const char *list,
+                             unsigned i, attn_places *out) {
+  attn_text name;
+  int64_t type;
+  attn_status rc = read_entry(s, err, list, i, "SpecialToken", &name, &type);
+  if (rc == ATTN_OK && name.text) return add_special(s, err, name, type, out);
+  if (rc == ATTN_OK) rc = read_entry(s, err, list, i, "Sequence", &name, &type);
+  if (rc != ATTN_OK) return rc;
+  if (name.text && attn_text_is(name, "A")) return add(out, err, ATTN_FIRST_TEXT, type);
+  if (name.text && attn_text_is(name, "B")) return add(out, err, ATTN_SECOND_TEXT, type);
+  return attn_fail(err, ATTN_UNSUPPORTED,
+                   "tokenizer: $.post_processor.%s[%u] is neither a special token nor "
+                   "the place of a text",
+                   list, i);
+}
+
+static attn_status load_list(const attn_settings *s, attn_error *err, const char *list,
+                             attn_places *out) {
+  attn_status rc = ATTN_OK;
+  for (unsigned i = 0; rc == ATTN_OK; i++) {
+    if (!attn_settings_has(s, "$.post_processor.%s[%u]", list, i)) break;
+    rc = add_entry(s, err, list, i, out);
+  }
+  return rc;
+}
+
+static uint32_t count(const attn_places *places, int32_t id) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < places->n; i++) n += places->place[i].id == id;
+  return n;
+}
+
+/* Few programs use pairs, so a file without a sound list of them is no worse for it. */
 static attn_status load_template(const attn_settings *s, attn_error *err,
                                  attn_template *out) {
-  unsigned n_text = 0;
   attn_status rc = attn_settings_require(s, err, "$.post_processor.single");
-  for (unsigned i = 0; rc == ATTN_OK; i++) {
-    attn_text name = {NULL, 0};
-    if (!attn_settings_has(s, "$.post_processor.single[%u]", i)) break;
-    rc = attn_settings_text(s, err, &name, "$.post_processor.single[%u].SpecialToken.id",
-                            i);
-    if (rc == ATTN_OK && name.text) {
-      rc = add_special(s, err, name, out);
-      continue;
-    }
-    if (rc == ATTN_OK) {
-      rc =
-          attn_settings_text(s, err, &name, "$.post_processor.single[%u].Sequence.id", i);
-    }
-    if (rc == ATTN_OK && (!name.text || !attn_text_is(name, "A") || n_text++)) {
-      rc = attn_fail(
-          err, ATTN_UNSUPPORTED,
-          "tokenizer: $.post_processor.single[%u] is neither a special token nor "
-          "the one place of the text",
-          i);
-    }
-    out->n_before = out->n;
+  if (rc == ATTN_OK) rc = load_list(s, err, "single", &out->single);
+  if (rc != ATTN_OK) return rc;
+  uint32_t n_first = count(&out->single, ATTN_FIRST_TEXT);
+  uint32_t n_second = count(&out->single, ATTN_SECOND_TEXT);
+  if (n_first != 1 || n_second != 0) {
+    return attn_fail(err, ATTN_UNSUPPORTED,
+                     "tokenizer: $.post_processor.single has %u places for text A and %u "
+                     "for B; expected one for A",
+                     n_first, n_second);
   }
-  if (rc == ATTN_OK && n_text == 0) {
-    rc = attn_fail(err, ATTN_UNSUPPORTED,
-                   "tokenizer: $.post_processor.single has no place for the text");
+  rc = load_list(s, NULL, "pair", &out->pair);
+  if (rc == ATTN_NOMEM) return attn_no_memory(err);
+  if (rc != ATTN_OK || count(&out->pair, ATTN_FIRST_TEXT) != 1 ||
+      count(&out->pair, ATTN_SECOND_TEXT) != 1) {
+    out->pair.n = 0;
+  }
+  return ATTN_OK;
+}
+
+/* -------------------------------------------------------------------- the others */
+
+/* One letter a place: C and S for cls and sep, A and B for the texts; s and b are S and
+** B of type 1. */
+static attn_status add_letters(const attn_settings *s, attn_error *err,
+                               const char *letters, attn_places *out) {
+  attn_status rc = ATTN_OK;
+  for (; rc == ATTN_OK && *letters; letters++) {
+    switch (*letters) {
+    case 'C': rc = add_at(s, err, out, 0, "$.post_processor.cls[1]"); break;
+    case 'S': rc = add_at(s, err, out, 0, "$.post_processor.sep[1]"); break;
+    case 's': rc = add_at(s, err, out, 1, "$.post_processor.sep[1]"); break;
+    case 'A': rc = add(out, err, ATTN_FIRST_TEXT, 0); break;
+    case 'B': rc = add(out, err, ATTN_SECOND_TEXT, 0); break;
+    default: rc = add(out, err, ATTN_SECOND_TEXT, 1); break;
+    }
   }
   return rc;
 }
 
-static attn_status load_cls_sep(const attn_settings *s, attn_error *err,
+static attn_status load_letters(const attn_settings *s, attn_error *err,
+                                const char *single, const char *pair,
                                 attn_template *out) {
-  attn_status rc = add_at(s, err, out, "$.post_processor.cls[1]");
-  out->n_before = out->n;
-  return rc == ATTN_OK ? add_at(s, err, out, "$.post_processor.sep[1]") : rc;
+  attn_status rc = add_letters(s, err, single, &out->single);
+  return rc == ATTN_OK ? add_letters(s, err, pair, &out->pair) : rc;
+}
+
+static attn_status load_bert(const attn_settings *s, attn_error *err,
+                             attn_template *out) {
+  return load_letters(s, err, "CAS", "CASbs", out);
 }
 
 static attn_status load_roberta(const attn_settings *s, attn_error *err,
                                 attn_template *out) {
-  attn_status rc = load_cls_sep(s, err, out);
+  attn_status rc = load_letters(s, err, "CAS", "CASSBS", out);
   out->trim_offsets = out->keep_one = 1;
   if (rc == ATTN_OK) {
     rc = attn_settings_bool(s, err, &out->trim_offsets, "$.post_processor.trim_offsets");
@@ -115,11 +183,13 @@ attn_status attn_template_load(const attn_settings *s, attn_error *err,
     const char *type;
     attn_status (*load)(const attn_settings *, attn_error *, attn_template *);
   } types[] = {{"TemplateProcessing", load_template},
-               {"BertProcessing", load_cls_sep},
+               {"BertProcessing", load_bert},
                {"RobertaProcessing", load_roberta}};
   attn_text type;
   memset(out, 0, sizeof *out);
-  if (!attn_settings_has(s, "$.post_processor")) return ATTN_OK;
+  if (!attn_settings_has(s, "$.post_processor")) {
+    return load_letters(s, err, "A", "Ab", out);
+  }
   attn_status rc = attn_component_type(s, err, "$.post_processor", &type);
   if (rc != ATTN_OK) return rc;
   for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
@@ -129,5 +199,11 @@ attn_status attn_template_load(const attn_settings *s, attn_error *err,
 }
 
 void attn_template_free(attn_template *template) {
-  attn_release(template->id);
+  attn_release(template->single.place);
+  attn_release(template->pair.place);
+}
+
+uint64_t attn_template_memory(const attn_template *template) {
+  return (uint64_t)(template->single.n_alloc + template->pair.n_alloc) *
+         sizeof(attn_place);
 }

@@ -129,8 +129,7 @@ void attn_tokenizer_free(attn_tokenizer *t) {
 
 uint64_t attn_tokenizer_memory(const attn_tokenizer *t) {
   return sizeof *t + attn_vocabulary_memory(&t->vocabulary) + t->added.memory +
-         t->template.n_alloc * sizeof *t->template.id + t->type->n_byte +
-         t->type->memory(t->model);
+         attn_template_memory(&t->template) + t->type->n_byte + t->type->memory(t->model);
 }
 
 const char *attn_token_text(const attn_tokenizer *t, int32_t id, uint32_t *n_text) {
@@ -410,33 +409,105 @@ attn_status attn_tokenizer_words(const attn_tokenizer *t, attn_text text,
   return rc;
 }
 
-static attn_status add_special(const attn_template *template, uint32_t begin,
-                               uint32_t end, attn_tokens *out) {
+/* ---------------------------------------------------------------- the whole of it */
+
+/* text[0] and text[1] with the special tokens of the template around them, n_wanted
+** tokens of each text at most. */
+static attn_status fill(const attn_tokenizer *t, const attn_places *places,
+                        const attn_text text[2], size_t n_wanted, attn_error *err,
+                        attn_tokens *out) {
   attn_status rc = ATTN_OK;
-  for (uint32_t i = begin; rc == ATTN_OK && i < end; i++) {
-    rc = attn_tokens_add(out, template->id[i], (attn_span){0, 0});
+  for (uint32_t i = 0; rc == ATTN_OK && i < places->n; i++) {
+    const attn_place *place = &places->place[i];
+    int which = place->id >= 0 ? 0 : place->id == ATTN_FIRST_TEXT ? 1 : 2;
+    size_t n = out->n;
+    if (which == 0) {
+      rc = attn_tokens_add(out, place->id, (attn_span){0, 0});
+    } else {
+      rc = tokenize_text(t, text[which - 1], n_wanted, err, out);
+    }
+    for (; n < out->n; n++) {
+      out->token[n].type = place->type;
+      out->token[n].text = (uint8_t)which;
+    }
   }
   return rc;
 }
 
-attn_status attn_tokenize(const attn_tokenizer *t, const char *text, size_t n_text,
-                          uint32_t max_length, attn_error *err, attn_tokens *out) {
-  const attn_template *template = &t->template;
-  size_t n_before = out->n;
-  size_t n_wanted = SIZE_MAX;
-  if (max_length) n_wanted = max_length > template->n ? max_length - template->n : 0;
-  attn_status rc = check_length(n_text, err);
-  if (rc == ATTN_OK) rc = add_special(template, 0, template->n_before, out);
-  if (rc == ATTN_OK) {
-    rc = tokenize_text(t, (attn_text){text, n_text}, n_wanted, err, out);
-  }
-  if (rc == ATTN_OK) rc = add_special(template, template->n_before, template->n, out);
+/* What is there after `first` becomes max_length tokens at most, or is taken back. */
+static attn_status end_tokens(attn_status rc, size_t first, uint32_t max_length,
+                              attn_error *err, attn_tokens *out) {
   if (rc != ATTN_OK) {
-    out->n = n_before;
+    out->n = first;
     return rc == ATTN_NOMEM ? attn_no_memory(err) : rc;
   }
-  if (max_length && out->n - n_before > max_length) out->n = n_before + max_length;
+  if (max_length && out->n - first > max_length) out->n = first + max_length;
   return ATTN_OK;
+}
+
+/* The tokens that are left for texts. */
+static size_t room(const attn_places *places, uint32_t max_length) {
+  if (max_length == 0) return SIZE_MAX;
+  return max_length > places->n_special ? max_length - places->n_special : 0;
+}
+
+attn_status attn_tokenize(const attn_tokenizer *t, const char *text, size_t n_text,
+                          uint32_t max_length, attn_error *err, attn_tokens *out) {
+  const attn_places *places = &t->template.single;
+  const attn_text texts[2] = {{text, n_text}, {NULL, 0}};
+  size_t first = out->n;
+  attn_status rc = check_length(n_text, err);
+  if (rc == ATTN_OK) rc = fill(t, places, texts, room(places, max_length), err, out);
+  return end_tokens(rc, first, max_length, err, out);
+}
+
+/* ------------------------------------------------------------------------- pairs */
+
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+/* How many of n[0] and n[1] tokens are kept where there is room for n_max: the longer
+** text is cut; and where half the room is not enough for the shorter one, both are,
+** to halves, of which the longer text has the larger. */
+static void share(size_t n_max, size_t n[2]) {
+  int longer = n[0] > n[1] ? 0 : 1;
+  size_t *shorter = &n[1 - longer];
+  if (n[0] <= n_max && n[1] <= n_max - n[0]) return;
+  *shorter = least(*shorter, n_max / 2);
+  n[longer] = n_max - *shorter;
+}
+
+/* Keeps n[0] tokens of the first text from `first` on, n[1] of the second, and all that
+** are special. */
+static void keep(size_t first, size_t n[2], attn_tokens *out) {
+  size_t at = first;
+  for (size_t i = first; i < out->n; i++) {
+    unsigned text = out->token[i].text;
+    if (text && n[text - 1] == 0) continue;
+    if (text) n[text - 1]--;
+    out->token[at++] = out->token[i];
+  }
+  out->n = at;
+}
+
+attn_status attn_tokenize_pair(const attn_tokenizer *t, const attn_text text[2],
+                               uint32_t max_length, attn_error *err, attn_tokens *out) {
+  const attn_places *places = &t->template.pair;
+  size_t first = out->n, n[2] = {0, 0};
+  if (places->n == 0) {
+    return attn_fail(err, ATTN_UNSUPPORTED,
+                     "tokenizer: $.post_processor.pair has no places for two texts");
+  }
+  attn_status rc = check_length(text[0].n_text, err);
+  if (rc == ATTN_OK) rc = check_length(text[1].n_text, err);
+  if (rc == ATTN_OK) rc = fill(t, places, text, SIZE_MAX, err, out);
+  if (rc == ATTN_OK && max_length) {
+    for (size_t i = first; i < out->n; i++) {
+      if (out->token[i].text) n[out->token[i].text - 1]++;
+    }
+    share(room(places, max_length), n);
+    keep(first, n, out);
+  }
+  return end_tokens(rc, first, max_length, err, out);
 }
 
 void attn_tokens_free(attn_tokens *tokens) {

@@ -45,6 +45,6 @@ attn_status attn_tokens_add(attn_tokens *tokens, int32_t id, attn_span at) {
     tokens->token = token;
     tokens->n_alloc = n;
   }
-  tokens->token[tokens->n++] = (attn_token){id, at.start, at.end};
+  tokens->token[tokens->n++] = (attn_token){.id = id, .start = at.start, .end = at.end};
   return ATTN_OK;
 }

@@ -96,7 +96,7 @@ static void read_texts(void) {
 /* Each returns the number that is its answer. */
 
 static double encode(int first, int last, int n_batch) {
-  attn_embed_options options = {{NULL, 0}, NULL, NULL};
+  attn_embed_options options = {{NULL, 0}, NULL, NULL, NULL};
   attn_error err = {""};
   check(n_batch > 0, "texts a batch");
   double start = now();

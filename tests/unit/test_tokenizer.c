@@ -580,7 +580,8 @@ static void test_limits(void) {
   s[2] = TEXT("$.post_processor.type", "TemplateProcessing");
   s[3] = (attn_setting){.path = "$.post_processor.single", .kind = ATTN_ARRAY};
   CHECK_STATUS(ATTN_UNSUPPORTED, make_of(s, 4, &none, &err, &t),
-               "tokenizer: $.post_processor.single has no place for the text");
+               "tokenizer: $.post_processor.single has 0 places for text A and 0 for B; "
+               "expected one for A");
 
   memset(long_token, 'x', 4001);
   n = add_items(s, paths, "$.added_tokens", "content", long_token, 1);
