@@ -460,9 +460,8 @@ static const wrong wrongs[] = {
      ATTN_INVALID, "settings: $.post_processor.special_tokens.\"[X]\".ids is missing"},
     {"uncased", "$.\"post_processor\".single[1].Sequence.id", ATTN_TEXT, "B",
      ATTN_UNSUPPORTED,
-     "tokenizer: $.post_processor.single[1] is neither a special token nor the one place "
-     "of the "
-     "text"},
+     "tokenizer: $.post_processor.single has 0 places for text A and 1 for B; expected one "
+     "for A"},
     {"bert_processing", "$.\"post_processor\".cls[1]", ATTN_TEXT, "[CLS]", ATTN_INVALID,
      "settings: $.post_processor.cls[1] is the text '[CLS]', expected an integer "
      "from 0 to "
