@@ -13,7 +13,8 @@
 static int64_t offset_in_block(const attn_trace *trace, const attn_view *view) {
   const size_t n = trace->tokens.n;
   switch (view->sight) {
-  case ATTN_SEE_HIDDEN: return trace->kind <= ATTN_TRACE_LAST ? 0 : -1;
+  case ATTN_SEE_HIDDEN:
+    return trace->kind <= ATTN_TRACE_LAST ? (int64_t)(view->first * view->d) : -1;
   case ATTN_SEE_WEIGHTS:
     return trace->kind == ATTN_TRACE_WEIGHTS ? (int64_t)(view->first * n) : -1;
   default: break;
