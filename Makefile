@@ -12,13 +12,14 @@ WINDOWS := $(or $(findstring mingw,$(MACHINE)),$(findstring windows,$(MACHINE)))
 B       := build
 SO      := $(if $(WINDOWS),attn.dll,libattn.so)
 
-comma   := ,
 WARN    := -Wall -Wextra -Wpedantic -Wconversion
 CFLAGS  ?= -O2 -g
 # Nothing is thrown through C, so its unwind tables, a tenth of the file, are left out.
 CFLAGS_ALL := -std=c11 $(if $(WINDOWS),-D__USE_MINGW_ANSI_STDIO=1,-fPIC) -fvisibility=hidden -ffp-contract=off -fno-math-errno \
   -fno-asynchronous-unwind-tables $(WARN) $(CFLAGS)
-LDFLAGS_ALL := -shared $(if $(WINDOWS),$(if $(findstring mingw,$(MACHINE)),-static),-Wl$(comma)-z$(comma)nodelete -Wl$(comma)-z$(comma)defs) $(LDFLAGS)
+# Code and constants share their pages, which saves the padding between them.
+LDFLAGS_ELF := -Wl,-z,nodelete -Wl,-z,defs -Wl,-z,noseparate-code
+LDFLAGS_ALL := -shared $(if $(WINDOWS),$(if $(findstring mingw,$(MACHINE)),-static),$(LDFLAGS_ELF)) $(LDFLAGS)
 LDLIBS  := -lm -lpthread
 
 # A kernel file is named for its instruction set, and it alone is compiled for it.
