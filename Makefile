@@ -16,9 +16,10 @@ WARN    := -Wall -Wextra -Wpedantic -Wconversion
 CFLAGS  ?= -O2 -g
 # Nothing is thrown through C, so its unwind tables, a tenth of the file, are left out.
 CFLAGS_ALL := -std=c11 $(if $(WINDOWS),-D__USE_MINGW_ANSI_STDIO=1,-fPIC) -fvisibility=hidden -ffp-contract=off -fno-math-errno \
-  -fno-asynchronous-unwind-tables $(WARN) $(CFLAGS)
-# Code and constants share their pages, which saves the padding between them.
-LDFLAGS_ELF := -Wl,-z,nodelete -Wl,-z,defs -Wl,-z,noseparate-code
+  -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections $(WARN) $(CFLAGS)
+# Code and constants share their pages, which saves the padding between them; what nobody
+# calls is left out.
+LDFLAGS_ELF := -Wl,-z,nodelete -Wl,-z,defs -Wl,-z,noseparate-code -Wl,--gc-sections
 LDFLAGS_ALL := -shared $(if $(WINDOWS),$(if $(findstring mingw,$(MACHINE)),-static),$(LDFLAGS_ELF)) $(LDFLAGS)
 LDLIBS  := -lm -lpthread
 
@@ -51,9 +52,14 @@ libattn.a: $(OBJ_SO)
 	rm -f $@
 	$(AR) rcs $@ $^
 
+# What reads settings and waits for others is made small.
+SMALL := sql/% $(addprefix engine/,architecture decoder embed generate graph model sample \
+  settings train/train transform)
+
 $B/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(ISA_$(lastword $(subst _, ,$*))) -MMD -MP -c -o $@ $<
+	$(CC) $(if $(filter $(SMALL),$*),$(CFLAGS_ALL:-O2=-Os),$(CFLAGS_ALL)) \
+	  $(ISA_$(lastword $(subst _, ,$*))) -MMD -MP -c -o $@ $<
 
 # Every processor has better than these two, or will not mind.
 $B/engine/kernels/f32_scalar.o $B/engine/kernels/i8_scalar.o: CFLAGS_ALL += -Os

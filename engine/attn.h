@@ -123,7 +123,8 @@ typedef struct attn_settings {
 
 /* ------------------------------------------------------------------ tokenizer */
 
-/* A tokenizer, immutable after it is made; any number of threads may use it. */
+/* A tokenizer, immutable after it is made; any number of threads may use it.  Where a
+** function takes one, NULL is a tokenizer that has no tokens, and that refuses texts. */
 typedef struct attn_tokenizer attn_tokenizer;
 
 /* The large parts of a tokenizer.json, which are not settings. */
@@ -223,6 +224,11 @@ typedef struct attn_model_info {
   uint32_t max_length; /* tokens, special ones included */
   int normalize;       /* 1: vectors have length 1 */
   uint32_t n_dense;    /* Dense modules behind the pooling */
+  int embeds;          /* 1: it has a pooling, so attn_embed takes it */
+  int generates;       /* 1: it has a head, so attn_logits and attn_generator take it */
+  int transforms;      /* 1: it takes matrices, by attn_transform */
+  int has_encoder;     /* 1: beside a decoder */
+  uint32_t n_vocab;    /* 0: it takes no tokens */
 } attn_model_info;
 
 /* Reads the settings of a model alone.  Settings are one document with the
@@ -231,15 +237,20 @@ typedef struct attn_model_info {
 **   $.sentence               sentence_bert_config.json
 **   $.sentence_transformers  config_sentence_transformers.json
 **   $.tokenizer_config       tokenizer_config.json
+**   $.generation             generation_config.json
 **   $.modules[i]             {"type": last component of its class, "path": ...,
 **                             "config": its config.json}
-** The tensors of a module other than the first are named "<path>/<name>". */
+** The tensors of a module other than the first are named "<path>/<name>".  Without
+** modules there is no pooling. */
 attn_status attn_model_describe(attn_settings *settings, attn_error *err,
                                 attn_model_info *out);
 
+/* 1 if models of that model_type have a decoder: without modules they pool nothing. */
+int attn_model_type_decodes(const char *model_type);
+
 /* Loads a model and checks every tensor that it uses against the settings.  The
-** caller owns one reference to the result, which owns the tokenizer; after a
-** failure the tokenizer is still the caller's. */
+** caller owns one reference to the result, which owns the tokenizer (NULL: it is given
+** ids only); after a failure the tokenizer is still the caller's. */
 attn_status attn_model_load(attn_settings *settings, attn_tokenizer *tokenizer,
                             const attn_source *source, attn_error *err, attn_model **out);
 
@@ -350,6 +361,67 @@ typedef struct attn_batch {
 attn_status attn_encode(attn_workspace *workspace, const attn_model *model,
                         const attn_batch *batch, const attn_embed_options *options,
                         attn_error *err, float *out);
+
+/* -------------------------------------------------------------------- decoding */
+
+/* Asked now and then, by the calling thread; non-zero: ATTN_INTERRUPTED.  NULL: never. */
+typedef struct attn_stop {
+  int (*ask)(void *ctx);
+  void *ctx;
+} attn_stop;
+
+typedef struct attn_sequence {
+  const int32_t *id;
+  size_t n;
+} attn_sequence;
+
+/* The logits of a model that generates, out[target.n, n_vocab]: row i is what token i and
+** those before it say of the next one.  The source is what the encoder reads, if the
+** model has one.
+** Example: the largest of the last row of GPT-2 is its next token. */
+attn_status attn_logits(const attn_model *model, attn_sequence source, attn_sequence target,
+                        attn_stop stop, attn_error *err, float *out);
+
+/* Matrices through an encoder and a decoder, as torch.nn.Transformer's forward does it:
+** source[n_source, d_model] and target[n_target, d_model], of one row at least. */
+typedef struct attn_matrices {
+  const float *source, *target;
+  uint32_t n_source, n_target;
+} attn_matrices;
+
+/* out is [n_target, d_model].  Options are a JSON object, flattened, with the names of
+** torch's arguments:
+**   causal       true: row i of the target sees rows 0 .. i of it
+**   src_mask, tgt_mask, memory_mask
+**                an array of rows, one a query, of elements, one a key: true hides a key,
+**                false does not, a number is added to the score
+**   src_key_padding_mask, tgt_key_padding_mask, memory_key_padding_mask
+**                a row, for all queries */
+attn_status attn_transform(const attn_model *model, const attn_matrices *in,
+                           attn_settings *options, attn_stop stop, attn_error *err,
+                           float *out);
+
+/* Tokens one after the other.  Options are a JSON object, flattened:
+**   max_tokens   how many at most (generation_config.json's max_new_tokens, or 128)
+**   temperature  0: the likeliest token; else logits are divided by it and one is drawn
+**                (1 where top_k, top_p or seed is given, else 0)
+**   top_k        among the likeliest k (0: all)
+**   top_p        among the likeliest, as few as have this probability (1)
+**   seed         of what is drawn (0)
+**   eos          the id, or ids, at which it ends (those of the configuration)
+**   cache        false: keys and values are not kept, which changes nothing but speed */
+typedef struct attn_generator attn_generator;
+
+/* The prompt is what the encoder reads, if the model has one.  Borrows the model. */
+attn_status attn_generator_new(const attn_model *model, attn_sequence prompt,
+                               attn_settings *options, attn_stop stop, attn_error *err,
+                               attn_generator **out);
+void attn_generator_free(attn_generator *generator);
+
+/* The next token: *id is -1 at the end.  logprob: the natural logarithm of the
+** probability that the model gives it, whatever the temperature. */
+attn_status attn_generator_next(attn_generator *generator, attn_error *err, int32_t *id,
+                                double *logprob);
 
 /* ----------------------------------------------------------------- safetensors */
 

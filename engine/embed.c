@@ -67,6 +67,14 @@ static attn_status reserve(void *list, size_t *n_alloc, size_t n, size_t size,
 
 /* ---------------------------------------------------------------------- encoding */
 
+static attn_status check_embeds(const attn_model *model, attn_error *err) {
+  if (model->graph.n_pool) return ATTN_OK;
+  return attn_fail(err, ATTN_UNSUPPORTED,
+                   "a model of type %s that has no pooling embeds nothing; expected a "
+                   "sentence-transformers folder, with modules.json",
+                   model->info.architecture);
+}
+
 static attn_status check_sequence(const attn_model *model, const attn_batch *batch,
                                   size_t i, attn_error *err) {
   uint32_t first = batch->begin[i], end = batch->begin[i + 1];
@@ -173,7 +181,7 @@ attn_status attn_encode(attn_workspace *workspace, const attn_model *model,
                         attn_error *err, float *out) {
   size_t n_piece = 0;
   uint64_t n_arena = 0;
-  attn_status rc = ATTN_OK;
+  attn_status rc = check_embeds(model, err);
   const attn_observer *observer = options ? options->observer : NULL;
   for (size_t i = 0; rc == ATTN_OK && i < batch->n; i++) {
     rc = check_sequence(model, batch, i, err);
@@ -231,6 +239,8 @@ attn_status attn_embed_begin(attn_workspace *ws, const attn_model *model,
   ws->model = model;
   ws->options = options ? *options : (attn_embed_options){0};
   ws->n = 0;
+  attn_status rc = check_embeds(model, err);
+  if (rc != ATTN_OK) return rc;
   return count_prompt(ws, model, ws->options.prompt, err, &ws->n_prompt);
 }
 

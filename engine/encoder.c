@@ -7,21 +7,13 @@
 ** only attention and pooling see where a sequence ends.
 */
 #include "encoder.h"
-#include "layers.h"
+#include "stack.h"
 #include <math.h>
 
-/* The arena of a pass of up to n tokens in up to n sequences, in floats.
-**
-**   x          [n, d_model]
-**   quantized  scratch of the linears
-**   qkv        [n, 3 d_model]    wide [n, d_ff]    pooled, mapped [n, width]
-**   context    [n, d_model]
-**   scratch    of attention
-**
-** The three columns are never needed at the same time and share their memory. */
+/* The arena of a pass of up to n tokens in up to n sequences: that of the stack, and
+** behind its layers pooled, mapped [n, width]. */
 typedef struct arena {
-  uint64_t x, quantized, qkv, context, scratch;
-  uint64_t wide;
+  attn_plan stack;
   uint64_t pooled, mapped;
   uint64_t size;
 } arena;
@@ -42,18 +34,12 @@ static uint64_t pooled_width(const attn_graph *graph) {
 /* Floats of scratch for any linear of the graph: n_token rows, or n in a dense one. */
 static uint64_t linear_scratch(const attn_graph *graph, uint64_t n_token, uint64_t n,
                                int *overflow) {
-  uint64_t size = 0;
-  for (uint32_t i = 0; i < graph->n_layer; i++) {
-    const attn_layer *layer = &graph->layer[i];
-    const attn_linear *const all[] = {&layer->qkv, &layer->out, &layer->up, &layer->down};
-    for (int k = 0; k < 4; k++) {
-      size = largest(size, attn_linear_scratch(all[k], n_token, overflow));
-    }
-  }
+  uint64_t size = attn_stack_scratch(attn_graph_last(graph), n_token, overflow);
   for (uint32_t i = 0; i < graph->n_dense; i++) {
-    size = largest(size, attn_linear_scratch(&graph->dense[i].linear, n, overflow));
+    const attn_linear *linear = &graph->dense[i].linear;
+    size = largest(size, attn_linear_scratch(linear, n, overflow) / sizeof(float));
   }
-  return size / sizeof(float);
+  return size;
 }
 
 /* Returns non-zero when a size overflows. */
@@ -62,23 +48,13 @@ static int plan_arena(const attn_graph *graph, uint64_t n_token, uint64_t n,
   const uint64_t line = 16; /* a cache line in floats */
   int overflow = 0;
   if (graph->is_bag) n_token = max_length = 0; /* rows are read where they are */
-  uint64_t row = attn_add(attn_mul(n_token, graph->d_model, &overflow), line, &overflow);
-  uint64_t wide = attn_mul(n_token, graph->d_ff, &overflow);
   uint64_t pooled =
-      attn_add(attn_mul(n, pooled_width(graph), &overflow), line, &overflow);
-  row = row / line * line;
-  pooled = pooled / line * line;
-  plan->x = 0;
-  plan->quantized = row;
-  plan->qkv = plan->wide = plan->pooled =
-      attn_add(row, linear_scratch(graph, n_token, n, &overflow), &overflow);
-  plan->context = attn_add(plan->qkv, attn_mul(row, 3, &overflow), &overflow);
-  plan->scratch = attn_add(plan->context, row, &overflow);
+      attn_add(attn_mul(n, pooled_width(graph), &overflow), line, &overflow) / line * line;
+  attn_plan_stack(graph, attn_graph_last(graph), n_token, max_length,
+                  linear_scratch(graph, n_token, n, &overflow), &plan->stack, &overflow);
+  plan->pooled = plan->stack.free;
   plan->mapped = attn_add(plan->pooled, pooled, &overflow);
-  plan->size = attn_add(plan->scratch,
-                        attn_attention_scratch(graph, max_length, &overflow), &overflow);
-  plan->size = largest(plan->size, attn_add(plan->wide, wide, &overflow));
-  plan->size = largest(plan->size, attn_add(plan->mapped, pooled, &overflow));
+  plan->size = largest(plan->stack.size, attn_add(plan->mapped, pooled, &overflow));
   attn_mul(plan->size, sizeof(float), &overflow);
   return overflow;
 }
@@ -99,79 +75,13 @@ uint64_t attn_forward_memory(const attn_graph *graph, uint32_t n_token, uint32_t
   return plan_batch(graph, n_token, n, max_length, &plan) ? 0 : plan.size * sizeof(float);
 }
 
-static void norm(const attn_norm *norm, size_t m, size_t n, float *x) {
-  attn_kernels_get()->f32->layer_norm(m, n, norm->weight, norm->bias, norm->eps, x, x);
-}
-
-/* The n tokens of a batch from `first` on, a sequence: x = word + type + position,
-** added in this order. */
-static void embed(const attn_graph *graph, const attn_batch *batch, size_t first,
-                  size_t n, float *x) {
-  const size_t d = graph->d_model;
-  const int32_t *id = batch->id + first;
-  const uint8_t *types = graph->n_type > 1 && batch->type ? batch->type + first : NULL;
-  uint32_t next = graph->first_position;
-  for (size_t i = 0; i < n; i++, x += d) {
-    uint32_t at = id[i] == graph->uncounted ? (uint32_t)id[i] : next++;
-    const float *word = graph->word + (size_t)id[i] * d;
-    const float *position = graph->position + (size_t)at * d;
-    const float *type = graph->type && types ? graph->type + types[i] * d : graph->type;
-    for (size_t k = 0; k < d; k++) {
-      float sum = type ? word[k] + type[k] : word[k];
-      x[k] = sum + position[k];
-    }
-  }
-}
-
-/* Shows n token vectors of sequence i, from `first` on, that enter a layer. */
-static void show(const attn_graph *graph, const attn_rows *rows, size_t i, size_t first,
-                 size_t n, uint32_t layer, const float *x) {
-  const attn_observer *observer = rows->observer;
-  if (!observer) return;
-  attn_view view = {.sight = ATTN_SEE_HIDDEN,
-                    .sequence = rows->number + i,
-                    .layer = layer,
-                    .first = first,
-                    .n = n,
-                    .d = graph->d_model,
-                    .x = x,
-                    .ld = graph->d_model};
-  observer->see(observer->ctx, &view);
-}
-
-/* The same of all tokens. */
-static void show_all(const attn_graph *graph, const attn_rows *rows, uint32_t layer,
-                     const float *x) {
-  for (size_t i = 0; i < rows->n; i++) {
-    size_t n = rows->begin[i + 1] - rows->begin[i];
-    show(graph, rows, i, 0, n, layer, x);
-    x += n * graph->d_model;
-  }
-}
-
-/* x += attention(x), x += ffn(x), each followed by its norm. */
-static void layer(const attn_graph *graph, uint32_t number, const attn_rows *rows,
-                  const arena *at, float *arena) {
-  const attn_layer *layer = &graph->layer[number];
-  const size_t m = attn_rows_total(rows), d = graph->d_model;
-  float *x = arena + at->x, *qkv = arena + at->qkv, *context = arena + at->context;
-  float *wide = arena + at->wide, *scratch = arena + at->quantized;
-  attn_linear_apply(&layer->qkv, m, x, scratch, ATTN_SET, ATTN_IDENTITY, qkv);
-  attn_attention(graph, rows, number, qkv, arena + at->scratch, context);
-  attn_linear_apply(&layer->out, m, context, scratch, ATTN_ADD, ATTN_IDENTITY, x);
-  norm(&layer->norm_attention, m, d, x);
-  attn_linear_apply(&layer->up, m, x, scratch, ATTN_SET, graph->activation, wide);
-  attn_linear_apply(&layer->down, m, wide, scratch, ATTN_ADD, ATTN_IDENTITY, x);
-  norm(&layer->norm_ffn, m, d, x);
-}
-
 /* From the pooled vectors to the result: applies the dense modules, normalizes. */
 static void finish(const attn_graph *graph, const attn_rows *rows, const arena *at,
                    float *arena, float *out) {
   float *from = arena + at->pooled, *to = arena + at->mapped;
   for (uint32_t i = 0; i < graph->n_dense; i++) {
     const attn_dense *dense = &graph->dense[i];
-    attn_linear_apply(&dense->linear, rows->n, from, arena + at->quantized, ATTN_SET,
+    attn_linear_apply(&dense->linear, rows->n, from, arena + at->stack.scratch, ATTN_SET,
                       dense->activation, to);
     float *swap = from;
     from = to;
@@ -193,7 +103,7 @@ static void pool_words(const attn_graph *graph, const int32_t *id, const attn_ro
     memset(out, 0, d * sizeof *out);
     for (uint32_t t = rows->begin[i]; t < rows->begin[i + 1]; t++) {
       const float *word = graph->word + (size_t)id[t] * d;
-      show(graph, rows, i, t - rows->begin[i], 1, 0, word);
+      attn_show_hidden(graph, rows, i, t - rows->begin[i], 1, 0, word);
       for (size_t k = 0; k < d; k++) out[k] += word[k];
     }
     for (size_t k = 0; n && k < d; k++) out[k] /= (float)n;
@@ -202,23 +112,26 @@ static void pool_words(const attn_graph *graph, const int32_t *id, const attn_ro
 
 static void pass(const attn_graph *graph, const attn_batch *batch, const attn_rows *rows,
                  const arena *at, float *arena, float *out) {
+  const attn_stack *stack = attn_graph_last(graph);
+  float *x = arena + at->stack.x;
   if (graph->is_bag) {
     pool_words(graph, batch->id, rows, arena + at->pooled);
     finish(graph, rows, at, arena, out);
     return;
   }
   for (size_t i = 0; i < rows->n; i++) {
-    size_t first = rows->begin[i] - rows->begin[0];
-    embed(graph, batch, rows->begin[i], rows->begin[i + 1] - rows->begin[i],
-          arena + at->x + first * graph->d_model);
+    size_t first = rows->begin[i], n = rows->begin[i + 1] - first;
+    attn_embed_tokens(graph, stack, batch->id + first,
+                      batch->type ? batch->type + first : NULL, 0, n, x);
+    x += n * graph->d_model;
   }
-  norm(&graph->norm_embedding, attn_rows_total(rows), graph->d_model, arena + at->x);
-  for (uint32_t i = 0; i < graph->n_layer; i++) {
-    show_all(graph, rows, i, arena + at->x);
-    layer(graph, i, rows, at, arena);
-  }
-  show_all(graph, rows, graph->n_layer, arena + at->x);
-  attn_pool_rows(graph, rows, arena + at->x, arena + at->pooled);
+  attn_run_stack(&(attn_pass){.graph = graph,
+                              .stack = stack,
+                              .plan = &at->stack,
+                              .arena = arena,
+                              .rows = rows,
+                              .is_causal = stack->is_causal});
+  attn_pool_rows(graph, rows, arena + at->stack.x, arena + at->pooled);
   finish(graph, rows, at, arena, out);
 }
 

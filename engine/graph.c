@@ -2,57 +2,12 @@
 ** graph.c - from a model's settings to the graph.
 **
 ** Here, and only here, a configuration is judged: what passes is what the
-** forward pass can run.  The families that the engine knows are the rows of one
-** table; a further encoder with the same graph is a further row.
+** forward pass can run.
 */
 #include "architecture.h"
 #include "settings.h"
 #include <limits.h>
-#include <stdio.h>
-
-#define BERT_TENSORS                                                                     \
-  .word = "embeddings.word_embeddings", .position = "embeddings.position_embeddings",    \
-  .type = "embeddings.token_type_embeddings", .norm_embedding = "embeddings.LayerNorm",  \
-  .query = "encoder.layer.%u.attention.self.query",                                      \
-  .key = "encoder.layer.%u.attention.self.key",                                          \
-  .value = "encoder.layer.%u.attention.self.value",                                      \
-  .out = "encoder.layer.%u.attention.output.dense",                                      \
-  .norm_attention = "encoder.layer.%u.attention.output.LayerNorm",                       \
-  .up = "encoder.layer.%u.intermediate.dense", .down = "encoder.layer.%u.output.dense",  \
-  .norm_ffn = "encoder.layer.%u.output.LayerNorm"
-
-#define BERT_SETTINGS                                                                    \
-  .d_model = "hidden_size", .n_layer = "num_hidden_layers",                              \
-  .n_head = "num_attention_heads", .d_ff = "intermediate_size",                          \
-  .activation = "hidden_act", .eps = "layer_norm_eps"
-
-static const attn_architecture architectures[] = {
-    {.model_type = "bert", BERT_SETTINGS, BERT_TENSORS},
-    {.model_type = "roberta", BERT_SETTINGS, BERT_TENSORS, .positions_after_pad = 1},
-    {.model_type = "xlm-roberta", BERT_SETTINGS, BERT_TENSORS, .positions_after_pad = 1},
-    {.model_type = "camembert", BERT_SETTINGS, BERT_TENSORS, .positions_after_pad = 1},
-    {.model_type = "distilbert",
-     .d_model = "dim",
-     .n_layer = "n_layers",
-     .n_head = "n_heads",
-     .d_ff = "hidden_dim",
-     .activation = "activation",
-     .word = "embeddings.word_embeddings",
-     .position = "embeddings.position_embeddings",
-     .norm_embedding = "embeddings.LayerNorm",
-     .query = "transformer.layer.%u.attention.q_lin",
-     .key = "transformer.layer.%u.attention.k_lin",
-     .value = "transformer.layer.%u.attention.v_lin",
-     .out = "transformer.layer.%u.attention.out_lin",
-     .norm_attention = "transformer.layer.%u.sa_layer_norm",
-     .up = "transformer.layer.%u.ffn.lin1",
-     .down = "transformer.layer.%u.ffn.lin2",
-     .norm_ffn = "transformer.layer.%u.output_layer_norm"},
-    /* A table of words, which sentence-transformers calls StaticEmbedding. */
-    {.model_type = "word2vec", .is_bag = 1, .d_model = "hidden_size", .word = "embedding"},
-};
-
-enum { N_ARCHITECTURE = sizeof architectures / sizeof architectures[0] };
+#include <math.h>
 
 typedef struct activation_name {
   const char *name;
@@ -123,109 +78,173 @@ static attn_status find_activation(attn_text name, const char *where, attn_error
 
 static attn_status find_architecture(const attn_settings *s, attn_error *err,
                                      const attn_architecture **out) {
+  char known[256];
   attn_text type = {0};
   attn_status rc = attn_settings_require(s, err, "$.transformer.model_type");
   if (rc == ATTN_OK) {
     rc = attn_settings_text(s, err, &type, "$.transformer.model_type");
   }
   if (rc != ATTN_OK) return rc;
-  for (int i = 0; i < N_ARCHITECTURE; i++) {
-    if (attn_text_is(type, architectures[i].model_type)) {
-      *out = &architectures[i];
-      return ATTN_OK;
-    }
-  }
+  *out = attn_architecture_find(type);
+  if (*out) return ATTN_OK;
+  attn_architecture_list(known, sizeof known);
   return attn_fail(err, ATTN_UNSUPPORTED,
                    "unsupported architecture \"%.*s\" at $.transformer.model_type; known are "
-                   "bert, roberta, xlm-roberta, camembert and distilbert",
-                   (int)type.n_text, type.text);
+                   "%s",
+                   attn_text_cut(type, 100), type.text, known);
 }
 
-/* A whole number of config.json that must be there. */
-static attn_status get_size(const attn_settings *s, attn_error *err, const char *key,
-                            int64_t max, uint32_t *out) {
+/* A whole number of config.json. */
+static attn_status get_size(const attn_settings *s, attn_error *err,
+                            attn_size_setting setting, int64_t max, uint32_t *out) {
   int64_t value = 0;
-  attn_status rc = attn_settings_require(s, err, "$.transformer.%s", key);
+  if (setting.absent && !attn_settings_has(s, "$.transformer.%s", setting.name)) {
+    *out = setting.absent;
+    return ATTN_OK;
+  }
+  attn_status rc = attn_settings_require(s, err, "$.transformer.%s", setting.name);
   if (rc == ATTN_OK) {
-    rc = attn_settings_integer(s, err, 1, max, &value, "$.transformer.%s", key);
+    rc = attn_settings_integer(s, err, 1, max, &value, "$.transformer.%s", setting.name);
   }
   *out = (uint32_t)value;
   return rc;
 }
 
-static attn_status get_sizes(const attn_settings *s, attn_error *err,
-                             const attn_architecture *a, attn_graph *g) {
-  attn_status rc = get_size(s, err, a->d_model, 65536, &g->d_model);
-  if (a->is_bag) {
-    return rc == ATTN_OK ? get_size(s, err, "vocab_size", 1 << 24, &g->n_vocab) : rc;
+static attn_status get_bool(const attn_settings *s, attn_error *err, const char *name,
+                            int *value) {
+  return name ? attn_settings_bool(s, err, value, "$.transformer.%s", name) : ATTN_OK;
+}
+
+static attn_status get_head_size(const attn_settings *s, attn_error *err,
+                                 const attn_architecture *a, const char *n_head,
+                                 const attn_graph *g, attn_stack *stack) {
+  if (a->d_head) {
+    return get_size(s, err, (attn_size_setting){a->d_head, 0}, 65536, &stack->d_head);
   }
-  if (rc == ATTN_OK) rc = get_size(s, err, a->n_layer, 1024, &g->n_layer);
-  if (rc == ATTN_OK) rc = get_size(s, err, a->n_head, 1024, &g->n_head);
-  if (rc == ATTN_OK) rc = get_size(s, err, a->d_ff, 1 << 20, &g->d_ff);
-  if (rc == ATTN_OK) rc = get_size(s, err, "vocab_size", 1 << 24, &g->n_vocab);
-  if (rc == ATTN_OK) {
-    rc = get_size(s, err, "max_position_embeddings", 1 << 20, &g->n_position);
-  }
-  if (rc == ATTN_OK && a->type) {
-    rc = get_size(s, err, "type_vocab_size", 1 << 16, &g->n_type);
-  }
-  if (rc != ATTN_OK) return rc;
-  if (g->d_model % g->n_head) {
+  if (g->d_model % stack->n_head) {
     return attn_fail(err, ATTN_INVALID,
                      "$.transformer.%s is %u, which is not a multiple of $.transformer.%s, %u",
-                     a->d_model, g->d_model, a->n_head, g->n_head);
+                     a->d_model.name, g->d_model, n_head, stack->n_head);
   }
-  g->d_head = g->d_model / g->n_head;
+  stack->d_head = g->d_model / stack->n_head;
   return ATTN_OK;
 }
 
-/* RoBERTa: position ids start behind that of the padding token. */
+/* RoBERTa: position ids start behind that of the padding token.  BART: behind two that
+** nobody uses. */
 static attn_status get_positions(const attn_settings *s, attn_error *err,
-                                 const attn_architecture *a, attn_graph *g) {
-  g->uncounted = -1;
+                                 const attn_architecture *a, attn_stack *stack) {
+  stack->uncounted = -1;
+  stack->n_position += a->n_reserved;
+  stack->first_position = a->n_reserved;
   if (!a->positions_after_pad) return ATTN_OK;
   int64_t pad = 1;
-  attn_status rc = attn_settings_integer(s, err, 0, (int64_t)g->n_position - 2, &pad,
+  attn_status rc = attn_settings_integer(s, err, 0, (int64_t)stack->n_position - 2, &pad,
                                          "$.transformer.pad_token_id");
-  g->first_position = (uint32_t)pad + 1;
-  g->uncounted = (int32_t)pad;
+  stack->first_position = (uint32_t)pad + 1;
+  stack->uncounted = (int32_t)pad;
   return rc;
 }
 
-/* Settings of BERT's family that would change the graph. */
-static attn_status refuse_variants(const attn_settings *s, attn_error *err) {
-  attn_text kind = {"absolute", 8};
-  int decoder = 0;
-  attn_status rc = attn_settings_text(s, err, &kind, "$.transformer.position_embedding_type");
-  if (rc == ATTN_OK) rc = attn_settings_bool(s, err, &decoder, "$.transformer.is_decoder");
+/* T5's biases: as many buckets as heads have numbers, and the distance of the last. */
+static attn_status get_relative(const attn_settings *s, attn_error *err,
+                                const attn_architecture *a, attn_stack *stack) {
+  static const attn_size_setting n_bucket = {"relative_attention_num_buckets", 32};
+  static const attn_size_setting distance = {"relative_attention_max_distance", 128};
+  if (a->positions != ATTN_POSITIONS_RELATIVE) return ATTN_OK;
+  attn_status rc = get_size(s, err, n_bucket, 4096, &stack->relative.n_bucket);
+  if (rc == ATTN_OK) rc = get_size(s, err, distance, 1 << 16, &stack->relative.max_distance);
   if (rc != ATTN_OK) return rc;
-  if (!attn_text_is(kind, "absolute")) {
+  if (stack->relative.n_bucket % 4 || stack->relative.max_distance <= stack->relative.n_bucket / 2) {
     return attn_fail(err, ATTN_UNSUPPORTED,
-                     "unsupported $.transformer.position_embedding_type \"%.*s\"; expected "
-                     "\"absolute\"",
-                     (int)kind.n_text, kind.text);
-  }
-  if (decoder) {
-    return attn_fail(err, ATTN_UNSUPPORTED,
-                     "$.transformer.is_decoder is true; expected an encoder");
+                     "$.transformer.%s is %u and $.transformer.%s is %u; expected a multiple "
+                     "of 4 and more than half of it",
+                     n_bucket.name, stack->relative.n_bucket, distance.name,
+                     stack->relative.max_distance);
   }
   return ATTN_OK;
 }
 
-static attn_status get_transformer(const attn_settings *s, attn_error *err,
-                                   const attn_architecture *a, attn_graph *g) {
-  attn_text activation = {"gelu", 4};
-  double eps = 1e-12;
-  attn_status rc = get_sizes(s, err, a, g);
-  if (a->is_bag) return rc;
-  if (rc == ATTN_OK) rc = get_positions(s, err, a, g);
-  if (rc == ATTN_OK) rc = refuse_variants(s, err);
-  if (rc == ATTN_OK) {
-    rc = attn_settings_text(s, err, &activation, "$.transformer.%s", a->activation);
+static attn_status get_stack(const attn_settings *s, attn_error *err,
+                             const attn_architecture *a, const attn_stack_names *names,
+                             const attn_graph *g, attn_stack *stack) {
+  if (!names) return ATTN_OK;
+  attn_status rc = get_size(s, err, names->n_layer, 1024, &stack->n_layer);
+  if (rc == ATTN_OK) rc = get_size(s, err, names->n_head, 1024, &stack->n_head);
+  if (rc == ATTN_OK) rc = get_head_size(s, err, a, names->n_head.name, g, stack);
+  if (rc == ATTN_OK) rc = get_size(s, err, names->d_ff, 1 << 20, &stack->d_ff);
+  if (rc == ATTN_OK && a->n_position.name) {
+    rc = get_size(s, err, a->n_position, 1 << 20, &stack->n_position);
   }
-  if (rc == ATTN_OK) {
-    rc = find_activation(activation, "$.transformer", err, &g->activation);
+  if (rc == ATTN_OK) rc = get_positions(s, err, a, stack);
+  if (rc == ATTN_OK) rc = get_relative(s, err, a, stack);
+  if (rc != ATTN_OK) return rc;
+  if (stack->n_layer == ATTN_AS_ENCODER) stack->n_layer = g->encoder.n_layer;
+  if (stack->d_ff == ATTN_FOUR_D_MODEL) stack->d_ff = 4 * g->d_model;
+  stack->has_cross = names->cross_query != NULL;
+  stack->score_scale = a->no_score_scale ? 1 : 1.0f / sqrtf((float)stack->d_head);
+  return ATTN_OK;
+}
+
+static attn_status get_sizes(const attn_settings *s, attn_error *err,
+                             const attn_architecture *a, attn_graph *g) {
+  attn_status rc = get_size(s, err, a->d_model, 65536, &g->d_model);
+  if (rc == ATTN_OK && a->word) {
+    rc = get_size(s, err, (attn_size_setting){"vocab_size", 0}, 1 << 24, &g->n_vocab);
   }
+  if (rc == ATTN_OK && a->type) {
+    rc = get_size(s, err, (attn_size_setting){a->n_type, 0}, 1 << 16, &g->n_type);
+  }
+  if (rc == ATTN_OK) rc = get_stack(s, err, a, a->encoder, g, &g->encoder);
+  if (rc == ATTN_OK) rc = get_stack(s, err, a, a->decoder, g, &g->decoder);
+  g->decoder.is_causal = 1;
+  return rc;
+}
+
+/* Settings of a family that would change the graph. */
+static attn_status refuse_variants(const attn_settings *s, attn_error *err,
+                                   const attn_architecture *a) {
+  attn_text kind = {"absolute", 8};
+  attn_status rc = attn_settings_text(s, err, &kind, "$.transformer.position_embedding_type");
+  if (rc == ATTN_OK && !attn_text_is(kind, "absolute")) {
+    return attn_fail(err, ATTN_UNSUPPORTED,
+                     "unsupported $.transformer.position_embedding_type \"%.*s\"; expected "
+                     "\"absolute\"",
+                     attn_text_cut(kind, 100), kind.text);
+  }
+  for (const attn_fixed_setting *fixed = a->fixed; rc == ATTN_OK && fixed->name; fixed++) {
+    int value = fixed->value;
+    rc = get_bool(s, err, fixed->name, &value);
+    if (rc == ATTN_OK && value != fixed->value) {
+      return attn_fail(err, ATTN_UNSUPPORTED, "unsupported $.transformer.%s %s; expected %s",
+                       fixed->name, value ? "true" : "false", value ? "false" : "true");
+    }
+  }
+  return rc;
+}
+
+/* T5 writes a gated one as "gated-silu", and "gated-gelu" is the tanh approximation. */
+static attn_status get_activation(const attn_settings *s, attn_error *err,
+                                  const attn_architecture *a, attn_graph *g) {
+  attn_text name = {0};
+  g->activation = a->activation_absent;
+  if (!a->activation) return ATTN_OK;
+  attn_status rc = attn_settings_text(s, err, &name, "$.transformer.%s", a->activation);
+  if (rc != ATTN_OK || !name.text) return rc;
+  if (a->encoder && a->encoder->gate && name.n_text > 6 && memcmp(name.text, "gated-", 6) == 0) {
+    g->is_gated = 1;
+    name = (attn_text){name.text + 6, name.n_text - 6};
+    if (attn_text_is(name, "gelu")) name = (attn_text){"gelu_new", 8};
+  }
+  return find_activation(name, "$.transformer", err, &g->activation);
+}
+
+static attn_status get_norms(const attn_settings *s, attn_error *err,
+                             const attn_architecture *a, attn_graph *g) {
+  double eps = a->eps_absent;
+  g->norm = a->norm;
+  g->norm_first = a->is_pre_norm;
+  attn_status rc = get_bool(s, err, a->norm_first, &g->norm_first);
   if (rc == ATTN_OK && a->eps) {
     rc = attn_settings_real(s, err, &eps, "$.transformer.%s", a->eps);
   }
@@ -234,8 +253,38 @@ static attn_status get_transformer(const attn_settings *s, attn_error *err,
     return attn_fail(err, ATTN_INVALID, "$.transformer.%s is %g; expected 0 to 1", a->eps,
                      eps);
   }
-  g->norm_embedding.eps = (float)eps;
+  g->eps = (float)eps;
   return ATTN_OK;
+}
+
+static attn_status get_head(const attn_settings *s, attn_error *err,
+                            const attn_architecture *a, attn_graph *g) {
+  int scales_word = 0, scales_head;
+  const float root = sqrtf((float)g->d_model);
+  g->has_head = a->has_head;
+  g->is_tied = a->has_head;
+  attn_status rc = get_bool(s, err, a->word_scale, &scales_word);
+  if (rc == ATTN_OK && a->has_head) {
+    rc = get_bool(s, err, "tie_word_embeddings", &g->is_tied);
+  }
+  scales_head = g->is_tied;
+  if (rc == ATTN_OK) rc = get_bool(s, err, a->head_scale, &scales_head);
+  g->word_scale = scales_word ? root : 1;
+  g->head_scale = a->head_scale && scales_head ? 1 / root : 1;
+  return rc;
+}
+
+static attn_status get_transformer(const attn_settings *s, attn_error *err,
+                                   const attn_architecture *a, attn_graph *g) {
+  attn_status rc = get_sizes(s, err, a, g);
+  if (rc == ATTN_OK) rc = refuse_variants(s, err, a);
+  if (rc == ATTN_OK) rc = get_activation(s, err, a, g);
+  if (rc == ATTN_OK) rc = get_norms(s, err, a, g);
+  if (rc == ATTN_OK) rc = get_head(s, err, a, g);
+  g->has_bias = !a->no_bias;
+  if (rc == ATTN_OK) rc = get_bool(s, err, a->has_bias, &g->has_bias);
+  g->dimension = g->d_model;
+  return rc;
 }
 
 /* ------------------------------------------------------------------- modules */
@@ -404,20 +453,26 @@ static attn_status expect_module(const attn_settings *s, unsigned i, const char 
 static attn_status get_bag(const attn_settings *s, attn_error *err, attn_graph *g) {
   g->pool[g->n_pool++] = ATTN_POOL_MEAN;
   g->pool_prompt = 1;
-  g->dimension = g->d_model;
   return expect_module(s, 0, "StaticEmbedding", err);
 }
 
 static attn_status get_encoder(const attn_settings *s, attn_error *err, attn_graph *g) {
+  if (g->encoder.n_head && g->decoder.n_head) {
+    return attn_fail(err, ATTN_UNSUPPORTED,
+                     "unsupported pooling of a model that has an encoder and a decoder");
+  }
   attn_status rc = expect_module(s, 0, "Transformer", err);
   if (rc == ATTN_OK) rc = expect_module(s, 1, "Pooling", err);
   return rc == ATTN_OK ? get_pooling(s, 1, err, g) : rc;
 }
 
-/* Transformer and Pooling, or StaticEmbedding, then any number of Dense and Normalize. */
+/* Transformer and Pooling, or StaticEmbedding, then any number of Dense and Normalize.  A
+** model that is no part of a chain embeds nothing. */
 static attn_status get_modules(const attn_settings *s, attn_error *err, attn_graph *g) {
+  unsigned i = g->is_bag ? 1 : 2;
+  if (!attn_settings_has(s, "$.modules[0]")) return ATTN_OK;
   attn_status rc = g->is_bag ? get_bag(s, err, g) : get_encoder(s, err, g);
-  for (unsigned i = g->is_bag ? 1 : 2; rc == ATTN_OK && attn_settings_has(s, "$.modules[%u]", i); i++) {
+  for (; rc == ATTN_OK && attn_settings_has(s, "$.modules[%u]", i); i++) {
     attn_text type = {0};
     rc = attn_settings_text(s, err, &type, "$.modules[%u].type", i);
     int k = 0;
@@ -433,10 +488,12 @@ static attn_status get_modules(const attn_settings *s, attn_error *err, attn_gra
 ** never more than there are positions. */
 static attn_status get_max_length(const attn_settings *s, attn_error *err,
                                   const attn_graph *g, uint32_t *out) {
-  int64_t positions = (int64_t)g->n_position - g->first_position;
-  if (g->is_bag) positions = INT_MAX;
+  const attn_stack *first = g->encoder.n_head ? &g->encoder : &g->decoder;
+  int64_t positions = (int64_t)first->n_position - first->first_position;
   int64_t length = positions;
   attn_status rc = ATTN_OK;
+  if (g->is_bag) positions = length = INT_MAX;
+  if (!g->is_bag && first->n_position == 0) positions = length = 1 << 20;
   if (attn_settings_has(s, "$.sentence.max_seq_length")) {
     rc = attn_settings_integer(s, err, 1, INT_MAX, &length, "$.sentence.max_seq_length");
   } else {

@@ -150,6 +150,18 @@ void attn_linear_pack(attn_linear *linear, uint32_t first, uint32_t n, float *ro
   }
 }
 
+void attn_linear_pack_columns(attn_linear *linear, uint32_t first, uint32_t n,
+                              const float *column) {
+  const size_t n_in = linear->n_in, n_out = linear->n_out;
+  for (size_t k = 0; k < n; k++, column += n_out) {
+    for (size_t i = 0; i < n_out; i += ATTN_PANEL) {
+      size_t width = n_out - i < ATTN_PANEL ? n_out - i : ATTN_PANEL;
+      float *packed = (float *)linear->packed + attn_packed_index(i, n_in);
+      memcpy(packed + (first + k) * ATTN_PANEL, column + i, width * sizeof *column);
+    }
+  }
+}
+
 void attn_linear_pack_i8(attn_linear *linear, uint32_t first, uint32_t n,
                          const int8_t *row, const float *scale) {
   const size_t n_in = linear->n_in, n_four = (n_in + 3) / 4 * 4;

@@ -39,6 +39,11 @@ void attn_linear_init(attn_linear *linear, uint32_t n_out, uint32_t n_in,
 ** linear is int8 they are quantized, and `row` is overwritten. */
 void attn_linear_pack(attn_linear *linear, uint32_t first, uint32_t n, float *row);
 
+/* The same from columns of W, column[n, n_out], as inputs first .. first + n - 1; of a
+** float32 linear. */
+void attn_linear_pack_columns(attn_linear *linear, uint32_t first, uint32_t n,
+                              const float *column);
+
 /* The same for rows that are quantized already. */
 void attn_linear_pack_i8(attn_linear *linear, uint32_t first, uint32_t n,
                          const int8_t *row, const float *scale);

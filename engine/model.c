@@ -24,14 +24,19 @@ static void describe(const attn_graph *g, const attn_architecture *a, uint32_t m
     if (n >= sizeof info->pooling) break;
   }
   info->dimension = g->dimension;
-  info->n_layer = g->n_layer;
-  info->n_head = g->n_head;
-  info->d_head = g->d_head;
+  info->n_layer = g->encoder.n_layer + g->decoder.n_layer;
+  info->n_head = attn_graph_last(g)->n_head;
+  info->d_head = attn_graph_last(g)->d_head;
   info->d_model = g->d_model;
-  info->d_ff = g->d_ff;
+  info->d_ff = attn_graph_last(g)->d_ff;
   info->max_length = max_length;
   info->normalize = g->normalize;
   info->n_dense = g->n_dense;
+  info->embeds = g->n_pool > 0;
+  info->generates = g->has_head;
+  info->transforms = g->n_vocab == 0;
+  info->has_encoder = g->encoder.n_head && g->decoder.n_head;
+  info->n_vocab = g->n_vocab;
 }
 
 attn_status attn_model_describe(attn_settings *settings, attn_error *err,
@@ -46,6 +51,12 @@ attn_status attn_model_describe(attn_settings *settings, attn_error *err,
   }
   if (rc == ATTN_OK) describe(&graph, architecture, max_length, out);
   return rc;
+}
+
+int attn_model_type_decodes(const char *model_type) {
+  const attn_architecture *a =
+      attn_architecture_find((attn_text){model_type, strlen(model_type)});
+  return a && a->decoder;
 }
 
 /* ---------------------------------------------------------------------- prompts */
@@ -110,8 +121,9 @@ static void free_model(attn_model *model) {
 
 static uint64_t count_bytes(const attn_model *model) {
   const attn_graph *g = &model->graph;
-  uint64_t n = sizeof *model + model->weights.n_byte + g->n_layer * sizeof *g->layer;
-  return n + attn_tokenizer_memory(model->tokenizer);
+  uint64_t n_layer = g->encoder.n_layer + g->decoder.n_layer;
+  uint64_t n = sizeof *model + model->weights.n_byte + n_layer * sizeof(attn_layer);
+  return n + (model->tokenizer ? attn_tokenizer_memory(model->tokenizer) : 0);
 }
 
 attn_status attn_model_load(attn_settings *settings, attn_tokenizer *tokenizer,
@@ -127,6 +139,7 @@ attn_status attn_model_load(attn_settings *settings, attn_tokenizer *tokenizer,
     rc = attn_graph_configure(settings, err, &model->graph, &architecture, &max_length);
   }
   if (rc == ATTN_OK) rc = load_prompts(model, settings, err);
+  if (rc == ATTN_OK) rc = attn_generation_configure(settings, err, &model->generation);
   if (rc == ATTN_OK) {
     describe(&model->graph, architecture, max_length, &model->info);
     rc = attn_weights_load(&model->graph, architecture, settings, source, err,

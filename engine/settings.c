@@ -131,6 +131,34 @@ attn_status attn_settings_require(const attn_settings *settings, attn_error *err
                : attn_fail(err, ATTN_INVALID, "settings: %.200s is missing", buf);
 }
 
+static int is_key(element e, const char *const *keys) {
+  for (; *keys; keys++) {
+    if (!e.is_index && e.n == strlen(*keys) && memcmp(e.text, *keys, e.n) == 0) return 1;
+  }
+  return 0;
+}
+
+attn_status attn_settings_only(const attn_settings *settings, const char *const *keys,
+                               attn_error *err) {
+  char known[200] = "";
+  const attn_setting *root = find_path(settings, "$");
+  if (root && root->kind != ATTN_OBJECT) {
+    return attn_fail(err, ATTN_INVALID, "options: expected a JSON object");
+  }
+  for (size_t i = 0; i < settings->n_entry; i++) {
+    const char *path = settings->entry[i].path + (settings->entry[i].path[0] == '$');
+    element e = next_element(&path);
+    if (!e.text || is_key(e, keys)) continue;
+    for (size_t n = 0; *keys && n < sizeof known; keys++) {
+      const char *comma = n == 0 ? "" : keys[1] ? ", " : " and ";
+      n += (size_t)snprintf(known + n, sizeof known - n, "%s%s", comma, *keys);
+    }
+    return attn_fail(err, ATTN_INVALID, "unknown option \"%.*s\"; known are %s",
+                     attn_text_cut((attn_text){e.text, e.n}, 100), e.text, known);
+  }
+  return ATTN_OK;
+}
+
 /* --------------------------------------------------------------- typed values */
 
 /* "settings: $.x is the text 'abc', expected ..." */

@@ -32,6 +32,11 @@ int attn_settings_has(const attn_settings *settings, const char *path, ...)
 attn_status attn_settings_require(const attn_settings *settings, attn_error *err,
                                   const char *path, ...) ATTN_FORMAT(3, 4);
 
+/* ATTN_INVALID unless the document is an object and each of its keys is in the list, which
+** ends with NULL: "unknown option "x"; known are ...". */
+attn_status attn_settings_only(const attn_settings *settings, const char *const *keys,
+                               attn_error *err);
+
 /* The typed value of a node.  *value holds the default on entry and keeps it
 ** where the node is missing or null.  Another type, or a number out of its
 ** range, is ATTN_INVALID: the message names the path, what was found and what

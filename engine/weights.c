@@ -7,6 +7,7 @@
 ** vector or the panels of a linear.  Nothing holds a tensor twice.
 */
 #include "weights.h"
+#include "positions.h"
 #include "settings.h"
 #include <stdio.h>
 
@@ -17,20 +18,30 @@ enum {
 
 typedef struct loader {
   const attn_source *source;
+  const attn_architecture *a;
+  const attn_settings *settings;
   attn_error *err;
   char *memory;    /* of the weights; NULL: it is counted, and tensors are not read */
   uint64_t n_byte; /* taken of it */
   int overflow;
   char *raw;    /* a piece as stored */
   float *piece; /* the same as float32, PIECE bytes or one row */
+  float *zeros; /* [d_model]: the bias of norms that have none */
 } loader;
 
-/* Where the rows of a tensor go: to a table, row by row, or into a linear, as outputs
-** first, first + 1 ... */
+/* The rows of a tensor that are wanted, first, first + 1 ...; n_column 0: it is a vector. */
+typedef struct slice {
+  uint32_t n_row, n_column; /* of the tensor */
+  uint32_t first, n;
+} slice;
+
+/* Where they go: to a table, row by row, or into a linear, as outputs first, first + 1
+** ...; or as its inputs, all of them, where the tensor is transposed. */
 typedef struct destination {
   float *table;
   attn_linear *linear;
   uint32_t first;
+  int is_transposed;
 } destination;
 
 /* --------------------------------------------------------------- number formats */
@@ -83,14 +94,14 @@ static int is_native(attn_dtype dtype) {
 
 /* --------------------------------------------------------------------- tensors */
 
-static attn_status find_tensor(const loader *l, const char *name, size_t *out) {
+static int search(const loader *l, const char *name, size_t *out) {
   size_t low = 0, high = l->source->n_tensor;
   while (low < high) {
     size_t middle = low + (high - low) / 2;
     int order = strcmp(l->source->tensor[middle].name, name);
     if (order == 0) {
       *out = middle;
-      return ATTN_OK;
+      return 1;
     }
     if (order < 0) {
       low = middle + 1;
@@ -98,6 +109,14 @@ static attn_status find_tensor(const loader *l, const char *name, size_t *out) {
       high = middle;
     }
   }
+  return 0;
+}
+
+static attn_status find_tensor(const loader *l, const char *name, size_t *out) {
+  char whole[MAX_NAME];
+  if (search(l, name, out)) return ATTN_OK;
+  snprintf(whole, sizeof whole, "%s%s", l->a->prefix ? l->a->prefix : "", name);
+  if (search(l, whole, out)) return ATTN_OK;
   return attn_fail(l->err, ATTN_INVALID, "missing tensor \"%s\"", name);
 }
 
@@ -142,23 +161,30 @@ static attn_status read_rows(loader *l, size_t i, uint32_t first, uint32_t n,
   return rc;
 }
 
-static attn_status read_tensor(loader *l, const char *name, uint32_t n_row,
-                               uint32_t n_column, const destination *to) {
+static void put_rows(const destination *to, uint32_t first, uint32_t n, float *row) {
+  if (to->linear && to->is_transposed) {
+    attn_linear_pack_columns(to->linear, first, n, row);
+  } else if (to->linear) {
+    attn_linear_pack(to->linear, to->first + first, n, row);
+  }
+}
+
+static attn_status read_tensor(loader *l, const char *name, const slice *of,
+                               const destination *to) {
   size_t i = 0;
   attn_status rc = find_tensor(l, name, &i);
   if (rc != ATTN_OK) return rc;
-  rc = check_tensor(l, &l->source->tensor[i], n_row, n_column);
+  rc = check_tensor(l, &l->source->tensor[i], of->n_row, of->n_column);
   if (rc != ATTN_OK || !l->memory) return rc;
-  uint32_t width = n_column ? n_column : 1;
+  uint32_t width = of->n_column ? of->n_column : 1;
   uint32_t step = (uint32_t)(PIECE / (width * sizeof(float)));
   if (step > 16) step &= ~15u; /* whole groups of rows are quicker to pack */
   if (step == 0) step = 1;
-  for (uint32_t first = 0; rc == ATTN_OK && first < n_row; first += step) {
-    uint32_t n = n_row - first < step ? n_row - first : step;
-    float *row = to->table ? to->table + (size_t)first * width : l->piece;
-    rc = read_rows(l, i, first, n, width, row);
-    if (rc == ATTN_OK && to->linear)
-      attn_linear_pack(to->linear, to->first + first, n, row);
+  for (uint32_t at = 0; rc == ATTN_OK && at < of->n; at += step) {
+    uint32_t n = of->n - at < step ? of->n - at : step;
+    float *row = to->table ? to->table + (size_t)at * width : l->piece;
+    rc = read_rows(l, i, of->first + at, n, width, row);
+    if (rc == ATTN_OK) put_rows(to, at, n, row);
   }
   return rc;
 }
@@ -172,48 +198,71 @@ static void *take_memory(loader *l, uint64_t n) {
   return p;
 }
 
-static attn_status load_table(loader *l, const char *name, uint32_t n_row,
-                              uint32_t n_column, const float **out) {
+static float *take_table(loader *l, uint32_t n_row, uint32_t n_column) {
   const uint64_t row = (uint64_t)(n_column ? n_column : 1) * sizeof(float);
   uint64_t n = attn_add(attn_mul(n_row, row, &l->overflow), 63, &l->overflow) / 64 * 64;
-  float *p = take_memory(l, n);
-  *out = p;
-  return read_tensor(l, name, n_row, n_column, &(destination){.table = p});
+  return take_memory(l, n);
 }
 
-/* The name of a parameter: base, which may hold a layer's number, and .suffix */
+static attn_status load_table(loader *l, const char *name, uint32_t n_row,
+                              uint32_t n_column, const float **out) {
+  float *p = take_table(l, n_row, n_column);
+  *out = p;
+  return read_tensor(l, name, &(slice){n_row, n_column, 0, n_row},
+                     &(destination){.table = p});
+}
+
+/* The name of a parameter: base, which may hold a layer's number, and the suffix, with
+** a dot between the two where base does not end in "_". */
 static const char *parameter(char name[MAX_NAME], const char *base, uint32_t layer,
                              const char *suffix) {
   const char *mark = strstr(base, "%u");
+  const char *dot = base[strlen(base) - 1] == '_' ? "" : ".";
   if (mark) {
-    snprintf(name, MAX_NAME, "%.*s%u%s%s", (int)(mark - base), base, layer, mark + 2,
+    snprintf(name, MAX_NAME, "%.*s%u%s%s%s", (int)(mark - base), base, layer, mark + 2, dot,
              suffix);
   } else {
-    snprintf(name, MAX_NAME, "%s%s", base, suffix);
+    snprintf(name, MAX_NAME, "%s%s%s", base, dot, suffix);
   }
   return name;
 }
 
-static attn_status load_norm(loader *l, const char *base, uint32_t layer, uint32_t d,
-                             float eps, attn_norm *norm) {
+static attn_status load_norm(loader *l, const char *base, uint32_t layer,
+                             const attn_graph *g, attn_norm *norm) {
   char name[MAX_NAME];
-  norm->eps = eps;
+  if (!base) return ATTN_OK;
+  norm->eps = g->eps;
   attn_status rc =
-      load_table(l, parameter(name, base, layer, ".weight"), d, 0, &norm->weight);
-  if (rc != ATTN_OK) return rc;
-  return load_table(l, parameter(name, base, layer, ".bias"), d, 0, &norm->bias);
+      load_table(l, parameter(name, base, layer, "weight"), g->d_model, 0, &norm->weight);
+  norm->bias = l->zeros;
+  if (rc != ATTN_OK || !g->has_bias) return rc;
+  return load_table(l, parameter(name, base, layer, "bias"), g->d_model, 0, &norm->bias);
 }
 
-/* Rows first .. first + n_row - 1 of a linear come from one pair of tensors. */
-static attn_status load_part(loader *l, const char *base, uint32_t layer, uint32_t first,
-                             uint32_t n_row, int with_bias, attn_linear *linear) {
+/* Outputs `to`, `to` + 1 ... of a linear, from rows of one pair of tensors. */
+typedef struct part {
+  const char *base;
+  slice of; /* n_column is the linear's */
+  uint32_t to;
+} part;
+
+static attn_status load_part(loader *l, const part *part, uint32_t layer, int has_bias,
+                             attn_linear *linear) {
   char name[MAX_NAME];
-  destination weight = {.linear = linear, .first = first};
-  attn_status rc = read_tensor(l, parameter(name, base, layer, ".weight"), n_row,
-                               linear->n_in, &weight);
-  if (rc != ATTN_OK || !with_bias) return rc;
-  destination bias = {.table = l->memory ? linear->bias + first : NULL};
-  return read_tensor(l, parameter(name, base, layer, ".bias"), n_row, 0, &bias);
+  destination weight = {.linear = linear, .first = part->to};
+  slice of = part->of;
+  of.n_column = linear->n_in;
+  if (l->a->is_transposed) {
+    of = (slice){linear->n_in, of.n_row, 0, linear->n_in};
+    weight.is_transposed = 1;
+  }
+  attn_status rc =
+      read_tensor(l, parameter(name, part->base, layer, "weight"), &of, &weight);
+  if (rc != ATTN_OK || !has_bias) return rc;
+  destination bias = {.table = l->memory ? linear->bias + part->to : NULL};
+  of = part->of;
+  of.n_column = 0;
+  return read_tensor(l, parameter(name, part->base, layer, "bias"), &of, &bias);
 }
 
 static void init_linear(loader *l, uint32_t n_out, uint32_t n_in,
@@ -226,56 +275,144 @@ static void init_linear(loader *l, uint32_t n_out, uint32_t n_in,
   if (memory) attn_linear_init(linear, n_out, n_in, precision, memory);
 }
 
-static attn_status load_linear(loader *l, const char *base, uint32_t layer,
-                               uint32_t n_out, uint32_t n_in, attn_precision precision,
+static attn_status load_linear(loader *l, const attn_graph *g, const char *base,
+                               uint32_t layer, uint32_t n_out, uint32_t n_in,
                                attn_linear *linear) {
-  init_linear(l, n_out, n_in, precision, linear);
-  return load_part(l, base, layer, 0, n_out, 1, linear);
+  init_linear(l, n_out, n_in, g->precision, linear);
+  return load_part(l, &(part){base, {n_out, 0, 0, n_out}, 0}, layer, g->has_bias, linear);
 }
 
-static attn_status load_qkv(loader *l, const attn_architecture *a, uint32_t layer,
-                            uint32_t d, attn_precision precision, attn_linear *linear) {
-  const char *const base[] = {a->query, a->key, a->value};
+/* `n` projections one after the other, from as many tensors, or from the last of the
+** three in one. */
+static attn_status load_projections(loader *l, const attn_graph *g, uint32_t inner,
+                                    const char *const *base, uint32_t n, const char *whole,
+                                    uint32_t layer, attn_linear *linear) {
   attn_status rc = ATTN_OK;
-  init_linear(l, 3 * d, d, precision, linear);
-  for (uint32_t i = 0; rc == ATTN_OK && i < 3; i++) {
-    rc = load_part(l, base[i], layer, i * d, d, 1, linear);
+  init_linear(l, n * inner, g->d_model, g->precision, linear);
+  if (whole) {
+    slice of = {3 * inner, 0, (3 - n) * inner, n * inner};
+    return load_part(l, &(part){whole, of, 0}, layer, g->has_bias, linear);
+  }
+  for (uint32_t i = 0; rc == ATTN_OK && i < n; i++) {
+    part part = {base[i], {inner, 0, 0, inner}, i * inner};
+    rc = load_part(l, &part, layer, g->has_bias, linear);
   }
   return rc;
 }
 
-static attn_status load_layer(loader *l, const attn_architecture *a, uint32_t i,
-                              const attn_graph *g, attn_layer *layer) {
-  uint32_t d = g->d_model;
-  float eps = g->norm_embedding.eps;
-  attn_status rc = load_qkv(l, a, i, d, g->precision, &layer->qkv);
-  if (rc == ATTN_OK) rc = load_linear(l, a->out, i, d, d, g->precision, &layer->out);
-  if (rc == ATTN_OK)
-    rc = load_norm(l, a->norm_attention, i, d, eps, &layer->norm_attention);
-  if (rc == ATTN_OK) rc = load_linear(l, a->up, i, g->d_ff, d, g->precision, &layer->up);
-  if (rc == ATTN_OK)
-    rc = load_linear(l, a->down, i, d, g->d_ff, g->precision, &layer->down);
-  if (rc == ATTN_OK) rc = load_norm(l, a->norm_ffn, i, d, eps, &layer->norm_ffn);
+static attn_status load_cross(loader *l, const attn_stack_names *names, uint32_t i,
+                              const attn_graph *g, const attn_stack *stack,
+                              attn_layer *layer) {
+  const char *const base[] = {names->cross_key, names->cross_value};
+  const char *whole = names->cross_key ? NULL : names->cross_query;
+  uint32_t inner = (uint32_t)attn_stack_inner(stack);
+  part query = {names->cross_query, {whole ? 3 * inner : inner, 0, 0, inner}, 0};
+  init_linear(l, inner, g->d_model, g->precision, &layer->cross_q);
+  attn_status rc = load_part(l, &query, i, g->has_bias, &layer->cross_q);
+  if (rc == ATTN_OK) {
+    rc = load_projections(l, g, inner, base, 2, whole, i, &layer->cross_kv);
+  }
+  if (rc == ATTN_OK) {
+    rc = load_linear(l, g, names->cross_out, i, g->d_model, inner, &layer->cross_out);
+  }
+  if (rc == ATTN_OK) rc = load_norm(l, names->norm_cross, i, g, &layer->norm_cross);
   return rc;
 }
 
-static attn_status load_embeddings(loader *l, const attn_architecture *a, attn_graph *g) {
+static attn_status load_layer(loader *l, const attn_stack_names *names, uint32_t i,
+                              const attn_graph *g, const attn_stack *stack,
+                              attn_layer *layer) {
+  const char *const base[] = {names->query, names->key, names->value};
+  const char *whole = names->key ? NULL : names->query;
+  const char *up = g->is_gated ? names->gated_up : names->up;
+  uint32_t d = g->d_model, inner = (uint32_t)attn_stack_inner(stack);
+  attn_status rc = load_projections(l, g, inner, base, 3, whole, i, &layer->qkv);
+  if (rc == ATTN_OK) rc = load_linear(l, g, names->out, i, d, inner, &layer->out);
+  if (rc == ATTN_OK) rc = load_norm(l, names->norm_attention, i, g, &layer->norm_attention);
+  if (rc == ATTN_OK && stack->has_cross) rc = load_cross(l, names, i, g, stack, layer);
+  if (rc == ATTN_OK) rc = load_linear(l, g, up, i, stack->d_ff, d, &layer->up);
+  if (rc == ATTN_OK && g->is_gated) {
+    rc = load_linear(l, g, names->gate, i, stack->d_ff, d, &layer->gate);
+  }
+  if (rc == ATTN_OK) rc = load_linear(l, g, names->down, i, d, stack->d_ff, &layer->down);
+  if (rc == ATTN_OK) rc = load_norm(l, names->norm_ffn, i, g, &layer->norm_ffn);
+  return rc;
+}
+
+/* Each head's biases stand together, a distance after the other. */
+static attn_status load_relative(loader *l, const char *base, attn_stack *stack) {
   char name[MAX_NAME];
-  uint32_t d = g->d_model;
+  attn_relative *r = &stack->relative;
+  const uint32_t n_head = stack->n_head, n = 2 * r->max_distance + 1;
   attn_status rc =
-      load_table(l, parameter(name, a->word, 0, ".weight"), g->n_vocab, d, &g->word);
-  if (rc == ATTN_OK && !g->is_bag) {
-    rc = load_table(l, parameter(name, a->position, 0, ".weight"), g->n_position, d,
-                    &g->position);
+      load_table(l, parameter(name, base, 0, "weight"), r->n_bucket, n_head, &r->weight);
+  float *bias = take_table(l, n_head, n);
+  r->bias = bias;
+  for (uint32_t i = 0; rc == ATTN_OK && bias && i < n; i++) {
+    uint32_t bucket = attn_distance_bucket((int64_t)i - r->max_distance, stack->is_causal,
+                                           r->n_bucket, r->max_distance);
+    for (size_t h = 0; h < n_head; h++) bias[h * n + i] = r->weight[bucket * n_head + h];
   }
-  if (rc == ATTN_OK && a->type) {
-    rc = load_table(l, parameter(name, a->type, 0, ".weight"), g->n_type, d, &g->type);
-  }
-  if (rc != ATTN_OK || g->is_bag) return rc;
-  return load_norm(l, a->norm_embedding, 0, d, g->norm_embedding.eps, &g->norm_embedding);
+  return rc;
 }
 
-static attn_status load_dense(loader *l, const attn_settings *s, attn_dense *dense) {
+static attn_status load_positions(loader *l, const attn_stack_names *names,
+                                  const attn_graph *g, attn_stack *stack) {
+  char name[MAX_NAME];
+  if (l->a->positions == ATTN_POSITIONS_SINUSOIDAL) {
+    float *table = take_table(l, stack->n_position, g->d_model);
+    if (table) attn_sinusoids(stack->n_position, g->d_model, table);
+    stack->position = table;
+  }
+  if (names->relative) return load_relative(l, names->relative, stack);
+  if (!names->position) return ATTN_OK;
+  return load_table(l, parameter(name, names->position, 0, "weight"), stack->n_position,
+                    g->d_model, &stack->position);
+}
+
+/* Where the stack has no layers to fill, as they are only checked, one takes them all. */
+static attn_status load_stack(loader *l, const attn_stack_names *names, const attn_graph *g,
+                              attn_stack *stack) {
+  if (stack->n_head == 0) return ATTN_OK;
+  attn_status rc = load_positions(l, names, g, stack);
+  if (rc == ATTN_OK) rc = load_norm(l, names->norm_embedding, 0, g, &stack->norm_embedding);
+  if (rc == ATTN_OK) rc = load_norm(l, names->norm_final, 0, g, &stack->norm_final);
+  for (uint32_t i = 0; rc == ATTN_OK && i < stack->n_layer; i++) {
+    attn_layer scratch = {0};
+    rc = load_layer(l, names, i, g, stack, stack->layer ? &stack->layer[i] : &scratch);
+  }
+  return rc;
+}
+
+static attn_status load_embeddings(loader *l, attn_graph *g) {
+  char name[MAX_NAME];
+  attn_status rc = ATTN_OK;
+  uint32_t d = g->d_model;
+  l->zeros = take_table(l, d, 0);
+  if (l->zeros) memset(l->zeros, 0, d * sizeof *l->zeros);
+  if (l->a->word && !(g->has_head && g->is_tied)) {
+    rc = load_table(l, parameter(name, l->a->word, 0, "weight"), g->n_vocab, d, &g->word);
+  }
+  if (rc != ATTN_OK || !l->a->type) return rc;
+  return load_table(l, parameter(name, l->a->type, 0, "weight"), g->n_type, d, &g->type);
+}
+
+/* In float32, as one number wrong is one word wrong. */
+static attn_status load_head(loader *l, attn_graph *g) {
+  if (!g->has_head) return ATTN_OK;
+  char name[MAX_NAME];
+  slice of = {g->n_vocab, g->d_model, 0, g->n_vocab};
+  init_linear(l, g->n_vocab, g->d_model, ATTN_PRECISION_F32, &g->head);
+  attn_status rc =
+      read_tensor(l, parameter(name, g->is_tied ? l->a->word : l->a->head, 0, "weight"), &of,
+                  &(destination){.linear = &g->head});
+  if (rc != ATTN_OK || !l->a->head_bias) return rc;
+  of = (slice){1, g->n_vocab, 0, 1};
+  return read_tensor(l, l->a->head_bias, &of, &(destination){.table = g->head.bias});
+}
+
+static attn_status load_dense(loader *l, attn_dense *dense) {
+  const attn_settings *s = l->settings;
   char base[MAX_NAME];
   attn_text path = {0};
   int with_bias = 1;
@@ -295,75 +432,81 @@ static attn_status load_dense(loader *l, const attn_settings *s, attn_dense *den
   snprintf(base, sizeof base, "%.*s/linear", (int)path.n_text, path.text);
   /* Dense modules run once a text, so int8 would gain nothing. */
   init_linear(l, n_out, n_in, ATTN_PRECISION_F32, &dense->linear);
-  return load_part(l, base, 0, 0, n_out, with_bias, &dense->linear);
+  return load_part(l, &(part){base, {n_out, 0, 0, n_out}, 0}, 0, with_bias, &dense->linear);
 }
 
-static attn_status load_graph(loader *l, const attn_architecture *a,
-                              const attn_settings *s, attn_graph *g) {
-  attn_status rc = load_embeddings(l, a, g);
-  for (uint32_t i = 0; rc == ATTN_OK && i < g->n_layer; i++)
-    rc = load_layer(l, a, i, g, &g->layer[i]);
+static attn_status load_graph(loader *l, attn_graph *g) {
+  attn_status rc = load_embeddings(l, g);
+  if (rc == ATTN_OK) rc = load_stack(l, l->a->encoder, g, &g->encoder);
+  if (rc == ATTN_OK) rc = load_stack(l, l->a->decoder, g, &g->decoder);
+  if (rc == ATTN_OK) rc = load_head(l, g);
   for (uint32_t i = 0; rc == ATTN_OK && i < g->n_dense; i++) {
-    rc = load_dense(l, s, &g->dense[i]);
+    rc = load_dense(l, &g->dense[i]);
   }
   return rc;
+}
+
+/* The most that a row of a tensor has: one is the least that can be taken at a time. */
+static uint64_t widest_row(const attn_graph *g) {
+  const attn_stack *const stacks[] = {&g->encoder, &g->decoder};
+  uint64_t widest = g->has_head && g->n_vocab > g->d_model ? g->n_vocab : g->d_model;
+  for (int i = 0; i < 2; i++) {
+    uint64_t qkv = 3 * (uint64_t)attn_stack_inner(stacks[i]);
+    if (stacks[i]->d_ff > widest) widest = stacks[i]->d_ff;
+    if (qkv > widest) widest = qkv;
+  }
+  for (uint32_t i = 0; i < g->n_dense; i++) {
+    if (g->dense[i].linear.n_in > widest) widest = g->dense[i].linear.n_in;
+  }
+  return widest;
 }
 
 /* The second walk: the tensors are known to be there. */
-static attn_status read_weights(attn_graph *graph, const attn_architecture *architecture,
-                                const attn_settings *settings, const attn_source *source,
-                                attn_error *err, attn_weights *weights) {
-  /* One row is the least that can be taken at a time. */
-  uint64_t widest = graph->d_ff > graph->d_model ? graph->d_ff : graph->d_model;
-  for (uint32_t i = 0; i < graph->n_dense; i++) {
-    if (graph->dense[i].linear.n_in > widest) widest = graph->dense[i].linear.n_in;
-  }
-  uint64_t size = widest * sizeof(float) > PIECE ? widest * sizeof(float) : PIECE;
-  loader l = {.source = source, .err = err};
+static attn_status read_weights(loader *l, attn_graph *graph, attn_weights *weights) {
+  uint64_t size = widest_row(graph) * sizeof(float);
   attn_status rc = ATTN_OK;
-  l.raw = attn_alloc(size);
-  l.piece = attn_alloc(size);
-  l.memory = weights->memory = attn_alloc_aligned(weights->n_byte);
-  if (!l.raw || !l.piece || !l.memory) rc = attn_no_memory(err);
-  if (rc == ATTN_OK) rc = load_graph(&l, architecture, settings, graph);
-  attn_release(l.raw);
-  attn_release(l.piece);
+  if (size < PIECE) size = PIECE;
+  l->n_byte = 0;
+  l->raw = attn_alloc(size);
+  l->piece = attn_alloc(size);
+  l->memory = weights->memory = attn_alloc_aligned(weights->n_byte);
+  if (!l->raw || !l->piece || !l->memory) rc = attn_no_memory(l->err);
+  if (rc == ATTN_OK) rc = load_graph(l, graph);
+  attn_release(l->raw);
+  attn_release(l->piece);
   return rc;
+}
+
+static attn_status make_layers(attn_stack *stack) {
+  stack->layer = attn_alloc_zero(stack->n_layer * sizeof *stack->layer);
+  return stack->layer ? ATTN_OK : ATTN_NOMEM;
 }
 
 attn_status attn_weights_load(attn_graph *graph, const attn_architecture *architecture,
                               const attn_settings *settings, const attn_source *source,
                               attn_error *err, attn_weights *weights) {
-  loader count = {.source = source, .err = err};
-  graph->layer = attn_alloc_zero(graph->n_layer * sizeof *graph->layer);
-  if (!graph->layer) return attn_no_memory(err);
-  attn_status rc = load_graph(&count, architecture, settings, graph);
+  loader l = {.source = source, .a = architecture, .settings = settings, .err = err};
+  attn_status rc = make_layers(&graph->encoder);
+  if (rc == ATTN_OK) rc = make_layers(&graph->decoder);
+  if (rc != ATTN_OK) return attn_no_memory(err);
+  rc = load_graph(&l, graph);
   if (rc != ATTN_OK) return rc;
-  if (count.overflow) return attn_no_memory(err);
-  weights->n_byte = count.n_byte;
-  return read_weights(graph, architecture, settings, source, err, weights);
+  if (l.overflow) return attn_no_memory(err);
+  weights->n_byte = l.n_byte;
+  return read_weights(&l, graph, weights);
 }
 
 attn_status attn_weights_check(const attn_graph *graph,
                                const attn_architecture *architecture,
                                const attn_settings *settings, const attn_source *source,
                                attn_error *err) {
-  /* A scratch graph with one layer takes what the loader would set. */
-  attn_graph scratch = *graph;
-  attn_layer layer;
-  loader l = {.source = source, .err = err};
-  attn_status rc = load_embeddings(&l, architecture, &scratch);
-  for (uint32_t i = 0; rc == ATTN_OK && i < graph->n_layer; i++) {
-    memset(&layer, 0, sizeof layer);
-    rc = load_layer(&l, architecture, i, &scratch, &layer);
-  }
-  for (uint32_t i = 0; rc == ATTN_OK && i < graph->n_dense; i++) {
-    rc = load_dense(&l, settings, &scratch.dense[i]);
-  }
-  return rc;
+  attn_graph scratch = *graph; /* takes what the loader would set */
+  loader l = {.source = source, .a = architecture, .settings = settings, .err = err};
+  return load_graph(&l, &scratch);
 }
 
 void attn_weights_free(attn_graph *graph, attn_weights *weights) {
-  attn_release(graph->layer);
+  attn_release(graph->encoder.layer);
+  attn_release(graph->decoder.layer);
   attn_release_aligned(weights->memory);
 }

@@ -35,7 +35,6 @@ enum {
   MIN_TOKENS = 1024,
   MAX_TOKENS = 65536 /* the batch that reaches this many is full */
 };
-static const double ASK_SECONDS = 0.02; /* between two questions whether to stop */
 
 typedef struct each_rows {
   attn_rows base;
@@ -52,8 +51,7 @@ typedef struct each_rows {
   uint32_t max_token;
   float *vector;
 
-  sqlite3_stmt *tick;
-  double asked; /* when it was, in seconds */
+  attn_ticker ticker;
 } each_rows;
 
 /* ------------------------------------------------------------------- the query */
@@ -129,33 +127,6 @@ static int open_query(each_rows *rows, attn_text sql, char **error) {
   return SQLITE_OK;
 }
 
-/* ------------------------------------------------------------------ interruption */
-
-/* A statement that does nothing for some ten thousand steps of SQLite's machine.  Each
-** time that it is run, SQLite looks whether it has been interrupted, and a progress
-** handler has its turn, as in any other long statement. */
-static const char tick_sql[] =
-    "WITH RECURSIVE tick(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM tick WHERE n < 1000)"
-    " SELECT max(n) FROM tick";
-
-static int stop(void *ctx) {
-  each_rows *rows = ctx;
-  double now = attn_seconds();
-  if (!rows->tick || now - rows->asked < ASK_SECONDS) return 0;
-  rows->asked = now;
-  int rc = sqlite3_step(rows->tick);
-  sqlite3_reset(rows->tick);
-  return rc == SQLITE_INTERRUPT;
-}
-
-/* Without it, where an authorizer forbids it, rows are asked for all the same. */
-static int prepare_tick(each_rows *rows) {
-  sqlite3 *db = attn_connection_db(rows->base.connection);
-  rows->asked = attn_seconds();
-  int rc = sqlite3_prepare_v2(db, tick_sql, -1, &rows->tick, NULL);
-  return rc == SQLITE_NOMEM ? rc : SQLITE_OK;
-}
-
 /* ----------------------------------------------------------------------- opening */
 
 static int find_prompt(sqlite3_value *value, char **error, attn_prompt *out) {
@@ -182,7 +153,9 @@ static int begin_embedding(each_rows *rows, attn_prompt prompt, char **error) {
   attn_status status = attn_workspace_new(&rows->workspace);
   if (status == ATTN_OK) {
     attn_embed_options options = {
-        .prompt = attn_model_prompt(rows->model, prompt), .stop = stop, .ctx = rows};
+        .prompt = attn_model_prompt(rows->model, prompt),
+        .stop = attn_ticker_ask,
+        .ctx = &rows->ticker};
     status = attn_embed_begin(rows->workspace, rows->model, &options, &err);
   }
   return attn_sql_status(status, &err, error);
@@ -204,7 +177,9 @@ static int open_each(attn_rows *base, sqlite3_value **argument, char **error) {
   rows->model = model;
   rows->max_token = MIN_TOKENS;
   rc = begin_embedding(rows, prompt, error);
-  if (rc == SQLITE_OK) rc = prepare_tick(rows);
+  if (rc == SQLITE_OK) {
+    rc = attn_ticker_open(attn_connection_db(base->connection), &rows->ticker);
+  }
   return rc == SQLITE_OK ? open_query(rows, sql, error) : rc;
 }
 
@@ -307,7 +282,7 @@ static void close_each(attn_rows *base) {
   each_rows *rows = (each_rows *)base;
   free_batch(rows);
   sqlite3_finalize(rows->query);
-  sqlite3_finalize(rows->tick);
+  attn_ticker_close(&rows->ticker);
   attn_workspace_free(rows->workspace);
   attn_model_release(rows->model);
 }

@@ -91,10 +91,24 @@ static int vocab_json(export *e, char **out) {
   return rc;
 }
 
+static int has_tokenizer(export *e, int *out) {
+  sqlite3_stmt *stmt;
+  int rc = attn_prepare(e->db, &stmt, e->error,
+                        "SELECT json_type(?1, '$.tokenizer') IS NOT 'null'");
+  if (rc != SQLITE_OK) return rc;
+  sqlite3_bind_text(stmt, 1, e->config, -1, SQLITE_STATIC);
+  *out = sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_int(stmt, 0);
+  rc = sqlite3_finalize(stmt);
+  return rc == SQLITE_OK ? rc : attn_sql_db_error(e->db, "attn_model.config", e->error);
+}
+
 static int write_tokenizer(export *e, const char *place) {
   char *vocab = NULL;
   sqlite3_stmt *stmt = NULL;
-  int rc = vocab_json(e, &vocab);
+  int there = 0;
+  int rc = has_tokenizer(e, &there);
+  if (rc != SQLITE_OK || !there) return rc;
+  rc = vocab_json(e, &vocab);
   if (rc == SQLITE_OK) {
     rc = attn_prepare(e->db, &stmt, e->error,
                       "SELECT json_set(?1 -> '$.tokenizer', '$.model.vocab', json(?2))");
@@ -211,8 +225,8 @@ static int make_folder(export *e, const char *path) {
   return rc;
 }
 
-/* A row of modules: type, path, configuration. */
-static int write_module(export *e, sqlite3_stmt *stmt, int first) {
+/* The files of the transformer itself, in a folder that is named with its "/". */
+static int write_transformer(export *e, const char *place) {
   static const struct {
     const char *name, *sql;
   } files[] = {
@@ -220,7 +234,20 @@ static int write_module(export *e, sqlite3_stmt *stmt, int first) {
       {"sentence_bert_config.json", "SELECT nullif(?1 -> '$.sentence', 'null')"},
       {"tokenizer_config.json", "SELECT nullif(?1 -> '$.tokenizer_config', 'null')"},
       {"special_tokens_map.json", "SELECT nullif(?1 -> '$.special_tokens_map', 'null')"},
+      {"generation_config.json", "SELECT nullif(?1 -> '$.generation', 'null')"},
   };
+  int rc = SQLITE_OK;
+  for (size_t i = 0; rc == SQLITE_OK && i < sizeof files / sizeof files[0]; i++) {
+    char *name = sqlite3_mprintf("%s%s", place, files[i].name);
+    rc = name ? write_query(e, name, files[i].sql) : SQLITE_NOMEM;
+    sqlite3_free(name);
+  }
+  if (rc == SQLITE_OK) rc = write_tokenizer(e, place);
+  return rc == SQLITE_OK ? write_safetensors(e, "") : rc;
+}
+
+/* A row of modules: type, path, configuration. */
+static int write_module(export *e, sqlite3_stmt *stmt, int first) {
   const char *type = (const char *)sqlite3_column_text(stmt, 0);
   const char *path = (const char *)sqlite3_column_text(stmt, 1);
   const char *config = (const char *)sqlite3_column_text(stmt, 2);
@@ -234,27 +261,24 @@ static int write_module(export *e, sqlite3_stmt *stmt, int first) {
   char *place = *path ? sqlite3_mprintf("%s/", path) : sqlite3_mprintf("");
   if (!place) return SQLITE_NOMEM;
   int rc = *path ? make_folder(e, path) : SQLITE_OK;
-  for (size_t i = 0; first && rc == SQLITE_OK && i < sizeof files / sizeof files[0]; i++) {
-    char *name = sqlite3_mprintf("%s%s", place, files[i].name);
-    rc = name ? write_query(e, name, files[i].sql) : SQLITE_NOMEM;
-    sqlite3_free(name);
-  }
-  if (first && rc == SQLITE_OK) rc = write_tokenizer(e, place);
+  if (first && rc == SQLITE_OK) rc = write_transformer(e, place);
   if (!first && rc == SQLITE_OK && config) {
     char *name = sqlite3_mprintf("%s/%sconfig.json", e->folder, place);
     rc = name ? attn_file_write(name, config, strlen(config), e->error) : SQLITE_NOMEM;
     sqlite3_free(name);
   }
-  if (rc == SQLITE_OK && (first || strcmp(type, "Dense") == 0)) {
-    rc = write_safetensors(e, first ? "" : place);
+  if (rc == SQLITE_OK && !first && strcmp(type, "Dense") == 0) {
+    rc = write_safetensors(e, place);
   }
   sqlite3_free(place);
   return rc;
 }
 
-/* sentence-transformers wants to be told the width that Pooling works on. */
+/* sentence-transformers wants to be told the width that Pooling works on.  A model that
+** is no part of a chain is a transformers folder. */
 static int write_modules(export *e, uint32_t d_model) {
   sqlite3_stmt *stmt;
+  int n = 0;
   int rc = attn_prepare(
       e->db, &stmt, e->error,
       "SELECT json_extract(value, '$.type'), coalesce(json_extract(value, '$.path'), ''),"
@@ -269,9 +293,10 @@ static int write_modules(export *e, uint32_t d_model) {
   while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
     rc = write_module(e, stmt, sqlite3_column_int(stmt, 3) == 0);
     if (rc != SQLITE_OK) break;
+    n++;
   }
   if (rc == SQLITE_DONE) {
-    rc = SQLITE_OK;
+    rc = n ? SQLITE_OK : write_transformer(e, "");
   } else if (!*e->error && rc != SQLITE_NOMEM) {
     rc = attn_sql_db_error(e->db, "attn_model.config", e->error);
   }
@@ -351,9 +376,9 @@ static int export_model(export *e, const char *name) {
   if (rc != SQLITE_OK) return rc;
   /* Last, as it is what makes the folder a model. */
   return write_query(e, "modules.json",
-                     "SELECT json_group_array(json_object('idx', key,"
+                     "SELECT nullif(json_group_array(json_object('idx', key,"
                      " 'name', CAST(key AS TEXT), 'path', json_extract(value, '$.path'),"
-                     " 'type', json_extract(value, '$.class')))"
+                     " 'type', json_extract(value, '$.class'))), '[]')"
                      " FROM json_each(?1, '$.modules')");
 }
 

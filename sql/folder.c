@@ -1,11 +1,12 @@
 /*
 ** folder.c - reading a sentence-transformers folder into one document.
 **
-**   modules.json                       the chain of modules; without it,
-**                                      Transformer and mean Pooling
+**   modules.json                       the chain of modules; without it, Transformer
+**                                      and mean Pooling, where that makes a model
 **   <transformer>/config.json          architecture and sizes
 **   <transformer>/sentence_bert_config.json    max_seq_length, do_lower_case
 **   <transformer>/tokenizer.json, tokenizer_config.json, vocab.txt
+**   <transformer>/generation_config.json       how to generate
 **   <module>/config.json               of each further module
 **   config_sentence_transformers.json  prompts
 **   README.md                          "license: ..." between its first two ---
@@ -181,10 +182,25 @@ static int read_modules(reader *r, const char *json) {
   return rc;
 }
 
-/* A plain transformers folder: sentence-transformers adds mean pooling. */
+/* A plain transformers folder: sentence-transformers adds mean pooling, which an encoder
+** is made for; one that decodes is left alone. */
 static int default_modules(reader *r) {
+  char *config = NULL, *type = NULL;
   int rc = read_transformer_place(r, "sentence_transformers.models.Transformer", "");
+  if (rc == SQLITE_OK) rc = read_json(r, r->path, "config.json", "object", 1, &config);
+  if (rc == SQLITE_OK) {
+    const char *argument[] = {config};
+    rc = evaluate(r, "SELECT json_extract(?1, '$.model_type')", argument, 1, &type);
+  }
+  int decodes = type && attn_model_type_decodes(type);
+  sqlite3_free(config);
+  sqlite3_free(type);
   if (rc != SQLITE_OK) return rc;
+  if (decodes) {
+    sqlite3_free(r->modules);
+    r->modules = text_of("[]");
+    return r->modules ? SQLITE_OK : SQLITE_NOMEM;
+  }
   return add_module(r, "sentence_transformers.models.Pooling", "1_Pooling",
                     "{\"pooling_mode_mean_tokens\":true}");
 }
@@ -228,9 +244,24 @@ static int read_license(reader *r) {
   return rc;
 }
 
+/* Texts are embedded from tokens; a model that decodes is content with ids. */
+static int needs_tokenizer(const reader *r) {
+  return strcmp(r->modules, "[]") != 0;
+}
+
 /* Each member of the document and the file that it comes from. */
 static int read_document(reader *r) {
-  enum { TRANSFORMER, SENTENCE, PROMPTS, TOKENIZER_CONFIG, SPECIAL, TOKENIZER, MODULES, N };
+  enum {
+    TRANSFORMER,
+    SENTENCE,
+    PROMPTS,
+    TOKENIZER_CONFIG,
+    SPECIAL,
+    TOKENIZER,
+    MODULES,
+    GENERATION,
+    N
+  };
   char *part[N] = {NULL};
   int rc = read_json(r, r->transformer, "config.json", "object", 1, &part[TRANSFORMER]);
   if (rc == SQLITE_OK) rc = read_sentence_config(r, &part[SENTENCE]);
@@ -249,6 +280,10 @@ static int read_document(reader *r) {
     rc = read_json(r, r->transformer, "tokenizer.json", "object", 0, &part[TOKENIZER]);
   }
   if (rc == SQLITE_OK) {
+    rc = read_json(r, r->transformer, "generation_config.json", "object", 0,
+                   &part[GENERATION]);
+  }
+  if (rc == SQLITE_OK && (part[TOKENIZER] || needs_tokenizer(r))) {
     attn_vocab_request request = {r->db, r->transformer, part[TOKENIZER_CONFIG],
                                   part[SENTENCE]};
     rc = attn_vocab_read(&request, &part[TOKENIZER], r->error, &r->folder->vocab,
@@ -258,10 +293,13 @@ static int read_document(reader *r) {
     part[MODULES] = r->modules;
     r->modules = NULL;
     rc = evaluate(r,
-                  "SELECT json_object('transformer', json(?1), 'sentence', json(?2),"
+                  "WITH d(j) AS (SELECT json_object("
+                  " 'transformer', json(?1), 'sentence', json(?2),"
                   " 'sentence_transformers', json(?3), 'tokenizer_config', json(?4),"
                   " 'special_tokens_map', json(?5), 'tokenizer', json(?6),"
-                  " 'modules', json(?7))",
+                  " 'modules', json(?7)))"
+                  " SELECT CASE WHEN ?8 IS NULL THEN j"
+                  "  ELSE json_insert(j, '$.generation', json(?8)) END FROM d",
                   (const char *const *)part, N, &r->folder->config);
   }
   for (int i = 0; i < N; i++) sqlite3_free(part[i]);

@@ -16,7 +16,7 @@ typedef struct attn_tensor_file {
 typedef struct attn_folder {
   char *config;  /* the document that attn_model.config keeps */
   char *license; /* or NULL */
-  char *vocab;   /* attn_tokenizer's part 'vocab' */
+  char *vocab;   /* attn_tokenizer's part 'vocab'; NULL: there is no tokenizer */
   sqlite3_int64 n_vocab;
   attn_tensor_file *file;
   int n_file;

@@ -90,7 +90,7 @@ static int check_folder(import *m) {
   }
   if (rc == SQLITE_OK) rc = check_tensors(m, &document.settings);
   attn_document_free(&document);
-  return rc == SQLITE_OK ? check_tokenizer(m) : rc;
+  return rc == SQLITE_OK && m->folder.vocab ? check_tokenizer(m) : rc;
 }
 
 /* --------------------------------------------------------------------- writing */

@@ -274,7 +274,7 @@ static void model_column(attn_rows *base, sqlite3_context *ctx, int i) {
     if (known) sqlite3_result_int64(ctx, number[i - 2]);
     break;
   case 5:
-    if (known) sqlite3_result_text(ctx, info->pooling, -1, SQLITE_TRANSIENT);
+    if (known && info->embeds) sqlite3_result_text(ctx, info->pooling, -1, SQLITE_TRANSIENT);
     break;
   case 6: sqlite3_result_value(ctx, sqlite3_column_value(rows->stmt, PARAMETERS)); break;
   case 7: sqlite3_result_value(ctx, sqlite3_column_value(rows->stmt, BYTES)); break;

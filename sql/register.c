@@ -13,6 +13,7 @@ static const attn_function *const functions[] = {
     attn_embed_functions,  attn_tokens_functions, attn_models_functions,
     attn_import_functions, attn_export_functions, attn_threads_functions,
     attn_index_functions,  attn_info_functions,   attn_highlight_functions,
+    attn_decode_functions,
 };
 
 static const attn_table *const tables[] = {
@@ -24,6 +25,7 @@ static const attn_table *const tables[] = {
     &attn_heads_table,
     &attn_hidden_table,
     &attn_explain_table,
+    &attn_generate_table,
 };
 
 static int register_function(attn_connection *c, const attn_function *f) {

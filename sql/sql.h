@@ -57,7 +57,7 @@ typedef struct attn_function {
 extern const attn_function attn_embed_functions[], attn_tokens_functions[],
     attn_models_functions[], attn_import_functions[], attn_export_functions[],
     attn_info_functions[], attn_threads_functions[], attn_vec_functions[],
-    attn_index_functions[], attn_highlight_functions[];
+    attn_index_functions[], attn_highlight_functions[], attn_decode_functions[];
 
 /* A table-valued function whose rows are made by C code: columns first, then one
 ** hidden column per argument. */
@@ -89,7 +89,7 @@ struct attn_rows {
 
 extern const attn_table attn_models_table, attn_tokens_table, attn_embed_each_table,
     attn_vec_each_table, attn_status_table, attn_attention_table, attn_heads_table,
-    attn_hidden_table, attn_explain_table;
+    attn_hidden_table, attn_explain_table, attn_generate_table;
 
 int attn_table_register(attn_connection *c, const attn_table *table);
 
@@ -120,6 +120,17 @@ int attn_interrupted(void *db);
 ** so, but SQLite 3.40 lets a CHECK constraint call what is direct only, and checks are
 ** made by whoever writes to the table, or by PRAGMA integrity_check. */
 int attn_check_direct(sqlite3 *db, const char *function, char **error);
+
+/* The same for long work within one row, with any SQLite and with progress handlers, fifty
+** times a second at most.  Start with all zero. */
+typedef struct attn_ticker {
+  sqlite3_stmt *tick;
+  double asked; /* when it was, in seconds */
+} attn_ticker;
+
+int attn_ticker_open(sqlite3 *db, attn_ticker *ticker);
+int attn_ticker_ask(void *ticker); /* 1: stop */
+void attn_ticker_close(attn_ticker *ticker);
 
 /* The text of an argument, numbers as their text.  NULL and a blob are errors,
 ** in which `what` names the argument. */

@@ -597,7 +597,10 @@ static int load_model(sqlite3 *db, const attn_model_row *row, const char *config
   attn_error err = {0};
   int rc = attn_document_read(db, config, -1, "$.tokenizer", "attn_model.config", error,
                               &words);
-  if (rc == SQLITE_OK) rc = load_tokenizer(db, row, &words.settings, error, &tokenizer);
+  /* null: the model was imported without one. */
+  if (rc == SQLITE_OK && words.settings.entry[0].kind != ATTN_NULL) {
+    rc = load_tokenizer(db, row, &words.settings, error, &tokenizer);
+  }
   attn_document_free(&words);
   if (rc == SQLITE_OK) {
     rc = attn_document_read(db, config, -1, "$", "attn_model.config", error, &document);

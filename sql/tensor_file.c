@@ -12,7 +12,7 @@
 
 /* Of a model with a head, and of a whole sentence-transformers module. */
 static const char *const host_prefixes[] = {"0.auto_model.", "auto_model.", "bert.",
-                                            "roberta.",      "distilbert.", "model."};
+                                            "roberta.",      "distilbert."};
 
 /* Names of before 2019. */
 static const char *const old_endings[][2] = {{".gamma", ".weight"}, {".beta", ".bias"}};

@@ -152,7 +152,7 @@ static void hash_model(attn_writer *w, const attn_writer_model *m, char hex[65])
   if (w->n_tensor) qsort(w->tensor, w->n_tensor, sizeof *w->tensor, by_name);
   attn_sha256_init(&hash);
   hash_text(&hash, m->config);
-  attn_sha256_update(&hash, m->vocab, (size_t)m->n_vocab);
+  if (m->vocab) attn_sha256_update(&hash, m->vocab, (size_t)m->n_vocab);
   for (size_t i = 0; i < w->n_tensor; i++) {
     hash_text(&hash, w->tensor[i].name);
     hash_text(&hash, w->tensor[i].dtype);
@@ -166,7 +166,7 @@ int attn_writer_finish(attn_writer *w, const attn_writer_model *m) {
   char hex[65];
   sqlite3_stmt *s;
   int rc = end_tensors(w);
-  if (rc == SQLITE_OK) rc = write_vocab(w, m);
+  if (rc == SQLITE_OK && m->vocab) rc = write_vocab(w, m);
   if (rc != SQLITE_OK) return rc;
   hash_model(w, m, hex);
   rc = attn_prepare(w->db, &s, w->error,

@@ -30,7 +30,7 @@ typedef struct attn_writer_tensor {
   void *ctx;
 } attn_writer_tensor;
 
-/* The rest of a model.  vocab is a blob of attn_tokenizer (see vocab.c). */
+/* The rest of a model.  vocab is a blob of attn_tokenizer (see vocab.c), or NULL. */
 typedef struct attn_writer_model {
   const attn_model_info *info;
   const char *config, *license; /* license may be NULL */

@@ -20,7 +20,7 @@
 #     wrong NAME {misuse} {message}     further errors
 #
 # The database (surface_database): model m, the smallest there is, whose folder is $folder,
-# and tiny (tests/fixtures/st/bert_mean); docs(id, body) of four texts; ai, an index over
+# gpt and torch, as small, and tiny (tests/fixtures/st/bert_mean); docs(id, body) of four texts; ai, an index over
 # it that waits for two of them; v, an index of ten vectors with a year.
 
 array set offers {}
@@ -37,7 +37,7 @@ proc wrong {name misuse message} { lappend ::misuses $name $misuse $message }
 offer embed pure { SELECT quote(embed('some words')), quote(embed(body, 'tiny')) FROM docs } \
   { SELECT embed(x'00') } {text to embed is a blob; expected text}
 offer embed_query pure { SELECT quote(embed_query('some words')) } \
-  { SELECT embed_query('a', 'none') } {no model "none"; there are: m, tiny}
+  { SELECT embed_query('a', 'none') } {no model "none"; there are: gpt, m, tiny, torch}
 offer embed_document pure { SELECT quote(embed_document('some words', 'm')) } \
   { SELECT embed_document('a', x'6d') } {model name is a blob; expected text}
 offer attn_embed_each direct { SELECT id, quote(vector) FROM attn_embed_each('SELECT id, body FROM docs') } \
@@ -56,21 +56,44 @@ offer attn_tokens table { SELECT position, id, token, start, end FROM attn_token
 offer attn_token_count pure { SELECT attn_token_count(body), attn_token_count(body, 'tiny') FROM docs } \
   { SELECT attn_token_count(x'00') } {text to tokenize is a blob; expected text}
 offer attn_truncated pure { SELECT attn_truncated('some words words words words words words') } \
-  { SELECT attn_truncated('a', 'none') } {no model "none"; there are: m, tiny}
+  { SELECT attn_truncated('a', 'none') } {no model "none"; there are: gpt, m, tiny, torch}
+
+# ------------------------------------------------------------------- inside a model
+offer attn_attention table { SELECT layer, head, query, key, weight FROM attn_attention('some words', 'words', 'tiny') } \
+  { SELECT * FROM attn_attention } {attn_attention: 0 arguments found; expected 1 to 3}
+offer attn_heads table { SELECT layer, position, quote(query) FROM attn_heads('some words') } \
+  { SELECT * FROM attn_heads } {attn_heads: 0 arguments found; expected 1 to 3}
+offer attn_hidden table { SELECT layer, position, quote(vector) FROM attn_hidden('some words') } \
+  { SELECT * FROM attn_hidden } {attn_hidden: 0 arguments found; expected 1 to 2}
+offer attn_explain table { SELECT a, b, share FROM attn_explain('some', 'words', 'tiny') } \
+  { SELECT * FROM attn_explain('a') } {attn_explain: 1 arguments found; expected 2 to 3}
+
+# ------------------------------------------------------------------------- decoders
+offer attn_generate table { SELECT position, id, token, logprob
+    FROM attn_generate('[1,2]', 'gpt', '{"max_tokens":3,"seed":1,"top_k":3}') } \
+  { SELECT * FROM attn_generate('[1]', 'm') } \
+  {attn_generate: a model of type distilbert has no language-model head}
+offer attn_logits pure { SELECT quote(attn_logits(json('[1,2]'), 'gpt')) } \
+  { SELECT attn_logits('[5]', 'gpt') } \
+  {the text has token id 5; expected 0 to 4, as the model has embeddings}
+offer attn_transformer pure { SELECT quote(attn_transformer('[1,2]', '[1,2,3,4]', 'torch',
+    '{"causal":true,"src_mask":[[0.5]]}')) } \
+  { SELECT attn_transformer('[1,2]', '[1]', 'torch') } \
+  {attn_transformer: tgt has 1 numbers; expected rows of 2, the model's d_model}
 
 # --------------------------------------------------------------------------- models
 offer attn_import direct { SELECT attn_import('n', $::folder) } \
   { SELECT attn_import('n', '/nowhere') } {/nowhere: no such folder; expected a sentence-transformers folder}
 offer attn_export direct { SELECT attn_export('m', 'exported') } \
-  { SELECT attn_export('none', 'exported') } {no model "none"; there are: m, tiny}
+  { SELECT attn_export('none', 'exported') } {no model "none"; there are: gpt, m, tiny, torch}
 offer attn_models table { SELECT name, dimension, layers, pooling, is_default FROM attn_models } \
   { SELECT * FROM attn_models(1) } {too many arguments on attn_models() - max 0}
 offer attn_default {- direct} { SELECT attn_default('tiny'), attn_default() } \
-  { SELECT attn_default('none') } {no model "none"; there are: m, tiny}
+  { SELECT attn_default('none') } {no model "none"; there are: gpt, m, tiny, torch}
 offer attn_rename direct { SELECT attn_rename('m', 'n') } \
   { SELECT attn_rename('m', 'tiny') } {there is a model "tiny" already}
 offer attn_drop direct { SELECT attn_drop('m') } \
-  { SELECT attn_drop('none') } {no model "none"; there are: m, tiny}
+  { SELECT attn_drop('none') } {no model "none"; there are: gpt, m, tiny, torch}
 offer attn_create direct { SELECT attn_create('temp') } \
   { SELECT attn_create('none') } {libattn: unknown database "none"}
 
@@ -97,13 +120,16 @@ also attn { INSERT INTO v(v) VALUES ('integrity-check') }
 also attn { INSERT INTO v(v) VALUES ('delete-all') }
 also attn { INSERT INTO v(v, rowid) VALUES ('delete', 3) }
 also attn { INSERT INTO v(v, rank) VALUES ('exact', 1) }
+also attn { INSERT INTO v(v, rank) VALUES ('lists', 2); INSERT INTO v(v) VALUES ('optimize') }
+also attn { INSERT INTO v(v, rank) VALUES ('probes', 2) }
+also attn { CREATE VIRTUAL TABLE w USING attn(e FLOAT[3], lists=2, probes=1) }
 also attn { INSERT INTO ai(ai, rank) VALUES ('step', 10) }
 also attn { INSERT INTO ai(ai, rank) VALUES ('rebuild', 10) }
 also attn { INSERT INTO ai(ai, rank) VALUES ('deferred', 0); INSERT INTO docs(body) VALUES ('some') }
 long attn { ALTER TABLE v RENAME TO u; SELECT count(*) FROM u }
 also attn { DROP TABLE v }
 wrong attn { INSERT INTO v(v) VALUES ('explode') } \
-  {v: unknown command 'explode'; expected rebuild, step, optimize, integrity-check, delete-all, delete, deferred or exact}
+  {v: unknown command 'explode'; expected rebuild, step, optimize, integrity-check, delete-all, delete, deferred, exact, lists or probes}
 offer attn_status table { SELECT name, rows, pending, model FROM attn_status } \
   { SELECT * FROM attn_status(1) } {too many arguments on attn_status() - max 0}
 offer attn_triggers direct { SELECT attn_triggers('ai') } \
@@ -190,6 +216,42 @@ proc make_smallest {folder} {
                   ffn.lin1 ffn.lin2} {
     lappend shapes transformer.layer.0.$linear.weight {2 2} transformer.layer.0.$linear.bias 2
   }
+  write_ones $folder $shapes
+}
+
+# Decoders as small: a transformers folder, and a torch.nn.Transformer's state_dict.
+proc make_decoders {} {
+  file mkdir gpt torch
+  write_file gpt/config.json {{"model_type":"gpt2","n_embd":2,"n_layer":1,"n_head":1,
+    "n_inner":2,"vocab_size":5,"n_positions":8}}
+  set shapes {wte.weight {5 2} wpe.weight {8 2} h.0.attn.c_attn.weight {2 6} h.0.attn.c_attn.bias 6}
+  foreach linear {attn.c_proj mlp.c_fc mlp.c_proj} {
+    lappend shapes h.0.$linear.weight {2 2} h.0.$linear.bias 2
+  }
+  foreach norm {h.0.ln_1 h.0.ln_2 ln_f} { lappend shapes $norm.weight 2 $norm.bias 2 }
+  write_ones gpt $shapes
+
+  write_file torch/config.json {{"model_type":"torch.nn.Transformer","d_model":2,"nhead":1,
+    "num_encoder_layers":1,"num_decoder_layers":1,"dim_feedforward":2}}
+  set shapes {}
+  foreach {side attentions norms} {encoder self_attn {norm1 norm2}
+                                   decoder {self_attn multihead_attn} {norm1 norm2 norm3}} {
+    set layer $side.layers.0
+    foreach attention $attentions {
+      lappend shapes $layer.$attention.in_proj_weight {6 2} $layer.$attention.in_proj_bias 6 \
+        $layer.$attention.out_proj.weight {2 2} $layer.$attention.out_proj.bias 2
+    }
+    foreach linear {linear1 linear2} {
+      lappend shapes $layer.$linear.weight {2 2} $layer.$linear.bias 2
+    }
+    foreach norm $norms { lappend shapes $layer.$norm.weight 2 $layer.$norm.bias 2 }
+    lappend shapes $side.norm.weight 2 $side.norm.bias 2
+  }
+  write_ones torch $shapes
+}
+
+# model.safetensors with tensors of ones: a list of names and shapes.
+proc write_ones {folder shapes} {
   set header {}
   set end 0
   foreach {name shape} $shapes {
@@ -205,10 +267,12 @@ proc make_smallest {folder} {
 set folder [file normalize smallest]
 proc surface_database {} {
   make_smallest $::folder
+  make_decoders
   set tiny [fixture st/bert_mean]
   db eval {
     SELECT attn_import('m', $::folder);
     SELECT attn_import('tiny', $tiny);
+    SELECT attn_import('gpt', 'gpt'), attn_import('torch', 'torch');
     CREATE TABLE docs(id INTEGER PRIMARY KEY, body);
     INSERT INTO docs(body) VALUES ('some words'), ('words');
     CREATE VIRTUAL TABLE ai USING attn(body, content=docs, content_rowid=id, model=m,

@@ -17,6 +17,13 @@
 typedef attn_gemm_f32 product;
 typedef float sum_type;
 
+/* What an output that is gone on with holds. */
+INLINE v16 begun16(const attn_output *out, size_t row, size_t column) {
+  const float *c = out->c + row * out->ldc + column;
+  if (out->n - column >= ATTN_PANEL) return v16_load(c);
+  return v16_load_n(c, out->n - column, v16_set(0.0f));
+}
+
 INLINE void tile(const product *g, size_t row, size_t panel, int rows, int panels,
                  float *sums) {
   const size_t n_k = g->k, lda = g->lda;
@@ -28,6 +35,9 @@ INLINE void tile(const product *g, size_t row, size_t panel, int rows, int panel
   UNROLL for (int p = 0; p < panels; p++) {
     v16 bias = bias16(&g->out, (panel + (size_t)p) * ATTN_PANEL);
     UNROLL for (int r = 0; r < rows; r++) sum[r][p] = bias;
+  }
+  if (rows == 1 && panels == 1 && g->out.store == ATTN_CONTINUE) {
+    sum[0][0] = begun16(&g->out, row, panel * ATTN_PANEL);
   }
   for (size_t k = 0; k < n_k; k++) {
     v16 b[TILE_PANELS];
@@ -105,24 +115,35 @@ static float row_variance(size_t n, float mean, const float *x) {
   return v16_sum(sum) / (float)n;
 }
 
-static void layer_norm(size_t m, size_t n, const float *weight, const float *bias,
-                       float eps, const float *x, float *y) {
+static void norm_row(size_t n, float mean, const float *weight, const float *bias,
+                     float eps, const float *x, float *y) {
   const size_t whole = n / 16 * 16, rest = n - whole;
   const v16 zero = v16_set(0.0f);
+  v16 center = v16_set(mean);
+  v16 by = v16_set(1.0f / sqrtf(row_variance(n, mean, x) + eps));
+  for (size_t i = 0; i < whole; i += 16) {
+    v16 d = v16_mul(v16_sub(v16_load(x + i), center), by);
+    v16_store(y + i, v16_fma(d, v16_load(weight + i), v16_load(bias + i)));
+  }
+  if (rest) {
+    v16 d = v16_mul(v16_sub(v16_load_n(x + whole, rest, center), center), by);
+    v16 w = v16_load_n(weight + whole, rest, zero),
+        b = v16_load_n(bias + whole, rest, zero);
+    v16_store_n(y + whole, rest, v16_fma(d, w, b));
+  }
+}
+
+static void layer_norm(size_t m, size_t n, const float *weight, const float *bias,
+                       float eps, const float *x, float *y) {
   for (size_t row = 0; row < m; row++, x += n, y += n) {
-    float mean = row_mean(n, x);
-    v16 center = v16_set(mean);
-    v16 by = v16_set(1.0f / sqrtf(row_variance(n, mean, x) + eps));
-    for (size_t i = 0; i < whole; i += 16) {
-      v16 d = v16_mul(v16_sub(v16_load(x + i), center), by);
-      v16_store(y + i, v16_fma(d, v16_load(weight + i), v16_load(bias + i)));
-    }
-    if (rest) {
-      v16 d = v16_mul(v16_sub(v16_load_n(x + whole, rest, center), center), by);
-      v16 w = v16_load_n(weight + whole, rest, zero),
-          b = v16_load_n(bias + whole, rest, zero);
-      v16_store_n(y + whole, rest, v16_fma(d, w, b));
-    }
+    norm_row(n, row_mean(n, x), weight, bias, eps, x, y);
+  }
+}
+
+static void rms_norm(size_t m, size_t n, const float *weight, const float *bias,
+                     float eps, const float *x, float *y) {
+  for (size_t row = 0; row < m; row++, x += n, y += n) {
+    norm_row(n, 0, weight, bias, eps, x, y);
   }
 }
 
@@ -188,6 +209,6 @@ static void cbow(const attn_cbow *c) {
 }
 
 #define F32_KERNELS                                                                      \
-  { gemm, softmax, layer_norm, cbow }
+  { gemm, softmax, layer_norm, rms_norm, cbow }
 
 #endif

@@ -49,8 +49,10 @@ typedef enum attn_activation {
 
 /* What becomes of a product's result. */
 typedef enum attn_store {
-  ATTN_SET, /* c = activation(result) */
-  ATTN_ADD  /* c = c + result */
+  ATTN_SET,     /* c = activation(result) */
+  ATTN_ADD,     /* c = c + result */
+  ATTN_CONTINUE /* c = result, whose chain begins at c and not at the bias; only of one
+                ** row and up to 16 outputs, in float32 */
 } attn_store;
 
 typedef struct attn_output {
@@ -106,6 +108,10 @@ typedef struct attn_kernels_f32 {
   ** y = (x - mean) / sqrt(variance + eps) * weight + bias. */
   void (*layer_norm)(size_t m, size_t n, const float *weight, const float *bias,
                      float eps, const float *x, float *y);
+
+  /* The same with 0 for the mean: y = x / sqrt(mean of x² + eps) * weight + bias. */
+  void (*rms_norm)(size_t m, size_t n, const float *weight, const float *bias, float eps,
+                   const float *x, float *y);
 
   void (*cbow)(const attn_cbow *c);
 } attn_kernels_f32;

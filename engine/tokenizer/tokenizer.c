@@ -133,6 +133,8 @@ uint64_t attn_tokenizer_memory(const attn_tokenizer *t) {
 }
 
 const char *attn_token_text(const attn_tokenizer *t, int32_t id, uint32_t *n_text) {
+  *n_text = 0;
+  if (!t) return NULL;
   const attn_added_token *added = attn_added_by_id(&t->added, id);
   if (!added) return attn_vocabulary_text(&t->vocabulary, id, n_text);
   *n_text = added->n_text;
@@ -140,6 +142,7 @@ const char *attn_token_text(const attn_tokenizer *t, int32_t id, uint32_t *n_tex
 }
 
 int32_t attn_token_id(const attn_tokenizer *t, const char *text, size_t n_text) {
+  if (!t) return -1;
   attn_text token = {text, n_text};
   const attn_added_token *added = attn_added_by_text(&t->added, token);
   if (added) return added->id;
@@ -445,6 +448,10 @@ static attn_status end_tokens(attn_status rc, size_t first, uint32_t max_length,
   return ATTN_OK;
 }
 
+static attn_status no_tokenizer(attn_error *err) {
+  return attn_fail(err, ATTN_UNSUPPORTED, "the model has no tokenizer");
+}
+
 /* The tokens that are left for texts. */
 static size_t room(const attn_places *places, uint32_t max_length) {
   if (max_length == 0) return SIZE_MAX;
@@ -453,6 +460,7 @@ static size_t room(const attn_places *places, uint32_t max_length) {
 
 attn_status attn_tokenize(const attn_tokenizer *t, const char *text, size_t n_text,
                           uint32_t max_length, attn_error *err, attn_tokens *out) {
+  if (!t) return no_tokenizer(err);
   const attn_places *places = &t->template.single;
   const attn_text texts[2] = {{text, n_text}, {NULL, 0}};
   size_t first = out->n;
@@ -491,6 +499,7 @@ static void keep(size_t first, size_t n[2], attn_tokens *out) {
 
 attn_status attn_tokenize_pair(const attn_tokenizer *t, const attn_text text[2],
                                uint32_t max_length, attn_error *err, attn_tokens *out) {
+  if (!t) return no_tokenizer(err);
   const attn_places *places = &t->template.pair;
   size_t first = out->n, n[2] = {0, 0};
   if (places->n == 0) {

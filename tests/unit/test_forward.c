@@ -82,25 +82,28 @@ static void make_graph(attn_graph *graph, uint32_t n_head, uint32_t d_head, uint
                        uint32_t n_layer) {
   uint32_t d = n_head * d_head;
   *graph = (attn_graph){.d_model = d,
-                        .n_layer = n_layer,
-                        .n_head = n_head,
-                        .d_head = d_head,
-                        .d_ff = d_ff,
                         .activation = ATTN_GELU,
                         .n_vocab = N_VOCAB,
-                        .n_position = MAX_LENGTH + 2,
-                        .uncounted = -1,
+                        .word_scale = 1,
+                        .encoder = {.n_layer = n_layer,
+                                    .n_head = n_head,
+                                    .d_head = d_head,
+                                    .d_ff = d_ff,
+                                    .score_scale = 1 / sqrtf((float)d_head),
+                                    .n_position = MAX_LENGTH + 2,
+                                    .uncounted = -1},
                         .pool = {ATTN_POOL_MEAN},
                         .n_pool = 1,
                         .pool_prompt = 1,
                         .normalize = 1,
                         .dimension = d};
   graph->word = random_floats((size_t)N_VOCAB * d, 1, 0);
-  graph->position = random_floats((size_t)graph->n_position * d, 0.5f, 0);
-  graph->norm_embedding = make_norm(d);
-  graph->layer = calloc(n_layer, sizeof *graph->layer);
+  attn_stack *stack = &graph->encoder;
+  stack->position = random_floats((size_t)stack->n_position * d, 0.5f, 0);
+  stack->norm_embedding = make_norm(d);
+  stack->layer = calloc(n_layer, sizeof *stack->layer);
   for (uint32_t i = 0; i < n_layer; i++) {
-    attn_layer *layer = &graph->layer[i];
+    attn_layer *layer = &stack->layer[i];
     make_linear(&layer->qkv, 3 * d, d);
     make_linear(&layer->out, d, d);
     make_linear(&layer->up, d_ff, d);
@@ -121,7 +124,7 @@ static void free_graph(attn_graph *graph) {
   for (int i = 0; i < n_plain; i++) attn_release_aligned(plains[i].memory);
   for (int i = 0; i < n_owned; i++) free(owned[i]);
   n_plain = n_owned = 0;
-  free(graph->layer);
+  free(graph->encoder.layer);
 }
 
 /* ---------------------------------------------------------- the same in double */
@@ -165,9 +168,12 @@ static void apply(const attn_linear *linear, attn_activation f, const double *x,
   }
 }
 
-static void add_and_norm(const attn_norm *norm, size_t d, const double *more, double *x) {
+static void apply_norm(const attn_graph *graph, const attn_norm *norm, double *x) {
+  const size_t d = graph->d_model;
   double mean = 0, variance = 0;
-  for (size_t k = 0; k < d; k++) mean += (x[k] += more ? more[k] : 0) / (double)d;
+  if (!norm->weight) return;
+  for (size_t k = 0; graph->norm == ATTN_LAYER_NORM && k < d; k++)
+    mean += x[k] / (double)d;
   for (size_t k = 0; k < d; k++) variance += (x[k] - mean) * (x[k] - mean) / (double)d;
   for (size_t k = 0; k < d; k++) {
     x[k] = (x[k] - mean) / sqrt(variance + (double)norm->eps) * (double)norm->weight[k] +
@@ -175,24 +181,39 @@ static void add_and_norm(const attn_norm *norm, size_t d, const double *more, do
   }
 }
 
+/* What a sublayer reads of x, and what becomes of x with its result. */
+static void begin_sublayer(const attn_graph *graph, const attn_norm *norm, const double *x,
+                           double *out) {
+  memcpy(out, x, graph->d_model * sizeof *x);
+  if (graph->norm_first) apply_norm(graph, norm, out);
+}
+
+static void end_sublayer(const attn_graph *graph, const attn_norm *norm, const double *more,
+                         double *x) {
+  for (size_t k = 0; k < graph->d_model; k++) x[k] += more[k];
+  if (!graph->norm_first) apply_norm(graph, norm, x);
+}
+
 static double reference_x[MAX_LENGTH][MAX_WIDE], reference_qkv[MAX_LENGTH][3 * MAX_WIDE];
 static double reference_context[MAX_LENGTH][MAX_WIDE];
 
 static void reference_attention(const attn_graph *graph, size_t n) {
-  const size_t d_model = graph->d_model, d = graph->d_head;
+  const attn_stack *stack = &graph->encoder;
+  const size_t d_model = graph->d_model, d = stack->d_head;
   for (size_t i = 0; i < n; i++) {
     for (size_t first = 0; first < d_model; first += d) {
       double weight[MAX_LENGTH], sum = 0, *out = reference_context[i] + first;
-      for (size_t j = 0; j < n; j++) {
+      const size_t end = stack->is_causal ? i + 1 : n;
+      for (size_t j = 0; j < end; j++) {
         double score = 0;
         for (size_t k = first; k < first + d; k++) {
           score += reference_qkv[i][k] * reference_qkv[j][d_model + k];
         }
-        sum += weight[j] = exp(score / sqrt((double)d));
+        sum += weight[j] = exp(score * (double)stack->score_scale);
       }
       for (size_t k = 0; k < d; k++) {
         out[k] = 0;
-        for (size_t j = 0; j < n; j++) {
+        for (size_t j = 0; j < end; j++) {
           out[k] += weight[j] / sum * reference_qkv[j][2 * d_model + first + k];
         }
       }
@@ -201,17 +222,23 @@ static void reference_attention(const attn_graph *graph, size_t n) {
 }
 
 static void reference_layer(const attn_graph *graph, const attn_layer *layer, size_t n) {
-  double wide[MAX_WIDE], more[MAX_WIDE];
+  double in[MAX_WIDE], wide[MAX_WIDE], gate[MAX_WIDE], more[MAX_WIDE];
   for (size_t i = 0; i < n; i++) {
-    apply(&layer->qkv, ATTN_IDENTITY, reference_x[i], reference_qkv[i]);
+    begin_sublayer(graph, &layer->norm_attention, reference_x[i], in);
+    apply(&layer->qkv, ATTN_IDENTITY, in, reference_qkv[i]);
   }
   reference_attention(graph, n);
   for (size_t i = 0; i < n; i++) {
     apply(&layer->out, ATTN_IDENTITY, reference_context[i], more);
-    add_and_norm(&layer->norm_attention, graph->d_model, more, reference_x[i]);
-    apply(&layer->up, graph->activation, reference_x[i], wide);
+    end_sublayer(graph, &layer->norm_attention, more, reference_x[i]);
+    begin_sublayer(graph, &layer->norm_ffn, reference_x[i], in);
+    apply(&layer->up, graph->activation, in, wide);
+    if (graph->is_gated) {
+      apply(&layer->gate, ATTN_IDENTITY, in, gate);
+      for (uint32_t k = 0; k < layer->gate.n_out; k++) wide[k] *= gate[k];
+    }
     apply(&layer->down, ATTN_IDENTITY, wide, more);
-    add_and_norm(&layer->norm_ffn, graph->d_model, more, reference_x[i]);
+    end_sublayer(graph, &layer->norm_ffn, more, reference_x[i]);
   }
 }
 
@@ -246,16 +273,18 @@ static double reference_pool(attn_pool pool, size_t first, size_t n, size_t k) {
 
 static void reference_embed(const attn_graph *graph, const int32_t *id,
                             const uint8_t *type, size_t n) {
-  uint32_t next = graph->first_position;
+  const attn_stack *stack = &graph->encoder;
+  uint32_t next = stack->first_position;
   for (size_t i = 0; i < n; i++) {
-    uint32_t at = id[i] == graph->uncounted ? (uint32_t)id[i] : next++;
+    uint32_t at = id[i] == stack->uncounted ? (uint32_t)id[i] : next++;
     size_t row = type ? type[i] : 0;
     for (size_t k = 0; k < graph->d_model; k++) {
-      reference_x[i][k] = (double)graph->word[(size_t)id[i] * graph->d_model + k] +
-                          (double)graph->position[(size_t)at * graph->d_model + k] +
+      reference_x[i][k] = (double)graph->word_scale *
+                              (double)graph->word[(size_t)id[i] * graph->d_model + k] +
+                          (double)stack->position[(size_t)at * graph->d_model + k] +
                           (graph->type ? (double)graph->type[row * graph->d_model + k] : 0);
     }
-    add_and_norm(&graph->norm_embedding, graph->d_model, NULL, reference_x[i]);
+    apply_norm(graph, &stack->norm_embedding, reference_x[i]);
   }
 }
 
@@ -267,8 +296,10 @@ static void reference_forward(const attn_graph *graph, const attn_batch *batch, 
   double from[MAX_WIDE * ATTN_N_POOL], to[MAX_WIDE], length = 0;
   size_t width = 0;
   reference_embed(graph, batch->id + first, batch->type ? batch->type + first : NULL, n);
-  for (uint32_t l = 0; l < graph->n_layer; l++)
-    reference_layer(graph, &graph->layer[l], n);
+  for (uint32_t l = 0; l < graph->encoder.n_layer; l++)
+    reference_layer(graph, &graph->encoder.layer[l], n);
+  for (size_t k = 0; k < n; k++)
+    apply_norm(graph, &graph->encoder.norm_final, reference_x[k]);
   for (uint32_t p = 0; p < graph->n_pool; p++) {
     for (size_t k = 0; k < graph->d_model; k++) {
       from[width++] =
@@ -384,8 +415,8 @@ static void test_odd_shapes(void) {
   attn_graph graph;
   make_graph(&graph, 5, 7, 51, 3);
   graph.type = random_floats(graph.d_model, 0.5f, 0);
-  graph.first_position = 2;
-  graph.uncounted = 1;
+  graph.encoder.first_position = 2;
+  graph.encoder.uncounted = 1;
   graph.normalize = 0;
   attn_batch batch = make_batch(40, 70, 1);
   for (int f = ATTN_IDENTITY; f <= ATTN_SIGMOID; f++) {
@@ -394,6 +425,59 @@ static void test_odd_shapes(void) {
     graph.pool[0] = (attn_pool)(f % ATTN_N_POOL);
     check_graph(&graph, &batch, 2e-5);
   }
+  free_graph(&graph);
+}
+
+/* Every choice that a graph has, by turns. */
+static void test_choices(void) {
+  attn_graph graph;
+  make_graph(&graph, 3, 12, 40, 2);
+  for (uint32_t i = 0; i < graph.encoder.n_layer; i++) {
+    make_linear(&graph.encoder.layer[i].gate, 40, graph.d_model);
+  }
+  const attn_norm first = graph.encoder.norm_embedding, last = make_norm(graph.d_model);
+  attn_batch batch = make_batch(3, 70, 0);
+  for (unsigned choice = 0; choice < 64; choice += choice < 4 ? 1 : 11) {
+    graph.norm_first = choice & 1;
+    graph.encoder.is_causal = choice >> 1 & 1;
+    graph.norm = choice & 4 ? ATTN_RMS_NORM : ATTN_LAYER_NORM;
+    graph.is_gated = choice >> 3 & 1;
+    graph.encoder.score_scale = choice & 16 ? 1 : 1 / sqrtf(12);
+    graph.word_scale = choice & 32 ? 3 : 1;
+    graph.encoder.norm_embedding = choice & 1 ? (attn_norm){0} : first;
+    graph.encoder.norm_final = choice & 1 ? last : (attn_norm){0};
+    check_graph(&graph, &batch, 2e-6);
+  }
+  free_graph(&graph);
+}
+
+/* A later token never changes what stands before it, be it infinite. */
+static void test_causal(void) {
+  attn_graph graph;
+  make_graph(&graph, 2, 24, 50, 2);
+  graph.encoder.is_causal = 1;
+  graph.pool[0] = ATTN_POOL_CLS;
+  attn_batch batch = make_batch(1, MAX_LENGTH, 0);
+  begin[1] = MAX_LENGTH;
+  for (uint32_t n = MAX_LENGTH; n > 1; n--) ids[n - 1] = (int32_t)random_below(N_VOCAB - 1);
+  run(&graph, &batch, results);
+  for (uint32_t n = 1; n < MAX_LENGTH; n += 17) {
+    begin[1] = n;
+    run(&graph, &batch, others);
+    CHECK(memcmp(others, results, graph.dimension * sizeof(float)) == 0);
+  }
+  float *word = malloc((size_t)N_VOCAB * graph.d_model * sizeof *word);
+  memcpy(word, graph.word, (size_t)N_VOCAB * graph.d_model * sizeof *word);
+  word[(N_VOCAB - 1) * graph.d_model + 5] = INFINITY;
+  graph.word = word;
+  ids[1] = ids[100] = N_VOCAB - 1;
+  begin[1] = MAX_LENGTH;
+  run(&graph, &batch, others);
+  CHECK(memcmp(others, results, graph.dimension * sizeof(float)) == 0);
+  graph.pool[0] = ATTN_POOL_LAST;
+  run(&graph, &batch, others);
+  CHECK(isnan(others[0]));
+  free(word);
   free_graph(&graph);
 }
 
@@ -474,7 +558,7 @@ static void see_weights(witness *w, const attn_view *view) {
 static void see_hidden(witness *w, const attn_view *view) {
   double ignored[MAX_WIDE * ATTN_N_POOL];
   attn_graph part = *w->graph;
-  part.n_layer = view->layer;
+  part.encoder.n_layer = view->layer;
   reference_forward(&part, w->batch, view->sequence, ignored);
   for (size_t i = 0; i < view->n; i++) {
     for (size_t k = 0; k < view->d; k++) {
@@ -491,7 +575,7 @@ static void see(void *ctx, const attn_view *view) {
   case ATTN_SEE_HIDDEN: see_hidden(w, view); break;
   case ATTN_SEE_QUERIES: w->queries = *view; break;
   case ATTN_SEE_KEYS: w->keys = *view; break;
-  case ATTN_SEE_VALUES: CHECK(view->n == w->keys.n && view->d == w->graph->d_head); break;
+  case ATTN_SEE_VALUES: CHECK(view->n == w->keys.n && view->d == w->graph->encoder.d_head); break;
   case ATTN_SEE_WEIGHTS: see_weights(w, view); break;
   }
 }
@@ -520,7 +604,7 @@ static void test_observer(void) {
 static void test_not_a_number(void) {
   attn_graph graph;
   make_graph(&graph, 2, 8, 20, 1);
-  graph.layer[0].up.bias[3] = -NAN;
+  graph.encoder.layer[0].up.bias[3] = -NAN;
   attn_batch batch = make_batch(2, 5, 0);
   run(&graph, &batch, results);
   const uint32_t nan = 0x7FC00000u;
@@ -535,7 +619,7 @@ static void test_memory(void) {
   uint64_t many = attn_forward_memory(&graph, UINT32_MAX, UINT32_MAX, 512);
   CHECK(one > 0 && one < 32768);
   CHECK(many > one && many < 1 << 20); /* bounded: passes of a few hundred tokens */
-  graph.d_ff = UINT32_MAX;
+  graph.encoder.d_ff = UINT32_MAX;
   graph.d_model = UINT32_MAX;
   CHECK(attn_forward_memory(&graph, UINT32_MAX, UINT32_MAX, UINT32_MAX) == 0);
   free_graph(&graph);
@@ -601,6 +685,8 @@ int main(void) {
   unit_begin();
   test_plain();
   test_odd_shapes();
+  test_choices();
+  test_causal();
   test_heads();
   test_types();
   test_observer();

@@ -1,0 +1,244 @@
+/*
+** decoder.c - passes of decoders: over a whole sequence at once, or token after token.
+**
+** A long sequence goes through in passes of some hundred tokens where its keys and
+** values are kept; the bits are those of one pass over all of it, since a token's are
+** made from those before it alone.
+*/
+#include "decoder.h"
+#include "encoder.h"
+
+void attn_decoder_free(attn_decoder *d) {
+  attn_release(d->cache.self);
+  attn_release(d->cache.cross);
+  attn_release_aligned(d->memory);
+  attn_release_aligned(d->kept);
+  attn_release_aligned(d->arena);
+  memset(d, 0, sizeof *d);
+}
+
+attn_status attn_decoder_init(attn_decoder *d, const attn_model *model, int keeps,
+                              attn_stop stop, attn_error *err) {
+  const attn_stack *stack = &model->graph.decoder;
+  const uint64_t size = stack->n_layer * sizeof(attn_cached);
+  memset(d, 0, sizeof *d);
+  d->model = model;
+  d->stop = stop;
+  if (keeps) {
+    d->cache.self = attn_alloc_zero(size);
+    if (!d->cache.self) return attn_no_memory(err);
+  }
+  if (stack->has_cross) {
+    d->cache.cross = attn_alloc_zero(size);
+    if (!d->cache.cross) return attn_no_memory(err);
+  }
+  return ATTN_OK;
+}
+
+uint32_t attn_stack_positions(const attn_stack *stack) {
+  return stack->position ? stack->n_position - stack->first_position : 1 << 20;
+}
+
+attn_status attn_check_ids(const attn_model *model, const char *what, const int32_t *id,
+                           size_t n, uint32_t max, attn_error *err) {
+  if (n < 1 || n > max) {
+    return attn_fail(err, ATTN_INVALID, "%s has %zu tokens; expected 1 to %u", what, n, max);
+  }
+  for (size_t i = 0; i < n; i++) {
+    if (id[i] < 0 || (uint32_t)id[i] >= model->graph.n_vocab) {
+      return attn_fail(err, ATTN_INVALID,
+                       "%s has token id %d; expected 0 to %u, as the model has embeddings",
+                       what, id[i], model->graph.n_vocab - 1);
+    }
+  }
+  return ATTN_OK;
+}
+
+/* ------------------------------------------------------------------------ memory */
+
+static attn_status reserve_arena(attn_decoder *d, const attn_plan *plan, int overflow,
+                                 attn_error *err) {
+  uint64_t size = attn_mul(plan->size, sizeof(float), &overflow);
+  if (overflow) return attn_no_memory(err);
+  if (size <= d->n_arena) return ATTN_OK;
+  attn_release_aligned(d->arena);
+  d->n_arena = 0;
+  d->arena = attn_alloc_aligned(size);
+  if (!d->arena) return attn_no_memory(err);
+  d->n_arena = size;
+  return ATTN_OK;
+}
+
+/* Keys and values of n tokens in every layer; NULL where there is no memory. */
+static float *make_cached(const attn_stack *stack, uint32_t capacity, attn_cached *layer) {
+  int overflow = 0;
+  uint64_t size = attn_mul(attn_cached_size(stack, capacity, &overflow), stack->n_head,
+                           &overflow);
+  uint64_t all = attn_mul(size, 2 * (uint64_t)stack->n_layer * sizeof(float), &overflow);
+  float *memory = overflow ? NULL : attn_alloc_aligned(all);
+  for (uint32_t i = 0; memory && i < stack->n_layer; i++) {
+    layer[i] = (attn_cached){.keys = memory + 2 * i * size,
+                             .values = memory + (2 * i + 1) * size,
+                             .n = 0,
+                             .capacity = capacity};
+  }
+  return memory;
+}
+
+/* Room for n more tokens, of which there may be a few or a great many to come. */
+static attn_status reserve_kept(attn_decoder *d, uint32_t n, attn_error *err) {
+  const attn_stack *stack = &d->model->graph.decoder;
+  const uint32_t need = d->cache.n_token + n;
+  if (!d->cache.self || need <= d->cache.self[0].capacity) return ATTN_OK;
+  uint32_t capacity = need + need / 2 + 64;
+  uint32_t most = attn_stack_positions(stack);
+  if (capacity > most) capacity = need > most ? need : most;
+  attn_cached *layer = attn_alloc(stack->n_layer * sizeof *layer);
+  float *memory = layer ? make_cached(stack, capacity, layer) : NULL;
+  if (!memory) {
+    attn_release(layer);
+    return attn_no_memory(err);
+  }
+  for (uint32_t i = 0; d->cache.n_token && i < stack->n_layer; i++) {
+    attn_cache_move(stack, &d->cache.self[i], &layer[i]);
+  }
+  attn_release(d->cache.self);
+  attn_release_aligned(d->kept);
+  d->cache.self = layer;
+  d->kept = memory;
+  return ATTN_OK;
+}
+
+/* ----------------------------------------------------------------------- encoder */
+
+/* The keys and values that each layer of the decoder sees of x[n, d_model]. */
+static attn_status keep_source(attn_decoder *d, const float *x, uint32_t n, float *scratch,
+                               float *kv, attn_error *err) {
+  const attn_stack *stack = &d->model->graph.decoder;
+  d->memory = make_cached(stack, n, d->cache.cross);
+  if (!d->memory) return attn_no_memory(err);
+  for (uint32_t i = 0; i < stack->n_layer; i++) {
+    const attn_linear *linear = &stack->layer[i].cross_kv;
+    attn_linear_apply(linear, n, x, scratch, ATTN_SET, ATTN_IDENTITY, kv);
+    attn_cache_add(stack, n, kv, linear->n_out, &d->cache.cross[i]);
+  }
+  d->n_source = n;
+  return ATTN_OK;
+}
+
+/* The arena of the encoder has to be enough for keep_source as well. */
+static void plan_source(const attn_graph *g, uint32_t n, attn_plan *plan, int *overflow) {
+  uint64_t inner = attn_stack_inner(&g->decoder);
+  uint64_t scratch = attn_stack_scratch(&g->encoder, n, overflow);
+  uint64_t other = attn_stack_scratch(&g->decoder, n, overflow);
+  attn_plan_stack(g, &g->encoder, n, n, scratch > other ? scratch : other, plan, overflow);
+  uint64_t kv = attn_add(plan->free, attn_mul(n, 2 * inner, overflow), overflow);
+  if (kv > plan->size) plan->size = kv;
+}
+
+attn_status attn_decoder_source(attn_decoder *d, const int32_t *id, const float *x,
+                                uint32_t n, const float *bias, attn_error *err) {
+  const attn_graph *g = &d->model->graph;
+  attn_plan plan;
+  int overflow = 0;
+  plan_source(g, n, &plan, &overflow);
+  attn_status rc = reserve_arena(d, &plan, overflow, err);
+  if (rc != ATTN_OK) return rc;
+  float *arena = d->arena;
+  if (id) {
+    attn_embed_tokens(g, &g->encoder, id, NULL, 0, n, arena + plan.x);
+  } else {
+    memcpy(arena + plan.x, x, (size_t)n * g->d_model * sizeof *x);
+  }
+  const uint32_t begin[] = {0, n};
+  rc = attn_run_stack(&(attn_pass){.graph = g,
+                                   .stack = &g->encoder,
+                                   .plan = &plan,
+                                   .arena = arena,
+                                   .rows = &(attn_rows){.begin = begin, .n = 1},
+                                   .bias = bias,
+                                   .stop = d->stop});
+  if (rc != ATTN_OK) return attn_fail(err, rc, "interrupted");
+  return keep_source(d, arena + plan.x, n, arena + plan.scratch, arena + plan.free, err);
+}
+
+/* ----------------------------------------------------------------------- decoder */
+
+/* Logits of n rows of x, in place of x. */
+static void apply_head(const attn_graph *g, float *x, uint32_t n, float *logits) {
+  for (size_t k = 0; g->head_scale != 1 && k < (size_t)n * g->d_model; k++) {
+    x[k] *= g->head_scale;
+  }
+  attn_linear_apply(&g->head, n, x, NULL, ATTN_SET, ATTN_IDENTITY, logits);
+}
+
+attn_status attn_decoder_run(attn_decoder *d, const attn_pass *how, const int32_t *id,
+                             const float *y, uint32_t n, attn_error *err, float **out) {
+  const attn_graph *g = &d->model->graph;
+  const uint32_t begin[] = {0, n};
+  const uint32_t n_self = d->cache.n_token + n;
+  attn_plan plan;
+  attn_pass pass = *how;
+  int overflow = 0;
+  attn_plan_stack(g, &g->decoder, n, n_self > d->n_source ? n_self : d->n_source,
+                  attn_stack_scratch(&g->decoder, n, &overflow), &plan, &overflow);
+  attn_status rc = reserve_arena(d, &plan, overflow, err);
+  if (rc != ATTN_OK) return rc;
+  *out = (float *)d->arena + plan.x;
+  if (id) {
+    attn_embed_tokens(g, &g->decoder, id, NULL, d->cache.n_token, n, *out);
+  } else {
+    memcpy(*out, y, (size_t)n * g->d_model * sizeof *y);
+  }
+  pass.graph = g;
+  pass.stack = &g->decoder;
+  pass.plan = &plan;
+  pass.arena = d->arena;
+  pass.rows = &(attn_rows){.begin = begin, .n = 1};
+  pass.cache = &d->cache;
+  pass.stop = d->stop;
+  rc = attn_run_stack(&pass);
+  return rc == ATTN_OK ? rc : attn_fail(err, rc, "interrupted");
+}
+
+attn_status attn_decoder_add(attn_decoder *d, const int32_t *id, uint32_t n,
+                             uint32_t n_logits, attn_error *err, float *logits) {
+  const attn_graph *g = &d->model->graph;
+  const attn_pass how = {.is_causal = 1};
+  attn_status rc = reserve_kept(d, n, err);
+  for (uint32_t at = 0, step; rc == ATTN_OK && at < n; at += step) {
+    float *x;
+    step = n - at;
+    if (d->cache.self && step > ATTN_PASS_TOKENS) step = ATTN_PASS_TOKENS;
+    rc = attn_decoder_run(d, &how, id + at, NULL, step, err, &x);
+    /* Rows of this pass from which logits are wanted. */
+    uint32_t first = n - n_logits > at ? n - n_logits - at : 0;
+    if (rc != ATTN_OK || first >= step) continue;
+    apply_head(g, x + (size_t)first * g->d_model, step - first,
+               logits + ((size_t)at + first - (n - n_logits)) * g->n_vocab);
+  }
+  return rc;
+}
+
+/* ------------------------------------------------------------------------- logits */
+
+attn_status attn_logits(const attn_model *model, attn_sequence source, attn_sequence target,
+                        attn_stop stop, attn_error *err, float *out) {
+  const attn_graph *g = &model->graph;
+  attn_decoder d = {0};
+  attn_status rc = attn_check_ids(model, "the text", target.id, target.n,
+                                  attn_stack_positions(&g->decoder), err);
+  if (rc == ATTN_OK && g->decoder.has_cross) {
+    rc = attn_check_ids(model, "the source", source.id, source.n,
+                        attn_stack_positions(&g->encoder), err);
+  }
+  if (rc == ATTN_OK) rc = attn_decoder_init(&d, model, 0, stop, err);
+  if (rc == ATTN_OK && g->decoder.has_cross) {
+    rc = attn_decoder_source(&d, source.id, NULL, (uint32_t)source.n, NULL, err);
+  }
+  if (rc == ATTN_OK) {
+    rc = attn_decoder_add(&d, target.id, (uint32_t)target.n, (uint32_t)target.n, err, out);
+  }
+  attn_decoder_free(&d);
+  return rc;
+}

@@ -1,0 +1,20 @@
+/*
+** positions.h - what tells tokens apart by their place, where it is no learned table.
+*/
+#ifndef ATTN_POSITIONS_H
+#define ATTN_POSITIONS_H
+
+#include "base.h"
+
+/* The sinusoids of Marian (those of Vaswani et al. 2017, sines first): out[n, d],
+**   out[p][i]       = sin(p / 10000^(2i / d))     i < (d + 1) / 2
+**   out[p][i + ...] = cos(p / 10000^(2i / d))     i < d / 2 */
+void attn_sinusoids(size_t n, size_t d, float *out);
+
+/* The bucket of a distance, key minus query (Raffel et al. 2020): half of n_bucket for
+** either direction, or, where only those before are seen, all for them.  In a direction
+** the first half are distances, and the others grow as powers up to max_distance. */
+uint32_t attn_distance_bucket(int64_t distance, int is_causal, uint32_t n_bucket,
+                              uint32_t max_distance);
+
+#endif
