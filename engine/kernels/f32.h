@@ -147,6 +147,21 @@ static void rms_norm(size_t m, size_t n, const float *weight, const float *bias,
   }
 }
 
+static void gelu(size_t n, float *x, float *y) {
+  const size_t whole = n / 16 * 16, rest = n - whole;
+  for (size_t i = 0; i < n; i += 16) {
+    v16 u = i < whole ? v16_load(x + i) : v16_load_n(x + i, rest, v16_set(0.0f));
+    v16 result = gelu16(u), slope = gelu_slope16(u);
+    if (i < whole) {
+      v16_store(y + i, result);
+      v16_store(x + i, slope);
+    } else {
+      v16_store_n(y + i, rest, result);
+      v16_store_n(x + i, rest, slope);
+    }
+  }
+}
+
 /* ------------------------------------------------------------------------ CBOW */
 
 /* hidden = mean of the rows of the context */
@@ -209,6 +224,6 @@ static void cbow(const attn_cbow *c) {
 }
 
 #define F32_KERNELS                                                                      \
-  { gemm, softmax, layer_norm, rms_norm, cbow }
+  { gemm, softmax, layer_norm, rms_norm, gelu, cbow }
 
 #endif

@@ -36,11 +36,9 @@ INLINE v16 exp16(v16 x) {
   return exp2_16(u, v16_fma(x, v16_set(0x1.4ae0c0p-26f), r));
 }
 
-/* x/2 (1 + erf(x / sqrt 2)) = max(x, 0) - |x|/2 erfc(|x| / sqrt 2), where nothing
-** cancels.  log2 of erfc is t Q(t) up to 6, and beyond that erfc is too small to be
-** seen beside 1. */
-INLINE v16 gelu16(v16 x) {
-  v16 t = v16_min(v16_set(6.0f), v16_abs(x));
+/* erfc(t / sqrt 2) for t in 0 .. 6.  Its log2 is t Q(t); at 6 it is too small to be seen
+** beside 1, and 0. */
+INLINE v16 erfc16(v16 t) {
   v16 q = v16_set(-0x1.7d892ep-19f);
   q = v16_fma(q, t, v16_set(0x1.4b1556p-15f));
   q = v16_fma(q, t, v16_set(-0x1.8755b6p-13f));
@@ -52,8 +50,22 @@ INLINE v16 gelu16(v16 x) {
   q = v16_mul(q, t);
   v16 u = v16_add(q, v16_set(EXPONENT));
   v16 erfc = exp2_16(u, v16_add(q, v16_sub(v16_set(EXPONENT), u)));
-  erfc = v16_if_less(t, v16_set(6.0f), erfc, v16_set(0.0f));
-  return v16_fma(v16_mul(t, v16_set(-0.5f)), erfc, v16_max(v16_set(0.0f), x));
+  return v16_if_less(t, v16_set(6.0f), erfc, v16_set(0.0f));
+}
+
+/* x/2 (1 + erf(x / sqrt 2)) = max(x, 0) - |x|/2 erfc(|x| / sqrt 2), where nothing
+** cancels. */
+INLINE v16 gelu16(v16 x) {
+  v16 t = v16_min(v16_set(6.0f), v16_abs(x));
+  return v16_fma(v16_mul(t, v16_set(-0.5f)), erfc16(t), v16_max(v16_set(0.0f), x));
+}
+
+/* Its derivative: P(x) + x exp(-x²/2) / sqrt(2 pi), P being the normal distribution. */
+INLINE v16 gelu_slope16(v16 x) {
+  v16 half = v16_mul(v16_set(0.5f), erfc16(v16_min(v16_set(6.0f), v16_abs(x))));
+  v16 p = v16_if_less(x, v16_set(0.0f), half, v16_sub(v16_set(1.0f), half));
+  v16 e = exp16(v16_mul(v16_mul(x, x), v16_set(-0.5f)));
+  return v16_fma(v16_mul(x, v16_set(0.3989422804f)), e, p);
 }
 
 /* tanh(x): up to 0.65 x + x P(x²), beyond 1 - 2 / (exp(2x) + 1). */
