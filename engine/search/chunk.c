@@ -18,15 +18,16 @@
 ** A chunk is one blob, little-endian, for n_slot rows.  Sections, in this order:
 **
 **   header   64 bytes: u32 "ATC1", u32 d, u32 n_slot, u32 metric (attn_metric),
-**            f32 radius >= every |o|, zeros
+**            f32 radius >= every |o|, u32 width 0 .. 8, u64 base, zeros
 **   center   f32 [d], zeros up to a multiple of 32
 **   live     u64 [n_slot / 64]: bit s % 64 of word s / 64: slot s holds a row
-**   rowid    i64 [n_slot]
 **   offset   f32 [n_slot]: |o|^2 under ATTN_L2, else -o.c
 **   scale, error of the sign   bf16 [n_slot] each (the upper half of an f32)
 **   scale, error of the code   bf16 [n_slot] each
 **   sign     top bits: [n_slot / 16] blocks of kernels/scan.h
 **   fine     [n_slot / 16] times three blocks: bits 2, 1, 0
+**   rowid    i64 [n_slot]; in the packed form, which is stored, the lower `width` bytes
+**            of rowid - slot - base: none at all where rowids follow one another
 **
 ** Each begins on a multiple of 64 bytes, with zeros before it.  What dead slots
 ** hold has no meaning.
@@ -41,7 +42,9 @@
 typedef struct header {
   uint32_t magic, d, n_slot, metric;
   float radius;
-  uint32_t zero[11];
+  uint32_t width; /* of packed rowids */
+  uint64_t base;
+  uint32_t zero[8];
 } header;
 
 /* ------------------------------------------------------------------- the layout */
@@ -50,7 +53,6 @@ enum section {
   HEADER,
   CENTER,
   LIVE,
-  ROWID,
   OFFSET,
   SIGN_SCALE,
   SIGN_ERROR,
@@ -58,6 +60,7 @@ enum section {
   CODE_ERROR,
   SIGN,
   FINE_BITS,
+  ROWID,
   N_SECTION
 };
 
@@ -82,7 +85,6 @@ static unit section_unit(enum section section, size_t n_group) {
       [HEADER] = {0, sizeof(header)},
       [CENTER] = {0, ATTN_SCAN_DIMS * sizeof(float)},
       [LIVE] = {64, sizeof(uint64_t)},
-      [ROWID] = {1, sizeof(int64_t)},
       [OFFSET] = {1, sizeof(float)},
       [SIGN_SCALE] = {1, sizeof(uint16_t)},
       [SIGN_ERROR] = {1, sizeof(uint16_t)},
@@ -90,9 +92,10 @@ static unit section_unit(enum section section, size_t n_group) {
       [CODE_ERROR] = {1, sizeof(uint16_t)},
       [SIGN] = {ATTN_SCAN_ROWS, ATTN_SCAN_GROUP},
       [FINE_BITS] = {ATTN_SCAN_ROWS, N_FINE * ATTN_SCAN_GROUP},
+      [ROWID] = {1, sizeof(int64_t)},
   };
   unit u = units[section];
-  if (section == CENTER || section >= SIGN) u.n_byte *= n_group;
+  if (section == CENTER || section == SIGN || section == FINE_BITS) u.n_byte *= n_group;
   return u;
 }
 
@@ -155,14 +158,16 @@ const float *attn_chunk_center(const void *chunk) {
   return v.center;
 }
 
-size_t attn_chunk_ranges(const attn_chunk_shape *shape, uint32_t slot, uint32_t n,
+size_t attn_chunk_ranges(const void *chunk, uint32_t slot, uint32_t n,
                          attn_range range[ATTN_CHUNK_RANGES]) {
+  const header *h = chunk;
   uint64_t begin[N_SECTION + 1];
   size_t n_range = 0;
-  layout(shape->d, shape->n_slot, begin);
+  layout(h->d, h->n_slot, begin);
   for (int s = 0; s < N_SECTION; s++) {
     if (s == CENTER) continue;
-    unit u = section_unit((enum section)s, count_groups(shape->d));
+    unit u = section_unit((enum section)s, count_groups(h->d));
+    if (s == ROWID) u.n_byte = h->width;
     uint64_t first = u.n_slot ? slot / u.n_slot : 0;
     uint64_t last = u.n_slot ? (slot + n - 1) / u.n_slot : 0;
     range[n_range++] =
@@ -238,7 +243,7 @@ attn_status attn_chunk_init(const attn_chunk_shape *shape, const float *center,
 
 static attn_status check_header(const attn_chunk_shape *shape, const header *h,
                                 attn_error *err) {
-  static const uint32_t zero[11];
+  static const uint32_t zero[8];
   if (h->magic != MAGIC || memcmp(h->zero, zero, sizeof zero) != 0) {
     return attn_fail(err, ATTN_INVALID, "chunk: it does not begin as one");
   }
@@ -290,6 +295,87 @@ attn_status attn_chunk_check(const attn_chunk_shape *shape, const void *chunk,
     }
   }
   return status;
+}
+
+/* ---------------------------------------------------------------------- packing */
+
+/* What is left of a rowid when its slot is known. */
+static uint64_t rowid_key(const chunk_view *v, uint32_t slot) {
+  return (uint64_t)v->rowid[slot] - slot;
+}
+
+static uint64_t greatest_of_width(uint32_t width) {
+  return width == 0 ? 0 : UINT64_MAX >> (64 - 8 * width);
+}
+
+static int rowids_fit(const chunk_view *v, const header *h) {
+  for (uint32_t slot = 0; slot < v->n_slot; slot++) {
+    if (is_live(v, slot) && rowid_key(v, slot) - h->base > greatest_of_width(h->width))
+      return 0;
+  }
+  return 1;
+}
+
+/* The least width; what it can hold beyond the range lies on both sides of it. */
+static void choose_width(const chunk_view *v, header *h) {
+  int64_t low = INT64_MAX, high = INT64_MIN;
+  for (uint32_t slot = 0; slot < v->n_slot; slot++) {
+    if (!is_live(v, slot)) continue;
+    int64_t key = (int64_t)rowid_key(v, slot);
+    low = key < low ? key : low;
+    high = key > high ? key : high;
+  }
+  uint64_t range = (uint64_t)high - (uint64_t)low;
+  h->width = 0;
+  while (greatest_of_width(h->width) < range) h->width++;
+  h->base = (uint64_t)low - (greatest_of_width(h->width) - range) / 2;
+}
+
+uint64_t attn_chunk_pack(void *chunk, int *anew) {
+  header *h = chunk;
+  chunk_view v;
+  attn_chunk_view(chunk, &v);
+  *anew = !rowids_fit(&v, h);
+  if (*anew) choose_width(&v, h);
+  uint8_t *to = (uint8_t *)v.rowid;
+  for (uint32_t slot = 0; slot < v.n_slot; slot++, to += h->width) {
+    uint64_t rest = rowid_key(&v, slot) - h->base;
+    memcpy(to, &rest, h->width);
+  }
+  return (uint64_t)(to - (uint8_t *)chunk);
+}
+
+void attn_chunk_unpack(void *chunk) {
+  const header *h = chunk;
+  chunk_view v;
+  attn_chunk_view(chunk, &v);
+  const uint8_t *from = (const uint8_t *)v.rowid;
+  for (uint32_t slot = v.n_slot; slot-- > 0;) {
+    uint64_t rest = 0;
+    memcpy(&rest, from + (size_t)slot * h->width, h->width);
+    v.rowid[slot] = (int64_t)(rest + slot + h->base);
+  }
+}
+
+attn_status attn_chunk_receive(const attn_chunk_shape *shape, void *chunk,
+                               uint64_t n_byte, attn_error *err) {
+  const header *h = chunk;
+  attn_status status = check_shape(shape, err);
+  if (status) return status;
+  uint64_t n_slot = shape->n_slot;
+  uint64_t n_least = attn_chunk_size(shape) - n_slot * sizeof(int64_t);
+  if (n_byte < n_least) {
+    return attn_fail(err, ATTN_INVALID, "chunk: %llu bytes, expected %llu or more",
+                     (unsigned long long)n_byte, (unsigned long long)n_least);
+  }
+  status = check_header(shape, h, err);
+  if (status) return status;
+  if (h->width > sizeof(int64_t) || n_byte != n_least + n_slot * h->width) {
+    return attn_fail(err, ATTN_INVALID, "chunk: %llu bytes with rowids of %u",
+                     (unsigned long long)n_byte, (unsigned)h->width);
+  }
+  attn_chunk_unpack(chunk);
+  return attn_chunk_check(shape, chunk, attn_chunk_size(shape), err);
 }
 
 /* --------------------------------------------------------------------- encoding */

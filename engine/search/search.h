@@ -85,15 +85,25 @@ const int64_t *attn_chunk_rowid(const void *chunk);
 /* The center of a chunk [d]. */
 const float *attn_chunk_center(const void *chunk);
 
-/* The parts of a chunk that a put or a clear of n > 0 slots from `slot` on can change,
-** for a caller that writes blobs in place.  Returns how many there are. */
+/* Packs a chunk, in place, into the form in which it is stored, mostly 8 bytes a slot
+** shorter; the number of its bytes.  *anew: the form differs from the one before in
+** more than the slots that were changed since.  Unpack it before anything else. */
+uint64_t attn_chunk_pack(void *chunk, int *anew);
+void attn_chunk_unpack(void *chunk);
+
+/* Checks and unpacks a stored chunk: n_byte bytes in memory of attn_chunk_size. */
+attn_status attn_chunk_receive(const attn_chunk_shape *shape, void *chunk,
+                               uint64_t n_byte, attn_error *err);
+
+/* The parts of a packed chunk that a put or a clear of n > 0 slots from `slot` on can
+** change, for a caller that writes blobs in place.  Returns how many there are. */
 typedef struct attn_range {
   uint64_t offset, n_byte;
 } attn_range;
 
 #define ATTN_CHUNK_RANGES 10
 
-size_t attn_chunk_ranges(const attn_chunk_shape *shape, uint32_t slot, uint32_t n,
+size_t attn_chunk_ranges(const void *chunk, uint32_t slot, uint32_t n,
                          attn_range range[ATTN_CHUNK_RANGES]);
 
 /* The live slots whose rowid is among n ascending ones, as bits [n_slot / 64]. */

@@ -43,6 +43,12 @@ void *attn_codes_data(attn_codes *codes) {
   return codes->data;
 }
 
+void attn_codes_retain(attn_codes *codes) {
+  pthread_mutex_lock(&mutex);
+  codes->n_user++;
+  pthread_mutex_unlock(&mutex);
+}
+
 static void release(attn_codes *codes) {
   if (--codes->n_user == 0) sqlite3_free(codes);
 }

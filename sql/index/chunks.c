@@ -30,7 +30,7 @@ struct attn_open_chunk {
   uint64_t stored[N_WORD];  /* slots that are live in the database */
   uint64_t changed[N_WORD]; /* slots that were put or cleared */
   uint64_t put[N_WORD];     /* slots whose vector is in memory */
-  int is_new;
+  int is_new;               /* the codes have to be written as a whole */
 };
 
 static int get_bit(const uint64_t *bits, uint32_t i) {
@@ -225,12 +225,13 @@ static int write_blob(attn_index *index, sqlite3_blob *blob, const void *from, u
 
 /* ---------------------------------------------------------------------- reading */
 
-static int check_codes(attn_index *index, const attn_chunk_entry *entry,
-                       attn_codes *codes) {
+/* Checks n bytes as they were stored, and unpacks them. */
+static int receive_codes(attn_index *index, const attn_chunk_entry *entry,
+                         attn_codes *codes, sqlite3_uint64 n) {
   attn_chunk_shape shape = attn_chunks_shape(index, entry->n_slot);
   attn_error err = {""};
   void *data = attn_codes_data(codes);
-  if (attn_chunk_check(&shape, data, attn_chunk_size(&shape), &err) != ATTN_OK) {
+  if (attn_chunk_receive(&shape, data, n, &err) != ATTN_OK) {
     return attn_index_corrupt(index, "%s_codes: chunk %lld: %s", index->config.table,
                               entry->id, err.message);
   }
@@ -248,15 +249,17 @@ int attn_chunks_read(attn_index *index, const attn_chunk_entry *entry,
   *out = NULL;
   int rc = open_blob(index, "codes", entry->id, 0, blob);
   if (rc != SQLITE_OK) return rc;
-  if ((sqlite3_uint64)sqlite3_blob_bytes(*blob) != n) {
-    return attn_index_corrupt(index, "%s_codes: chunk %lld has %d bytes; expected %lld",
-                              index->config.table, entry->id, sqlite3_blob_bytes(*blob),
+  sqlite3_uint64 n_stored = (sqlite3_uint64)sqlite3_blob_bytes(*blob);
+  if (n_stored > n) {
+    return attn_index_corrupt(index,
+                              "%s_codes: chunk %lld has %lld bytes; expected up to %lld",
+                              index->config.table, entry->id, (sqlite3_int64)n_stored,
                               (sqlite3_int64)n);
   }
   *out = attn_codes_new(n);
   if (!*out) return SQLITE_NOMEM;
-  rc = read_blob(index, *blob, attn_codes_data(*out), n, 0);
-  if (rc == SQLITE_OK) rc = check_codes(index, entry, *out);
+  rc = read_blob(index, *blob, attn_codes_data(*out), n_stored, 0);
+  if (rc == SQLITE_OK) rc = receive_codes(index, entry, *out, n_stored);
   if (rc != SQLITE_OK) {
     attn_codes_release(*out);
     *out = NULL;
@@ -623,27 +626,39 @@ static int flush_part(attn_index *index, const attn_chunk_entry *entry, uint32_t
   return rc;
 }
 
-static int flush_codes(attn_index *index, const attn_chunk_entry *entry) {
+/* The parts of packed codes that were changed. */
+static int flush_ranges(attn_index *index, const attn_chunk_entry *entry,
+                        const char *data) {
   const attn_open_chunk *open = entry->open;
-  attn_chunk_shape shape = attn_chunks_shape(index, entry->n_slot);
-  const char *data = attn_codes_data(open->codes);
   attn_range range[ATTN_CHUNK_RANGES];
   sqlite3_blob *blob = NULL;
-  if (open->is_new ||
-      attn_popcount(open->changed, entry->n_slot) > (int)entry->n_slot / 8) {
-    return put_row(index, ATTN_CODES_PUT, entry->id, data, attn_chunk_size(&shape));
-  }
   int rc = open_blob(index, "codes", entry->id, 1, &blob);
   for (uint32_t begin = 0, end; rc == SQLITE_OK; begin = end) {
     end = next_run(open->changed, &begin, entry->n_slot);
     if (!end) break;
-    size_t n = attn_chunk_ranges(&shape, begin, end - begin, range);
+    size_t n = attn_chunk_ranges(data, begin, end - begin, range);
     for (size_t i = 0; rc == SQLITE_OK && i < n; i++) {
       rc = write_blob(index, blob, data + range[i].offset, range[i].n_byte,
                       range[i].offset);
     }
   }
   sqlite3_blob_close(blob);
+  return rc;
+}
+
+static int flush_codes(attn_index *index, const attn_chunk_entry *entry) {
+  attn_open_chunk *open = entry->open;
+  attn_codes *codes = open->codes;
+  char *data = attn_codes_data(codes);
+  int anew, n_changed = attn_popcount(open->changed, entry->n_slot);
+  sqlite3_uint64 n = attn_chunk_pack(data, &anew);
+  if (anew) open->is_new = 1; /* also when this fails and is run again */
+  attn_codes_retain(codes); /* an error may roll everything back, and free them */
+  int rc = open->is_new || n_changed > (int)entry->n_slot / 8
+               ? put_row(index, ATTN_CODES_PUT, entry->id, data, n)
+               : flush_ranges(index, entry, data);
+  attn_chunk_unpack(data);
+  attn_codes_release(codes);
   return rc;
 }
 

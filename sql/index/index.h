@@ -196,6 +196,7 @@ void *attn_codes_data(attn_codes *codes);
 /* Counted references. */
 attn_codes *attn_cache_get(sqlite3_int64 stamp, sqlite3_uint64 n);
 void attn_cache_put(sqlite3_int64 stamp, attn_codes *codes);
+void attn_codes_retain(attn_codes *codes);
 void attn_codes_release(attn_codes *codes);
 
 /* The codes under that stamp are nobody's any more, but of old snapshots. */

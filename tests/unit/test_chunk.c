@@ -8,10 +8,10 @@ enum {
   D = 40,
   N_SLOT = 128,
   AT_RADIUS = 16,
+  AT_WIDTH = 20,
   AT_CENTER = 64,
   AT_LIVE = AT_CENTER + 64 * 4, /* the center is filled up to 64 numbers */
-  AT_ROWID = AT_LIVE + 64,      /* two words, and zeros */
-  AT_OFFSET = AT_ROWID + 8 * N_SLOT,
+  AT_OFFSET = AT_LIVE + 64,     /* two words, and zeros */
   AT_SIGN_SCALE = AT_OFFSET + 4 * N_SLOT,
   AT_SIGN_ERROR = AT_SIGN_SCALE + 2 * N_SLOT,
   AT_CODE_SCALE = AT_SIGN_ERROR + 2 * N_SLOT,
@@ -19,7 +19,8 @@ enum {
   AT_SIGN = AT_CODE_ERROR + 2 * N_SLOT,
   BLOCK = 2 * 64, /* two groups of 32 dimensions */
   AT_FINE = AT_SIGN + N_SLOT / 16 * BLOCK,
-  SIZE = AT_FINE + N_SLOT / 16 * 3 * BLOCK
+  AT_ROWID = AT_FINE + N_SLOT / 16 * 3 * BLOCK,
+  SIZE = AT_ROWID + 8 * N_SLOT
 };
 
 static const attn_chunk_shape shape = {ATTN_L2, D, N_SLOT};
@@ -125,26 +126,98 @@ static void test_ranges(void) {
   uint8_t *chunk = new_chunk(NULL), *before = malloc(SIZE);
   attn_range range[ATTN_CHUNK_RANGES];
   uint64_t random = 1;
+  int n_anew = 0;
   for (int round = 0; round < 40; round++) {
     uint32_t slot = (uint32_t)random_below(&random, N_SLOT);
     uint32_t n = 1 + (uint32_t)random_below(&random, round % 2 ? 1 : N_SLOT - slot);
+    int anew = 0;
+    attn_chunk_pack(chunk, &anew);
     memcpy(before, chunk, SIZE);
+    attn_chunk_unpack(chunk);
     for (uint32_t i = slot; i < slot + n; i++) {
-      attn_chunk_put(chunk, i, (int64_t)i, x + random_below(&random, N_SLOT) * D, NULL);
+      attn_chunk_put(chunk, i, 700 - 3 * (int64_t)i, x + random_below(&random, N_SLOT) * D, NULL);
     }
     if (round % 3 == 2) attn_chunk_clear(chunk, slot);
-    size_t n_range = attn_chunk_ranges(&shape, slot, n, range);
-    uint64_t n_byte = 0;
+    uint64_t n_byte = 0, n_packed = attn_chunk_pack(chunk, &anew);
+    size_t n_range = attn_chunk_ranges(chunk, slot, n, range);
     for (size_t i = 0; i < n_range; i++) {
       n_byte += range[i].n_byte;
-      CHECK(range[i].offset + range[i].n_byte <= SIZE);
+      CHECK(range[i].offset + range[i].n_byte <= n_packed);
       memcpy(before + range[i].offset, chunk + range[i].offset, range[i].n_byte);
     }
-    CHECK(memcmp(before, chunk, SIZE) == 0);
+    if (!anew) CHECK(memcmp(before, chunk, n_packed) == 0);
+    n_anew += anew;
+    attn_chunk_unpack(chunk);
     if (n == 1) CHECK(n_byte < 64 + 8 + 8 + 12 + 4 * BLOCK + 1);
   }
+  CHECK(n_anew > 0 && n_anew < 10);
   free(before);
   free(chunk);
+  free(x);
+}
+
+/* Rowids of slots 0 .. 99, and the bytes that each takes when it is stored. */
+static const struct packing {
+  int64_t first, step;
+  uint64_t width;
+} packings[] = {
+    {1, 1, 0},          {-50, 1, 0},     {INT64_MIN, 1, 0},      {INT64_MAX - 99, 1, 0},
+    {100, -1, 1},       {5, 3, 1},       {5, 4, 2},              {-1000000, 600, 2},
+    {0, 700, 3},        {9, 1 << 20, 4}, {9, (int64_t)1 << 33, 5}, {9, (int64_t)1 << 55, 8},
+    {INT64_MIN, (int64_t)1 << 56, 8},
+};
+
+static int rowids_are(const uint8_t *chunk, const struct packing *p) {
+  int ok = 1;
+  for (int64_t i = 0; i < 100; i++) {
+    ok &= attn_chunk_rowid(chunk)[i] == p->first + i * p->step;
+  }
+  return ok;
+}
+
+static void test_packing(void) {
+  attn_error err = {""};
+  float *x = make_vectors(NORMAL, 4, 1, D);
+  uint8_t *copy = malloc(SIZE);
+  int anew;
+  for (size_t i = 0; i < sizeof packings / sizeof packings[0]; i++) {
+    const struct packing *p = &packings[i];
+    uint8_t *chunk = new_chunk(NULL);
+    for (uint32_t j = 0; j < 100; j++) {
+      attn_chunk_put(chunk, j, p->first + (int64_t)j * p->step, x, NULL);
+    }
+    uint64_t n_byte = attn_chunk_pack(chunk, &anew);
+    CHECK(n_byte == AT_ROWID + N_SLOT * p->width);
+    memset(copy, 0xAA, SIZE);
+    memcpy(copy, chunk, n_byte);
+    attn_chunk_unpack(chunk);
+    CHECK(rowids_are(chunk, p));
+    CHECK(attn_chunk_receive(&shape, copy, n_byte, &err) == ATTN_OK);
+    CHECK(rowids_are(copy, p) && memcmp(copy, chunk, SIZE) == 0);
+    CHECK(attn_chunk_pack(chunk, &anew) == n_byte && !anew);
+    free(chunk);
+  }
+  free(copy);
+  free(x);
+}
+
+/* Rowids that come one after the other, downwards or anyhow, need a new width seldom. */
+static void test_width_grows(void) {
+  float *x = make_vectors(NORMAL, 4, 1, D);
+  for (int down = 0; down < 2; down++) {
+    uint8_t *chunk = new_chunk(NULL);
+    uint64_t random = 1;
+    int anew, n_anew = 0;
+    for (uint32_t i = 0; i < N_SLOT; i++) {
+      int64_t rowid = down ? 1000 - (int64_t)i : (int64_t)(random_bits(&random) >> 40);
+      attn_chunk_put(chunk, i, rowid, x, NULL);
+      attn_chunk_pack(chunk, &anew);
+      attn_chunk_unpack(chunk);
+      n_anew += anew;
+    }
+    CHECK(n_anew <= 16);
+    free(chunk);
+  }
   free(x);
 }
 
@@ -254,7 +327,7 @@ static const struct damage {
   const char *bytes, *message;
 } damages[] = {
     {0, 1, "a", "chunk: it does not begin as one"},
-    {20, 1, "\1", "chunk: it does not begin as one"},
+    {32, 1, "\1", "chunk: it does not begin as one"},
     {63, 1, "\1", "chunk: it does not begin as one"},
     {4, 1, "\x29",
      "chunk: 41 dimensions, 128 slots and metric 0, expected 40, 128 and 0"},
@@ -282,6 +355,14 @@ static void test_damage(void) {
                "chunk: 7039 bytes, expected 7040");
   CHECK_STATUS(ATTN_INVALID, attn_chunk_check(&shape, chunk, 0, &err),
                "chunk: 0 bytes, expected 7040");
+  memcpy(copy, chunk, SIZE);
+  CHECK_STATUS(ATTN_INVALID, attn_chunk_receive(&shape, copy, AT_ROWID - 1, &err),
+               "chunk: 6015 bytes, expected 6016 or more");
+  CHECK_STATUS(ATTN_INVALID, attn_chunk_receive(&shape, copy, SIZE, &err),
+               "chunk: 7040 bytes with rowids of 0");
+  copy[AT_WIDTH] = 9;
+  CHECK_STATUS(ATTN_INVALID, attn_chunk_receive(&shape, copy, SIZE, &err),
+               "chunk: 7040 bytes with rowids of 9");
   for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
     memcpy(copy, chunk, SIZE);
     memcpy(copy + damages[i].at, damages[i].bytes, damages[i].n);
@@ -330,6 +411,8 @@ int main(void) {
   test_layout();
   test_error_bounds();
   test_ranges();
+  test_packing();
+  test_width_grows();
   test_clear();
   test_center();
   test_filter();
