@@ -134,6 +134,10 @@ test:
 	@$(MAKE) --no-print-directory -s -j2 testfixture model all unit asan
 	@tests/run $(T)
 
+# The engine on arm64, emulated; also a part of test-all.
+test-arm64:
+	@tests/parts/arm64 $(T)
+
 test-all:
 	@T='$(T)' tests/all $(PART)
 
@@ -154,6 +158,6 @@ clean:
 
 -include $(OBJ_SO:.o=.d) $(UNIT:$B/%=$B/tests/%.d)
 
-.PHONY: all unit sources asan tsan coverage fuzz testfixture model deps demo test test-all bench \
+.PHONY: all unit sources asan tsan coverage fuzz testfixture model deps demo test test-all test-arm64 bench \
   clean bench-kernels
 .SECONDARY: $(UNIT:$B/%=$B/tests/%.o)
