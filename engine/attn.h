@@ -196,6 +196,7 @@ typedef enum attn_dtype {
 typedef struct attn_tensor {
   const char *name; /* as in the model tables, host prefixes stripped */
   attn_dtype dtype;
+  const char *dtype_name; /* as it is stored; for attn_recast alone */
   int n_dim;
   int64_t dim[ATTN_MAX_DIM];
   uint64_t n_byte;
@@ -215,6 +216,16 @@ typedef struct attn_source {
 ** between threads, counted. */
 typedef struct attn_model attn_model;
 
+/* How a model multiplies by the weights of its layers, and how it is stored. */
+typedef enum attn_precision {
+  ATTN_PRECISION_F32,
+  ATTN_PRECISION_INT8 /* rows of both operands as integers with a scale each */
+} attn_precision;
+
+/* "f32" or "int8", and the precision of such a word: 0 where it is no other. */
+const char *attn_precision_name(attn_precision precision);
+int attn_precision_find(attn_text word, attn_precision *out);
+
 /* What a model's settings say, whether its weights are loaded or not. */
 typedef struct attn_model_info {
   char architecture[32]; /* "bert", "distilbert", ... */
@@ -229,6 +240,7 @@ typedef struct attn_model_info {
   int transforms;      /* 1: it takes matrices, by attn_transform */
   int has_encoder;     /* 1: beside a decoder */
   uint32_t n_vocab;    /* 0: it takes no tokens */
+  attn_precision precision;
 } attn_model_info;
 
 /* Reads the settings of a model alone.  Settings are one document with the
@@ -238,6 +250,7 @@ typedef struct attn_model_info {
 **   $.sentence_transformers  config_sentence_transformers.json
 **   $.tokenizer_config       tokenizer_config.json
 **   $.generation             generation_config.json
+**   $.precision              "f32", also where it is missing, or "int8"
 **   $.modules[i]             {"type": last component of its class, "path": ...,
 **                             "config": its config.json}
 ** The tensors of a module other than the first are named "<path>/<name>".  Without
@@ -283,6 +296,28 @@ void attn_model_release(const attn_model *model);
 
 /* Number of published models and the bytes that they hold. */
 void attn_model_totals(uint32_t *n_model, uint64_t *n_byte);
+
+/* ------------------------------------------------------- tensors stored as int8
+**
+** The weights of the layers and the table of words may be stored as int8: a tensor
+** "x" of dtype I8 [n, k] with a tensor "x_scale" of dtype F32 [n] beside it.
+**
+**   W[i] = scale[i] (q[i] H)
+**
+** where q are integers in -127 .. 127 and H is block-diagonal, of Hadamard matrices of
+** +1 and -1, as large as the power of two that divides k is, 128 at most.  A model of
+** either precision is loaded from either way of storing. */
+
+/* A view of a source in a precision: its tensors are those of the other source, to and
+** from int8.  Settings are those of the model that the view is to be; the other source
+** is borrowed and checked as attn_model_check does it.  A tensor has to be read from its
+** start to its end before its scales are. */
+typedef struct attn_recast attn_recast;
+
+attn_status attn_recast_new(attn_settings *settings, const attn_source *source,
+                            attn_error *err, attn_recast **out);
+const attn_source *attn_recast_source(const attn_recast *recast);
+void attn_recast_free(attn_recast *recast);
 
 /* -------------------------------------------------------------------- encoding */
 

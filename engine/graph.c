@@ -506,6 +506,49 @@ static attn_status get_max_length(const attn_settings *s, attn_error *err,
   return rc;
 }
 
+static const char *const precision_names[] = {
+    [ATTN_PRECISION_F32] = "f32",
+    [ATTN_PRECISION_INT8] = "int8",
+};
+
+const char *attn_precision_name(attn_precision precision) {
+  return precision_names[precision];
+}
+
+int attn_precision_find(attn_text word, attn_precision *out) {
+  for (int i = ATTN_PRECISION_F32; i <= ATTN_PRECISION_INT8; i++) {
+    if (!attn_text_is(word, precision_names[i])) continue;
+    *out = (attn_precision)i;
+    return 1;
+  }
+  return 0;
+}
+
+static attn_status get_precision(const attn_settings *s, attn_error *err,
+                                 const attn_architecture *a, attn_graph *g) {
+  attn_text word = {"f32", 3};
+  attn_status rc = attn_settings_text(s, err, &word, "$.precision");
+  if (rc != ATTN_OK) return rc;
+  if (!attn_precision_find(word, &g->precision)) {
+    return attn_fail(err, ATTN_INVALID, "$.precision is \"%.*s\"; expected f32 or int8",
+                     attn_text_cut(word, 40), word.text);
+  }
+  if (g->precision != ATTN_PRECISION_INT8) return ATTN_OK;
+  if (a->is_bag || a->is_transposed) {
+    return attn_fail(err, ATTN_UNSUPPORTED,
+                     "$.precision is \"int8\", which a %s cannot be; expected f32",
+                     a->model_type);
+  }
+  const attn_stack *const stacks[] = {&g->encoder, &g->decoder};
+  for (int i = 0; i < 2; i++) {
+    if (stacks[i]->d_ff <= ATTN_I8_MAX_K && attn_stack_inner(stacks[i]) <= ATTN_I8_MAX_K) {
+      continue;
+    }
+    return attn_fail(err, ATTN_UNSUPPORTED, "int8 takes layers up to %d wide", ATTN_I8_MAX_K);
+  }
+  return ATTN_OK;
+}
+
 attn_status attn_graph_configure(const attn_settings *settings, attn_error *err,
                                  attn_graph *graph, const attn_architecture **architecture,
                                  uint32_t *max_length) {
@@ -513,6 +556,7 @@ attn_status attn_graph_configure(const attn_settings *settings, attn_error *err,
   attn_status rc = find_architecture(settings, err, architecture);
   if (rc == ATTN_OK) graph->is_bag = (*architecture)->is_bag;
   if (rc == ATTN_OK) rc = get_transformer(settings, err, *architecture, graph);
+  if (rc == ATTN_OK) rc = get_precision(settings, err, *architecture, graph);
   if (rc == ATTN_OK) rc = get_modules(settings, err, graph);
   if (rc == ATTN_OK) rc = get_max_length(settings, err, graph, max_length);
   return rc;

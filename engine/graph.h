@@ -101,10 +101,13 @@ typedef struct attn_graph {
   float eps;                /* of all norms */
   int norm_first;           /* pre-norm */
   int has_bias;             /* linears and norms do */
-  attn_precision precision; /* of the layers' linears */
+  attn_precision precision; /* of the layers' linears and, where there is one, the table
+                            ** of words */
 
   /* embeddings of tokens; n_vocab is 0 where the graph takes matrices */
-  const float *word; /* [n_vocab, d_model]; NULL: they are the rows of the head's W */
+  const int8_t *word_int8;  /* [n_vocab, d_model], with scales, or NULL: */
+  const float *word; /* the same; NULL: they are the rows of the head's W */
+  const float *word_scales; /* [n_vocab], see attn.h */
   uint32_t n_vocab;
   float word_scale;
   const float *type; /* [n_type, d_model], or NULL */

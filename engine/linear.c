@@ -1,8 +1,8 @@
 /*
-** linear.c - quantizes and packs weights, and multiplies by them.
+** linear.c - packs weights, and multiplies by them.
 */
 #include "linear.h"
-#include <math.h>
+#include "int8.h"
 
 /* ------------------------------------------------------------------------ layout */
 
@@ -50,67 +50,6 @@ void attn_linear_init(attn_linear *linear, uint32_t n_out, uint32_t n_in,
   memset(next, 0, (size_t)attn_linear_size(n_out, n_in, precision) - n_packed);
 }
 
-/* ------------------------------------------------------------------ quantization */
-
-/* x / scale as an integer in -127 .. 127, half to even; by is 1 / scale. */
-static float to_integer(float x, float by) {
-  x *= by;
-  x = x > 127 ? 127 : x < -127 ? -127 : x;
-  return x + 0x1.8p+23f - 0x1.8p+23f;
-}
-
-static double squared_error(uint32_t n, const float *row, float scale) {
-  const float by = 1 / scale;
-  double error = 0;
-  for (uint32_t k = 0; k < n; k++) {
-    double d = (double)row[k] - (double)(to_integer(row[k], by) * scale);
-    error += d * d;
-  }
-  return error;
-}
-
-/* The scale whose squared error is the least: a smaller one than the largest
-** magnitude asks for cuts a few numbers off and is finer for the rest. */
-static float best_scale(uint32_t n, const float *row, float largest) {
-  enum { N_STEP = 20 };
-  float best = 0;
-  double least = INFINITY;
-  for (int step = 0; step <= N_STEP; step++) {
-    float scale = largest / 127 * (1 - 0.01f * (float)step);
-    double error = squared_error(n, row, scale);
-    if (error < least) {
-      least = error;
-      best = scale;
-    }
-  }
-  return best;
-}
-
-/* Returns the scale of a row, 0 where it is zero and NaN where it is not finite. */
-static float scale_of(uint32_t n, const float *row) {
-  float largest = 0, poison = 0;
-  for (uint32_t k = 0; k < n; k++) {
-    if (fabsf(row[k]) > largest) largest = fabsf(row[k]);
-    poison += row[k] * 0;
-  }
-  if (poison != 0 || largest < 1e-30f) return poison;
-  return best_scale(n, row, largest);
-}
-
-/* Rotation makes a row longer by the root of the block, and so it does with the row
-** that this one is multiplied by: the scale takes both back. */
-void attn_linear_quantize(uint32_t n, uint32_t n_in, float *row, int8_t *q,
-                          float *scale) {
-  const attn_kernels_i8 *kernels = attn_kernels_get()->i8;
-  for (uint32_t i = 0; i < n; i++, row += n_in, q += n_in) {
-    kernels->rotate(n_in, row);
-    float step = scale_of(n_in, row);
-    float by = step > 0 ? 1 / step : 0;
-    for (uint32_t k = 0; k < n_in; k++) q[k] = (int8_t)to_integer(row[k], by);
-    scale[i] = step / (float)attn_rotation_block(n_in);
-  }
-}
-
 /* ----------------------------------------------------------------------- packing */
 
 /* 16 rows of a panel at a time: they are written without a gap. */
@@ -137,7 +76,7 @@ static void pack_f32(attn_linear *linear, uint32_t first, uint32_t n, const floa
 static void pack_quantized(attn_linear *linear, uint32_t first, uint32_t n, float *row) {
   for (uint32_t i = 0; i < n; i++, row += linear->n_in) {
     float scale;
-    attn_linear_quantize(1, linear->n_in, row, (int8_t *)row, &scale);
+    attn_int8_round(1, linear->n_in, row, (int8_t *)row, &scale);
     attn_linear_pack_i8(linear, first + i, 1, (int8_t *)row, &scale);
   }
 }

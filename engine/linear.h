@@ -13,13 +13,8 @@
 
 #include "kernels/kernels.h"
 
-typedef enum attn_precision {
-  ATTN_PRECISION_F32,
-  ATTN_PRECISION_INT8 /* see kernels/kernels.h; n_in is at most ATTN_I8_MAX_K */
-} attn_precision;
-
 typedef struct attn_linear {
-  uint32_t n_in, n_out;
+  uint32_t n_in, n_out; /* int8: n_in is at most ATTN_I8_MAX_K */
   attn_precision precision;
   void *packed;    /* float or int8_t, W in panels, see kernels/kernels.h */
   float *bias;     /* [n_out], zero until it is set */
@@ -47,10 +42,6 @@ void attn_linear_pack_columns(attn_linear *linear, uint32_t first, uint32_t n,
 /* The same for rows that are quantized already. */
 void attn_linear_pack_i8(attn_linear *linear, uint32_t first, uint32_t n,
                          const int8_t *row, const float *scale);
-
-/* Quantizes rows of W, row[n, n_in], which are overwritten: q[n, n_in] and scale[n].
-** q may be the memory of row. */
-void attn_linear_quantize(uint32_t n, uint32_t n_in, float *row, int8_t *q, float *scale);
 
 /* Bytes of scratch, on a 64-byte boundary, that m rows need; *overflow is sticky. */
 uint64_t attn_linear_scratch(const attn_linear *linear, uint64_t m, int *overflow);

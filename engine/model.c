@@ -37,6 +37,7 @@ static void describe(const attn_graph *g, const attn_architecture *a, uint32_t m
   info->transforms = g->n_vocab == 0;
   info->has_encoder = g->encoder.n_head && g->decoder.n_head;
   info->n_vocab = g->n_vocab;
+  info->precision = g->precision;
 }
 
 attn_status attn_model_describe(attn_settings *settings, attn_error *err,
@@ -157,6 +158,13 @@ attn_status attn_model_load(attn_settings *settings, attn_tokenizer *tokenizer,
 
 attn_status attn_model_check(attn_settings *settings, const attn_source *source,
                              attn_error *err) {
+  attn_precision precision;
+  return attn_model_mark_int8(settings, source, err, NULL, &precision);
+}
+
+attn_status attn_model_mark_int8(attn_settings *settings, const attn_source *source,
+                                 attn_error *err, unsigned char *mark,
+                                 attn_precision *precision) {
   attn_graph graph;
   const attn_architecture *architecture = NULL;
   uint32_t max_length = 0;
@@ -165,7 +173,9 @@ attn_status attn_model_check(attn_settings *settings, const attn_source *source,
     rc = attn_graph_configure(settings, err, &graph, &architecture, &max_length);
   }
   if (rc != ATTN_OK) return rc;
-  return attn_weights_check(&graph, architecture, settings, source, err);
+  *precision = graph.precision;
+  if (mark) memset(mark, 0, source->n_tensor);
+  return attn_weights_check(&graph, architecture, settings, source, err, mark);
 }
 
 const attn_model_info *attn_model_get_info(const attn_model *model) { return &model->info; }

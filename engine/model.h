@@ -23,4 +23,10 @@ struct attn_model {
   attn_model *next;
 };
 
+/* Does what attn_model_check does, and marks with 1 the tensors that may be stored as
+** int8; the others with 0: mark[n_tensor], or NULL. */
+attn_status attn_model_mark_int8(attn_settings *settings, const attn_source *source,
+                                 attn_error *err, unsigned char *mark,
+                                 attn_precision *precision);
+
 #endif

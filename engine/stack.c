@@ -8,6 +8,7 @@
 **   x = norm(x)
 */
 #include "stack.h"
+#include "int8.h"
 
 enum { LINE = 16 }; /* a cache line in floats */
 
@@ -70,6 +71,10 @@ void attn_apply_norm(const attn_graph *graph, const attn_norm *norm, size_t m,
 /* Row `id` of the embeddings, which may be packed as the head's outputs. */
 static void copy_word(const attn_graph *graph, int32_t id, float *x) {
   const size_t d = graph->d_model;
+  if (graph->word_int8) {
+    attn_int8_to_f32(graph->word_int8 + (size_t)id * d, graph->word_scales + id, 1, d, x);
+    return;
+  }
   if (graph->word) {
     memcpy(x, graph->word + (size_t)id * d, d * sizeof *x);
     return;

@@ -3,10 +3,11 @@
 **
 ** The graph is walked twice: first all tensors are checked and memory is counted, then
 ** it is allocated, in one block, and the tensors are read.  They arrive in pieces of a
-** few rows, are widened to float32 and go straight to where they are used: a table, a
-** vector or the panels of a linear.  Nothing holds a tensor twice.
+** few rows, become what the graph's precision wants and go straight to where they are
+** used: a table, a vector or the panels of a linear.  Nothing holds a tensor twice.
 */
 #include "weights.h"
+#include "int8.h"
 #include "positions.h"
 #include "settings.h"
 #include <stdio.h>
@@ -24,6 +25,7 @@ typedef struct loader {
   char *memory;    /* of the weights; NULL: it is counted, and tensors are not read */
   uint64_t n_byte; /* taken of it */
   int overflow;
+  unsigned char *mark; /* of tensors that may be int8, or NULL */
   char *raw;    /* a piece as stored */
   float *piece; /* the same as float32, PIECE bytes or one row */
   float *zeros; /* [d_model]: the bias of norms that have none */
@@ -35,56 +37,20 @@ typedef struct slice {
   uint32_t first, n;
 } slice;
 
-/* Where they go: to a table, row by row, or into a linear, as outputs first, first + 1
-** ...; or as its inputs, all of them, where the tensor is transposed. */
+/* Where they go: to a table, row by row, in float32 or int8; or into a linear, as outputs
+** first, first + 1 ...; or as its inputs, all of them, where the tensor is transposed. */
 typedef struct destination {
   float *table;
+  int8_t *rounded; /* a table, and its scales */
+  float *scale;
   attn_linear *linear;
   uint32_t first;
   int is_transposed;
+  int may_be_int8; /* as it is stored */
 } destination;
 
-/* --------------------------------------------------------------- number formats */
-
-static float from_bits(uint32_t bits) {
-  float x;
-  memcpy(&x, &bits, sizeof x);
-  return x;
-}
-
-static uint32_t read_16(const char *p) {
-  const unsigned char *u = (const unsigned char *)p;
-  return (uint32_t)u[0] | (uint32_t)u[1] << 8;
-}
-
-static uint32_t read_32(const char *p) {
-  return read_16(p) | read_16(p + 2) << 16;
-}
-
-/* IEEE 754 binary16, subnormals included: 2^112 moves its exponent to float32's. */
-static float from_f16(uint32_t h) {
-  uint32_t sign = (h & 0x8000) << 16, rest = (h & 0x7fff) << 13;
-  if ((h & 0x7c00) == 0x7c00) return from_bits(sign | 0x7f800000 | rest);
-  float magnitude = from_bits(rest) * 0x1p112f;
-  return sign ? -magnitude : magnitude;
-}
-
-static void widen(attn_dtype dtype, const char *raw, size_t n, float *out) {
-  switch (dtype) {
-  case ATTN_F16:
-    for (size_t i = 0; i < n; i++) out[i] = from_f16(read_16(raw + 2 * i));
-    break;
-  case ATTN_BF16:
-    for (size_t i = 0; i < n; i++) out[i] = from_bits(read_16(raw + 2 * i) << 16);
-    break;
-  default:
-    for (size_t i = 0; i < n; i++) out[i] = from_bits(read_32(raw + 4 * i));
-    break;
-  }
-}
-
 static uint32_t dtype_size(attn_dtype dtype) {
-  return dtype == ATTN_F32 ? 4 : 2;
+  return dtype == ATTN_F32 ? 4 : dtype == ATTN_I8 ? 1 : 2;
 }
 
 /* Are stored numbers what this machine computes with, byte for byte? */
@@ -94,11 +60,11 @@ static int is_native(attn_dtype dtype) {
 
 /* --------------------------------------------------------------------- tensors */
 
-static int search(const loader *l, const char *name, size_t *out) {
-  size_t low = 0, high = l->source->n_tensor;
+static int search(const attn_source *source, const char *name, size_t *out) {
+  size_t low = 0, high = source->n_tensor;
   while (low < high) {
     size_t middle = low + (high - low) / 2;
-    int order = strcmp(l->source->tensor[middle].name, name);
+    int order = strcmp(source->tensor[middle].name, name);
     if (order == 0) {
       *out = middle;
       return 1;
@@ -114,21 +80,49 @@ static int search(const loader *l, const char *name, size_t *out) {
 
 static attn_status find_tensor(const loader *l, const char *name, size_t *out) {
   char whole[MAX_NAME];
-  if (search(l, name, out)) return ATTN_OK;
+  if (search(l->source, name, out)) return ATTN_OK;
   snprintf(whole, sizeof whole, "%s%s", l->a->prefix ? l->a->prefix : "", name);
-  if (search(l, whole, out)) return ATTN_OK;
+  if (search(l->source, whole, out)) return ATTN_OK;
   return attn_fail(l->err, ATTN_INVALID, "missing tensor \"%s\"", name);
 }
 
-/* n_column 0: a vector of n_row numbers. */
-static attn_status check_tensor(const loader *l, const attn_tensor *t, uint32_t n_row,
-                                uint32_t n_column) {
-  int n_dim = n_column ? 2 : 1;
-  if (t->dtype != ATTN_F32 && t->dtype != ATTN_F16 && t->dtype != ATTN_BF16) {
-    return attn_fail(
-        l->err, ATTN_UNSUPPORTED,
-        "tensor \"%s\" is no F32, F16 or BF16, which is expected of a weight", t->name);
+size_t attn_int8_scales(const attn_source *source, size_t i) {
+  char name[2 * MAX_NAME];
+  const attn_tensor *t = &source->tensor[i];
+  size_t k;
+  if (t->dtype != ATTN_I8 || t->n_dim != 2) return source->n_tensor;
+  int n = snprintf(name, sizeof name, "%s%s", t->name, ATTN_SCALE_SUFFIX);
+  if (n >= (int)sizeof name || !search(source, name, &k)) return source->n_tensor;
+  const attn_tensor *s = &source->tensor[k];
+  int fits = s->dtype == ATTN_F32 && s->n_dim == 1 && s->dim[0] == t->dim[0];
+  return fits ? k : source->n_tensor;
+}
+
+static attn_status check_scales(const loader *l, size_t i) {
+  const attn_tensor *t = &l->source->tensor[i];
+  if (t->dtype != ATTN_I8 || attn_int8_scales(l->source, i) < l->source->n_tensor) {
+    return ATTN_OK;
   }
+  return attn_fail(l->err, ATTN_INVALID,
+                   "tensor \"%s\" is I8; expected its scales in a tensor \"%s%s\" of F32 "
+                   "[%lld]",
+                   t->name, t->name, ATTN_SCALE_SUFFIX, (long long)t->dim[0]);
+}
+
+static attn_status check_dtype(const loader *l, const attn_tensor *t, int may_be_int8) {
+  if (t->dtype == ATTN_F32 || t->dtype == ATTN_F16 || t->dtype == ATTN_BF16 ||
+      (t->dtype == ATTN_I8 && may_be_int8)) {
+    return ATTN_OK;
+  }
+  return attn_fail(l->err, ATTN_UNSUPPORTED,
+                   "tensor \"%s\" is no F32, F16 or BF16, which is expected of a weight",
+                   t->name);
+}
+
+/* n_column 0: a vector of n_row numbers. */
+static attn_status check_shape(const loader *l, const attn_tensor *t, uint32_t n_row,
+                               uint32_t n_column) {
+  int n_dim = n_column ? 2 : 1;
   if (t->n_dim != n_dim || t->dim[0] != n_row || (n_column && t->dim[1] != n_column)) {
     char found[ATTN_MAX_DIM * 21 + 2] = "[]", expected[48];
     size_t n = 0;
@@ -149,43 +143,109 @@ static attn_status check_tensor(const loader *l, const attn_tensor *t, uint32_t 
   return ATTN_OK;
 }
 
-/* Reads n rows as float32 into `out`. */
-static attn_status read_rows(loader *l, size_t i, uint32_t first, uint32_t n,
-                             uint32_t n_column, float *out) {
-  const attn_dtype dtype = l->source->tensor[i].dtype;
-  uint64_t row_size = (uint64_t)n_column * dtype_size(dtype);
-  void *raw = is_native(dtype) ? (void *)out : l->raw;
-  attn_status rc =
-      l->source->read(l->source->ctx, i, first * row_size, n * row_size, raw, l->err);
-  if (rc == ATTN_OK && raw != out) widen(dtype, raw, (size_t)n * n_column, out);
-  return rc;
+/* A tensor that is read, some rows at a time. */
+typedef struct stored {
+  size_t i; /* its number */
+  attn_dtype dtype;
+  uint32_t width; /* of a row */
+  float *scale;   /* of each row, where it is int8 */
+} stored;
+
+/* Rows [first, first + n), as they are stored. */
+static attn_status read_raw(loader *l, const stored *t, uint32_t first, uint32_t n,
+                            void *out) {
+  uint64_t row_size = (uint64_t)t->width * dtype_size(t->dtype);
+  return l->source->read(l->source->ctx, t->i, first * row_size, n * row_size, out, l->err);
 }
 
-static void put_rows(const destination *to, uint32_t first, uint32_t n, float *row) {
-  if (to->linear && to->is_transposed) {
-    attn_linear_pack_columns(to->linear, first, n, row);
-  } else if (to->linear) {
-    attn_linear_pack(to->linear, to->first + first, n, row);
+/* The same as float32. */
+static attn_status read_rows(loader *l, const stored *t, uint32_t first, uint32_t n,
+                             float *out) {
+  void *raw = is_native(t->dtype) ? (void *)out : l->raw;
+  attn_status rc = read_raw(l, t, first, n, raw);
+  if (rc != ATTN_OK || raw == out) return rc;
+  if (t->dtype == ATTN_I8) {
+    attn_int8_to_f32(raw, t->scale + first, n, t->width, out);
+  } else {
+    attn_widen(t->dtype, raw, (size_t)n * t->width, out);
   }
+  return ATTN_OK;
 }
 
-static attn_status read_tensor(loader *l, const char *name, const slice *of,
-                               const destination *to) {
-  size_t i = 0;
-  attn_status rc = find_tensor(l, name, &i);
+/* Rows [first, first + n) that are int8 where int8 is wanted, as number `at` and on. */
+static attn_status copy_int8(loader *l, const stored *t, uint32_t first, uint32_t at,
+                             uint32_t n, const destination *to) {
+  void *raw = to->linear ? (void *)l->raw : to->rounded + (size_t)at * t->width;
+  attn_status rc = read_raw(l, t, first, n, raw);
   if (rc != ATTN_OK) return rc;
-  rc = check_tensor(l, &l->source->tensor[i], of->n_row, of->n_column);
-  if (rc != ATTN_OK || !l->memory) return rc;
-  uint32_t width = of->n_column ? of->n_column : 1;
-  uint32_t step = (uint32_t)(PIECE / (width * sizeof(float)));
+  if (to->linear) {
+    attn_linear_pack_i8(to->linear, to->first + at, n, raw, t->scale + first);
+  } else {
+    memcpy(to->scale + at, t->scale + first, n * sizeof *t->scale);
+  }
+  return ATTN_OK;
+}
+
+static attn_status copy_rows(loader *l, const stored *t, uint32_t first, uint32_t at,
+                             uint32_t n, const destination *to) {
+  int wants_int8 =
+      to->linear ? to->linear->precision == ATTN_PRECISION_INT8 : to->rounded != NULL;
+  if (t->dtype == ATTN_I8 && wants_int8) return copy_int8(l, t, first, at, n, to);
+  float *row = to->table ? to->table + (size_t)at * t->width : l->piece;
+  attn_status rc = read_rows(l, t, first, n, row);
+  if (rc != ATTN_OK || to->table) return rc;
+  if (to->rounded) {
+    attn_int8_round(n, t->width, row, to->rounded + (size_t)at * t->width, to->scale + at);
+  } else if (to->is_transposed) {
+    attn_linear_pack_columns(to->linear, at, n, row);
+  } else {
+    attn_linear_pack(to->linear, to->first + at, n, row);
+  }
+  return ATTN_OK;
+}
+
+static attn_status copy_tensor(loader *l, const stored *t, const slice *of,
+                               const destination *to) {
+  attn_status rc = ATTN_OK;
+  uint32_t step = (uint32_t)(PIECE / (t->width * sizeof(float)));
   if (step > 16) step &= ~15u; /* whole groups of rows are quicker to pack */
   if (step == 0) step = 1;
   for (uint32_t at = 0; rc == ATTN_OK && at < of->n; at += step) {
     uint32_t n = of->n - at < step ? of->n - at : step;
-    float *row = to->table ? to->table + (size_t)at * width : l->piece;
-    rc = read_rows(l, i, of->first + at, n, width, row);
-    if (rc == ATTN_OK) put_rows(to, at, n, row);
+    rc = copy_rows(l, t, of->first + at, at, n, to);
   }
+  return rc;
+}
+
+/* The scales of an int8 tensor are read whole: its own rows come a few at a time, and
+** going from one tensor to the other each time would be slow. */
+static attn_status read_scales(loader *l, stored *t) {
+  const stored scales = {
+      .i = attn_int8_scales(l->source, t->i), .dtype = ATTN_F32, .width = 1};
+  const uint32_t n = (uint32_t)l->source->tensor[t->i].dim[0];
+  t->scale = attn_alloc(n * sizeof *t->scale);
+  if (!t->scale) return attn_no_memory(l->err);
+  attn_status rc = read_raw(l, &scales, 0, n, t->scale);
+  if (rc == ATTN_OK) attn_widen(ATTN_F32, t->scale, n, t->scale); /* in place */
+  return rc;
+}
+
+static attn_status read_tensor(loader *l, const char *name, const slice *of,
+                               const destination *to) {
+  stored t = {.width = of->n_column ? of->n_column : 1};
+  attn_status rc = find_tensor(l, name, &t.i);
+  if (rc != ATTN_OK) return rc;
+  const attn_tensor *tensor = &l->source->tensor[t.i];
+  t.dtype = tensor->dtype;
+  rc = check_dtype(l, tensor, to->may_be_int8);
+  if (rc == ATTN_OK) rc = check_shape(l, tensor, of->n_row, of->n_column);
+  if (rc == ATTN_OK) rc = check_scales(l, t.i);
+  if (rc != ATTN_OK) return rc;
+  if (l->mark && to->may_be_int8) l->mark[t.i] = 1;
+  if (!l->memory) return ATTN_OK;
+  if (t.dtype == ATTN_I8) rc = read_scales(l, &t);
+  if (rc == ATTN_OK) rc = copy_tensor(l, &t, of, to);
+  attn_release(t.scale);
   return rc;
 }
 
@@ -198,10 +258,13 @@ static void *take_memory(loader *l, uint64_t n) {
   return p;
 }
 
+static void *take_rows(loader *l, uint32_t n_row, uint64_t row_size) {
+  uint64_t n = attn_mul(n_row, row_size, &l->overflow);
+  return take_memory(l, attn_add(n, 63, &l->overflow) / 64 * 64);
+}
+
 static float *take_table(loader *l, uint32_t n_row, uint32_t n_column) {
-  const uint64_t row = (uint64_t)(n_column ? n_column : 1) * sizeof(float);
-  uint64_t n = attn_add(attn_mul(n_row, row, &l->overflow), 63, &l->overflow) / 64 * 64;
-  return take_memory(l, n);
+  return take_rows(l, n_row, (uint64_t)(n_column ? n_column : 1) * sizeof(float));
 }
 
 static attn_status load_table(loader *l, const char *name, uint32_t n_row,
@@ -244,12 +307,14 @@ typedef struct part {
   const char *base;
   slice of; /* n_column is the linear's */
   uint32_t to;
+  int may_be_int8;
 } part;
 
 static attn_status load_part(loader *l, const part *part, uint32_t layer, int has_bias,
                              attn_linear *linear) {
   char name[MAX_NAME];
-  destination weight = {.linear = linear, .first = part->to};
+  destination weight = {
+      .linear = linear, .first = part->to, .may_be_int8 = part->may_be_int8};
   slice of = part->of;
   of.n_column = linear->n_in;
   if (l->a->is_transposed) {
@@ -279,7 +344,7 @@ static attn_status load_linear(loader *l, const attn_graph *g, const char *base,
                                uint32_t layer, uint32_t n_out, uint32_t n_in,
                                attn_linear *linear) {
   init_linear(l, n_out, n_in, g->precision, linear);
-  return load_part(l, &(part){base, {n_out, 0, 0, n_out}, 0}, layer, g->has_bias, linear);
+  return load_part(l, &(part){base, {n_out, 0, 0, n_out}, 0, 1}, layer, g->has_bias, linear);
 }
 
 /* `n` projections one after the other, from as many tensors, or from the last of the
@@ -291,10 +356,10 @@ static attn_status load_projections(loader *l, const attn_graph *g, uint32_t inn
   init_linear(l, n * inner, g->d_model, g->precision, linear);
   if (whole) {
     slice of = {3 * inner, 0, (3 - n) * inner, n * inner};
-    return load_part(l, &(part){whole, of, 0}, layer, g->has_bias, linear);
+    return load_part(l, &(part){whole, of, 0, 1}, layer, g->has_bias, linear);
   }
   for (uint32_t i = 0; rc == ATTN_OK && i < n; i++) {
-    part part = {base[i], {inner, 0, 0, inner}, i * inner};
+    part part = {base[i], {inner, 0, 0, inner}, i * inner, 1};
     rc = load_part(l, &part, layer, g->has_bias, linear);
   }
   return rc;
@@ -306,7 +371,7 @@ static attn_status load_cross(loader *l, const attn_stack_names *names, uint32_t
   const char *const base[] = {names->cross_key, names->cross_value};
   const char *whole = names->cross_key ? NULL : names->cross_query;
   uint32_t inner = (uint32_t)attn_stack_inner(stack);
-  part query = {names->cross_query, {whole ? 3 * inner : inner, 0, 0, inner}, 0};
+  part query = {names->cross_query, {whole ? 3 * inner : inner, 0, 0, inner}, 0, 1};
   init_linear(l, inner, g->d_model, g->precision, &layer->cross_q);
   attn_status rc = load_part(l, &query, i, g->has_bias, &layer->cross_q);
   if (rc == ATTN_OK) {
@@ -384,6 +449,22 @@ static attn_status load_stack(loader *l, const attn_stack_names *names, const at
   return rc;
 }
 
+/* The table of words, in the precision of the graph. */
+static attn_status load_words(loader *l, const char *name, attn_graph *g) {
+  const slice of = {g->n_vocab, g->d_model, 0, g->n_vocab};
+  destination to = {.may_be_int8 = !g->is_bag};
+  if (g->precision == ATTN_PRECISION_INT8) {
+    to.rounded = take_rows(l, g->n_vocab, g->d_model);
+    to.scale = take_table(l, g->n_vocab, 0);
+  } else {
+    to.table = take_table(l, g->n_vocab, g->d_model);
+  }
+  g->word = to.table;
+  g->word_int8 = to.rounded;
+  g->word_scales = to.scale;
+  return read_tensor(l, name, &of, &to);
+}
+
 static attn_status load_embeddings(loader *l, attn_graph *g) {
   char name[MAX_NAME];
   attn_status rc = ATTN_OK;
@@ -391,7 +472,7 @@ static attn_status load_embeddings(loader *l, attn_graph *g) {
   l->zeros = take_table(l, d, 0);
   if (l->zeros) memset(l->zeros, 0, d * sizeof *l->zeros);
   if (l->a->word && !(g->has_head && g->is_tied)) {
-    rc = load_table(l, parameter(name, l->a->word, 0, "weight"), g->n_vocab, d, &g->word);
+    rc = load_words(l, parameter(name, l->a->word, 0, "weight"), g);
   }
   if (rc != ATTN_OK || !l->a->type) return rc;
   return load_table(l, parameter(name, l->a->type, 0, "weight"), g->n_type, d, &g->type);
@@ -432,7 +513,7 @@ static attn_status load_dense(loader *l, attn_dense *dense) {
   snprintf(base, sizeof base, "%.*s/linear", (int)path.n_text, path.text);
   /* Dense modules run once a text, so int8 would gain nothing. */
   init_linear(l, n_out, n_in, ATTN_PRECISION_F32, &dense->linear);
-  return load_part(l, &(part){base, {n_out, 0, 0, n_out}, 0}, 0, with_bias, &dense->linear);
+  return load_part(l, &(part){base, {n_out, 0, 0, n_out}, 0, 0}, 0, with_bias, &dense->linear);
 }
 
 static attn_status load_graph(loader *l, attn_graph *g) {
@@ -499,9 +580,13 @@ attn_status attn_weights_load(attn_graph *graph, const attn_architecture *archit
 attn_status attn_weights_check(const attn_graph *graph,
                                const attn_architecture *architecture,
                                const attn_settings *settings, const attn_source *source,
-                               attn_error *err) {
+                               attn_error *err, unsigned char *mark) {
   attn_graph scratch = *graph; /* takes what the loader would set */
-  loader l = {.source = source, .a = architecture, .settings = settings, .err = err};
+  loader l = {.source = source,
+              .a = architecture,
+              .settings = settings,
+              .err = err,
+              .mark = mark};
   return load_graph(&l, &scratch);
 }
 

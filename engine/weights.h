@@ -19,11 +19,12 @@ attn_status attn_weights_load(attn_graph *graph, const attn_architecture *archit
                               const attn_settings *settings, const attn_source *source,
                               attn_error *err, attn_weights *weights);
 
-/* The checks of load without loading. */
+/* The checks of load without loading.  Where mark is not NULL, tensors that may be
+** stored as int8 are marked with 1. */
 attn_status attn_weights_check(const attn_graph *graph,
                                const attn_architecture *architecture,
                                const attn_settings *settings, const attn_source *source,
-                               attn_error *err);
+                               attn_error *err, unsigned char *mark);
 
 /* Frees what load made, whole or in part. */
 void attn_weights_free(attn_graph *graph, attn_weights *weights);

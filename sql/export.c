@@ -3,10 +3,11 @@
 ** sentence-transformers loads.
 **
 ** The files are those that were imported, as far as libattn knows them, with the
-** tensors in order of name.
+** tensors in order of name.  What is int8 is written as float32.
 */
 #include "file.h"
 #include "json.h"
+#include "recast.h"
 #include "store.h"
 #include "vocab.h"
 #include <string.h>
@@ -20,6 +21,7 @@ typedef struct export {
   attn_model_row row;
   char *config; /* attn_model.config */
   attn_tensor_source *tensors;
+  attn_recast *recast; /* the same in float32 */
 } export;
 
 /* ------------------------------------------------------------------------ JSON */
@@ -146,7 +148,7 @@ static int in_file(const char *name, const char *prefix) {
 
 /* The header: length and JSON, filled up with blanks to a multiple of 8 bytes. */
 static int header_bytes(export *e, const char *prefix, char **out, sqlite3_int64 *n) {
-  const attn_source *source = attn_store_source(e->tensors);
+  const attn_source *source = attn_recast_source(e->recast);
   sqlite3_str *text = sqlite3_str_new(e->db);
   uint64_t at = 0;
   sqlite3_str_appendchar(text, 8, ' ');
@@ -158,7 +160,7 @@ static int header_bytes(export *e, const char *prefix, char **out, sqlite3_int64
     sqlite3_str_appendchar(text, 1, ',');
     append_json_string(text, name, (uint32_t)strlen(name));
     sqlite3_str_appendf(text, ":{\"dtype\":\"%s\",\"shape\":[",
-                        attn_store_dtype(e->tensors, i));
+                        t->dtype_name);
     for (int k = 0; k < t->n_dim; k++) {
       sqlite3_str_appendf(text, "%s%lld", k ? "," : "", t->dim[k]);
     }
@@ -182,7 +184,7 @@ static int write_bytes(export *e, FILE *file, const char *path, const void *data
 }
 
 static int write_tensor(export *e, size_t i, FILE *file, const char *path, char *piece) {
-  const attn_source *source = attn_store_source(e->tensors);
+  const attn_source *source = attn_recast_source(e->recast);
   uint64_t n = source->tensor[i].n_byte;
   int rc = SQLITE_OK;
   for (uint64_t at = 0; rc == SQLITE_OK && at < n; at += PIECE) {
@@ -196,7 +198,7 @@ static int write_tensor(export *e, size_t i, FILE *file, const char *path, char 
 }
 
 static int write_safetensors(export *e, const char *prefix) {
-  const attn_source *source = attn_store_source(e->tensors);
+  const attn_source *source = attn_recast_source(e->recast);
   sqlite3_int64 n;
   char *header = NULL, *path = sqlite3_mprintf("%s/%smodel.safetensors", e->folder, prefix);
   char *piece = sqlite3_malloc64(PIECE);
@@ -305,25 +307,16 @@ static int write_modules(export *e, uint32_t d_model) {
 }
 
 static int write_license(export *e) {
-  sqlite3_stmt *stmt;
-  int rc = attn_prepare(e->db, &stmt, e->error,
-                        "SELECT license FROM \"%w\".attn_model WHERE name = %Q",
-                        e->row.schema, e->row.name);
-  if (rc != SQLITE_OK) return rc;
-  sqlite3_step(stmt);
-  const char *license = (const char *)sqlite3_column_text(stmt, 0);
+  char *license;
+  int rc = attn_store_license(e->db, &e->row, e->error, &license);
+  if (rc != SQLITE_OK || !license) return rc;
   char *path = sqlite3_mprintf("%s/README.md", e->folder);
-  char *text = sqlite3_mprintf("---\nlicense: %s\n---\n# %s\n", license ? license : "unknown",
-                               e->row.name);
-  if (!path || !text) {
-    rc = SQLITE_NOMEM;
-  } else if (license) {
-    rc = attn_file_write(path, text, strlen(text), e->error);
-  }
+  char *text = sqlite3_mprintf("---\nlicense: %s\n---\n# %s\n", license, e->row.name);
+  rc = path && text ? attn_file_write(path, text, strlen(text), e->error) : SQLITE_NOMEM;
   sqlite3_free(path);
   sqlite3_free(text);
-  int code = sqlite3_finalize(stmt);
-  return rc == SQLITE_OK ? code : rc;
+  sqlite3_free(license);
+  return rc;
 }
 
 /* ------------------------------------------------------------------ attn_export */
@@ -340,26 +333,31 @@ static int check_target(export *e) {
   return rc == SQLITE_OK ? attn_file_make_folder(e->folder, e->error) : rc;
 }
 
-/* Nothing is written of a model that could not be loaded again. */
-static int check_model(export *e, attn_model_info *info) {
-  attn_document document;
+/* The tensors as float32. */
+static int open_tensors(export *e) {
+  attn_document document = {0};
   attn_error err;
-  int rc = attn_store_config(e->db, &e->row, e->error, &e->config);
-  if (rc != SQLITE_OK) return rc;
-  rc = attn_document_read(e->db, e->config, -1, "$", "attn_model.config", e->error, &document);
+  char *config = NULL;
+  int rc = attn_recast_config(e->db, e->config, ATTN_PRECISION_F32, e->error, &config);
   if (rc == SQLITE_OK) {
-    rc = attn_sql_status(attn_model_describe(&document.settings, &err, info), &err, e->error);
+    rc = attn_document_read(e->db, config, -1, "$", "attn_model.config", e->error, &document);
   }
+  if (rc == SQLITE_OK) rc = attn_store_open_tensors(e->db, &e->row, e->error, &e->tensors);
   if (rc == SQLITE_OK) {
-    rc = attn_store_open_tensors(e->db, &e->row, e->error, &e->tensors);
-  }
-  if (rc == SQLITE_OK) {
-    attn_status status =
-        attn_model_check(&document.settings, attn_store_source(e->tensors), &err);
+    attn_status status = attn_recast_new(&document.settings, attn_store_source(e->tensors),
+                                         &err, &e->recast);
     rc = attn_sql_status(status, &err, e->error);
   }
   attn_document_free(&document);
+  sqlite3_free(config);
   return rc;
+}
+
+/* Nothing is written of a model that could not be loaded again. */
+static int check_model(export *e, attn_model_info *info) {
+  int rc = attn_store_config(e->db, &e->row, e->error, &e->config);
+  if (rc == SQLITE_OK) rc = attn_store_describe(e->db, e->config, e->error, info);
+  return rc == SQLITE_OK ? open_tensors(e) : rc;
 }
 
 static int export_model(export *e, const char *name) {
@@ -399,6 +397,7 @@ static void attn_export(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   } else {
     attn_result_error(ctx, rc, error);
   }
+  attn_recast_free(e.recast);
   attn_store_close_tensors(e.tensors);
   attn_model_row_free(&e.row);
   sqlite3_free(e.config);

@@ -1,16 +1,17 @@
 /*
-** import.c - attn_import(name, folder): a sentence-transformers folder becomes rows.
+** import.c - attn_import(name, folder [, precision]): a sentence-transformers folder
+** becomes rows.
 **
-** The folder is read and checked first (folder.c), down to the shape of every
-** tensor.  Then one savepoint writes it (writer.c): tensors in the order in which their
-** files hold them.
+** The folder is read and checked first (folder.c), down to the shape of every tensor;
+** then it is written, in the
+** precision that is asked for (recast.c).
 */
-#include "folder.h"
 #include "file.h"
+#include "folder.h"
 #include "json.h"
+#include "recast.h"
 #include "store.h"
 #include "vocab.h"
-#include "writer.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,42 +21,74 @@ typedef struct import {
   char *schema; /* where it goes */
   char *name;
   attn_folder folder;
-  attn_model_info info;
+  attn_tensor *tensor; /* the folder's, in order of name */
+  const attn_safetensor **place;
+  attn_source source; /* of these */
+  FILE *file;         /* file number `open` of the folder, or NULL */
+  uint32_t open;
 } import;
 
-/* -------------------------------------------------------------------- checking */
+/* ---------------------------------------------------------------------- reading */
 
-static int by_name(const void *a, const void *b) {
-  return strcmp(((const attn_tensor *)a)->name, ((const attn_tensor *)b)->name);
+static attn_status read_file(import *m, size_t i, uint64_t offset, uint64_t n, void *out,
+                             char **error) {
+  const attn_safetensor *t = m->place[i];
+  const attn_tensor_file *from = &m->folder.file[t->file];
+  sqlite3_int64 size;
+  int rc = SQLITE_OK;
+  if (m->file && m->open != t->file) {
+    fclose(m->file);
+    m->file = NULL;
+  }
+  if (!m->file) rc = attn_file_open(from->path, error, &m->file, &size);
+  m->open = t->file;
+  if (rc == SQLITE_OK) {
+    rc = attn_file_read_at(m->file, from->path,
+                           from->data + (sqlite3_int64)(t->begin + offset), out, (size_t)n,
+                           error);
+  }
+  return rc == SQLITE_OK ? ATTN_OK : rc == SQLITE_NOMEM ? ATTN_NOMEM : ATTN_IO;
 }
 
-/* Would the engine load these tensors? */
-static int check_tensors(import *m, attn_settings *settings) {
-  const attn_folder *f = &m->folder;
-  attn_error err;
-  attn_tensor *tensor = sqlite3_malloc64((f->n_tensor + 1) * sizeof *tensor);
-  if (!tensor) return SQLITE_NOMEM;
-  for (size_t i = 0; i < f->n_tensor; i++) {
-    const attn_safetensor *t = &f->tensor[i];
-    tensor[i] = (attn_tensor){.name = t->name, .dtype = t->dtype->dtype, .n_dim = t->n_dim};
-    memcpy(tensor[i].dim, t->dim, sizeof t->dim);
-    tensor[i].n_byte = t->end - t->begin;
-  }
-  qsort(tensor, f->n_tensor, sizeof *tensor, by_name);
-  int rc = SQLITE_OK;
-  for (size_t i = 1; rc == SQLITE_OK && i < f->n_tensor; i++) {
-    if (strcmp(tensor[i - 1].name, tensor[i].name) == 0) {
-      rc = attn_sql_fail(m->error, SQLITE_ERROR, "tensor \"%s\" is there twice",
-                         tensor[i].name);
-    }
-  }
-  if (rc == SQLITE_OK) {
-    attn_source source = {.tensor = tensor, .n_tensor = f->n_tensor};
-    rc = attn_sql_status(attn_model_check(settings, &source, &err), &err, m->error);
-  }
-  sqlite3_free(tensor);
+static attn_status read_tensor(void *ctx, size_t i, uint64_t offset, uint64_t n, void *out,
+                               attn_error *err) {
+  char *error = NULL;
+  attn_status rc = read_file(ctx, i, offset, n, out, &error);
+  if (error) sqlite3_snprintf(sizeof err->message, err->message, "%s", error);
+  sqlite3_free(error);
   return rc;
 }
+
+static int by_name(const void *a, const void *b) {
+  return strcmp((*(const attn_safetensor *const *)a)->name,
+                (*(const attn_safetensor *const *)b)->name);
+}
+
+/* The tensors of the folder as the engine reads them. */
+static int open_source(import *m) {
+  const size_t n = m->folder.n_tensor;
+  m->tensor = sqlite3_malloc64((n + 1) * sizeof *m->tensor);
+  m->place = sqlite3_malloc64((n + 1) * sizeof *m->place);
+  if (!m->tensor || !m->place) return SQLITE_NOMEM;
+  for (size_t i = 0; i < n; i++) m->place[i] = &m->folder.tensor[i];
+  qsort((void *)m->place, n, sizeof *m->place, by_name);
+  for (size_t i = 0; i < n; i++) {
+    const attn_safetensor *t = m->place[i];
+    m->tensor[i] = (attn_tensor){.name = t->name,
+                                 .dtype = t->dtype->dtype,
+                                 .dtype_name = t->dtype->name,
+                                 .n_dim = t->n_dim,
+                                 .n_byte = t->end - t->begin};
+    memcpy(m->tensor[i].dim, t->dim, sizeof t->dim);
+    if (i > 0 && strcmp(m->tensor[i - 1].name, t->name) == 0) {
+      return attn_sql_fail(m->error, SQLITE_ERROR, "tensor \"%s\" is there twice", t->name);
+    }
+  }
+  m->source = (attn_source){m->tensor, n, read_tensor, m};
+  return SQLITE_OK;
+}
+
+/* --------------------------------------------------------------------- checking */
 
 /* Would the engine make a tokenizer of this? */
 static int check_tokenizer(import *m) {
@@ -79,120 +112,98 @@ static int check_tokenizer(import *m) {
   return rc;
 }
 
+/* Would the engine load these tensors? */
 static int check_folder(import *m) {
   attn_document document;
   attn_error err;
   int rc = attn_document_read(m->db, m->folder.config, -1, "$", "the configuration", m->error,
                               &document);
+  if (rc == SQLITE_OK) rc = open_source(m);
   if (rc == SQLITE_OK) {
-    attn_status status = attn_model_describe(&document.settings, &err, &m->info);
+    attn_status status = attn_model_check(&document.settings, &m->source, &err);
     rc = attn_sql_status(status, &err, m->error);
   }
-  if (rc == SQLITE_OK) rc = check_tensors(m, &document.settings);
   attn_document_free(&document);
   return rc == SQLITE_OK && m->folder.vocab ? check_tokenizer(m) : rc;
 }
 
-/* --------------------------------------------------------------------- writing */
-
-/* The file that a tensor is read from, and where in it the tensor begins. */
-typedef struct tensor_place {
-  FILE *file;
-  const char *path;
-  uint64_t begin;
-} tensor_place;
-
-static int read_place(void *ctx, uint64_t offset, size_t n, void *out, char **error) {
-  const tensor_place *at = ctx;
-  return attn_file_read_at(at->file, at->path, (sqlite3_int64)(at->begin + offset), out, n,
-                           error);
+/* An error that is the folder's is told with its path. */
+static int name_folder(import *m, const char *path, int rc) {
+  if (rc == SQLITE_OK || !*m->error) return rc;
+  char *whole = sqlite3_mprintf("%s: %s", path, *m->error);
+  sqlite3_free(*m->error);
+  *m->error = whole;
+  return whole ? rc : SQLITE_NOMEM;
 }
 
-static int write_tensors(import *m, attn_writer *writer) {
-  tensor_place at = {NULL};
-  sqlite3_int64 size;
-  uint32_t open = UINT32_MAX;
-  int rc = SQLITE_OK;
-  for (size_t i = 0; rc == SQLITE_OK && i < m->folder.n_tensor; i++) {
-    const attn_safetensor *t = &m->folder.tensor[i];
-    const attn_tensor_file *from = &m->folder.file[t->file];
-    if (t->file != open) {
-      if (at.file) fclose(at.file);
-      at.file = NULL;
-      rc = attn_file_open(from->path, m->error, &at.file, &size);
-      open = t->file;
-    }
-    if (rc != SQLITE_OK) break;
-    at.path = from->path;
-    at.begin = (uint64_t)from->data + t->begin;
-    attn_writer_tensor tensor = {t->name,           t->dtype->name, t->n_dim, t->dim,
-                                 t->end - t->begin, read_place,     &at};
-    rc = attn_writer_tensor_add(writer, &tensor);
-  }
-  if (at.file) fclose(at.file);
-  return rc;
+/* ------------------------------------------------------------------ attn_import */
+
+static int set_precision(import *m, attn_precision precision) {
+  char *config;
+  if (precision == ATTN_PRECISION_F32) return SQLITE_OK; /* as it is where none is named */
+  int rc = attn_recast_config(m->db, m->folder.config, precision, m->error, &config);
+  if (rc != SQLITE_OK) return rc;
+  sqlite3_free(m->folder.config);
+  m->folder.config = config;
+  return SQLITE_OK;
 }
 
-static int write_model(import *m, attn_change *change) {
-  attn_writer writer = {
-      .db = m->db, .error = m->error, .schema = m->schema, .name = m->name};
-  attn_writer_model model = {&m->info, m->folder.config, m->folder.license,
-                             m->folder.vocab, m->folder.n_vocab};
-  int rc = attn_store_create(m->db, m->schema, m->error);
-  if (rc == SQLITE_OK) rc = attn_change_ready(m->db, change, m->error);
-  if (rc == SQLITE_OK) rc = attn_store_check_free(m->db, m->schema, m->name, m->error);
-  if (rc == SQLITE_OK) rc = write_tensors(m, &writer);
-  if (rc == SQLITE_OK) rc = attn_writer_finish(&writer, &model);
-  attn_writer_close(&writer);
-  return rc;
-}
-
-/* -------------------------------------------------------------------- attn_import */
-
-static int import_model(import *m, attn_text name, attn_text path) {
+static int import_model(import *m, const char *name, const char *path,
+                        attn_precision precision) {
   int there = 0;
-  int rc = attn_store_target(m->db, name.text, m->error, &m->schema, &m->name);
+  int rc = attn_store_target(m->db, name, m->error, &m->schema, &m->name);
   if (rc == SQLITE_OK) rc = attn_store_exists(m->db, m->schema, m->error, &there);
   if (rc == SQLITE_OK && there) {
     /* Known before anything is read. */
     rc = attn_store_check_free(m->db, m->schema, m->name, m->error);
   }
-  if (rc == SQLITE_OK) rc = attn_folder_read(m->db, path.text, m->error, &m->folder);
-  if (rc == SQLITE_OK) {
-    rc = check_folder(m);
-    if (rc != SQLITE_OK && *m->error) {
-      char *whole = sqlite3_mprintf("%s: %s", path.text, *m->error);
-      sqlite3_free(*m->error);
-      *m->error = whole;
-      if (!whole) rc = SQLITE_NOMEM;
-    }
-  }
-  if (rc == SQLITE_OK) rc = attn_begin(m->db, m->error);
+  if (rc == SQLITE_OK) rc = attn_folder_read(m->db, path, m->error, &m->folder);
+  if (rc == SQLITE_OK) rc = set_precision(m, precision);
+  if (rc == SQLITE_OK) rc = name_folder(m, path, check_folder(m));
   if (rc != SQLITE_OK) return rc;
-  attn_change change = {0};
-  return attn_end(m->db, &change, write_model(m, &change), m->error);
+  attn_new_model model = {.schema = m->schema,
+                          .name = m->name,
+                          .config = m->folder.config,
+                          .license = m->folder.license,
+                          .vocab = m->folder.vocab,
+                          .n_vocab = m->folder.n_vocab,
+                          .source = &m->source};
+  return attn_recast_write(m->db, &model, m->error);
+}
+
+static int precision_value(sqlite3_value *value, char **error, attn_precision *out) {
+  attn_text word;
+  int rc = attn_value_name(value, "attn_import: precision", error, &word);
+  if (rc != SQLITE_OK || attn_precision_find(word, out)) return rc;
+  return attn_sql_fail(error, SQLITE_ERROR,
+                       "attn_import: precision is \"%s\"; expected f32 or int8", word.text);
 }
 
 static void attn_import(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   char *error = NULL;
   import m = {.db = attn_connection_db(sqlite3_user_data(ctx)), .error = &error};
   attn_text name, path;
-  (void)argc;
+  attn_precision precision = ATTN_PRECISION_F32;
   int rc = attn_check_direct(m.db, "attn_import", &error);
   if (rc == SQLITE_OK) rc = attn_value_name(argv[0], "attn_import: name", &error, &name);
   if (rc == SQLITE_OK) rc = attn_value_name(argv[1], "attn_import: folder", &error, &path);
-  if (rc == SQLITE_OK) rc = import_model(&m, name, path);
+  if (rc == SQLITE_OK && argc > 2) rc = precision_value(argv[2], &error, &precision);
+  if (rc == SQLITE_OK) rc = import_model(&m, name.text, path.text, precision);
   if (rc == SQLITE_OK) {
     sqlite3_result_text(ctx, m.name, -1, SQLITE_TRANSIENT);
   } else {
     attn_result_error(ctx, rc, error);
   }
+  if (m.file) fclose(m.file);
   attn_folder_free(&m.folder);
   sqlite3_free(m.schema);
   sqlite3_free(m.name);
+  sqlite3_free(m.tensor);
+  sqlite3_free((void *)m.place);
 }
 
 const attn_function attn_import_functions[] = {
     {"attn_import", 2, SQLITE_UTF8 | SQLITE_DIRECTONLY, attn_import},
+    {"attn_import", 3, SQLITE_UTF8 | SQLITE_DIRECTONLY, attn_import},
     {NULL, 0, 0, NULL},
 };

@@ -204,7 +204,8 @@ static int open_schema(model_rows *rows, const char *schema, char **error) {
       "SELECT name, config,"
       " (SELECT sum(length(data) / CASE dtype WHEN 'F32' THEN 4 WHEN 'I8' THEN 1 ELSE 2 END)"
       "  FROM \"%w\".attn_tensor WHERE model = m.name"
-      "  AND dtype IN ('F32', 'F16', 'BF16', 'I8')),"
+      "  AND dtype IN ('F32', 'F16', 'BF16', 'I8') AND name NOT LIKE '%%.weight$_scale'"
+      "  ESCAPE '$'),"
       " (SELECT sum(length(data)) FROM \"%w\".attn_tensor WHERE model = m.name),"
       " sha256, name IS %Q FROM \"%w\".attn_model m ORDER BY name",
       schema, schema, chosen, schema);
@@ -276,10 +277,15 @@ static void model_column(attn_rows *base, sqlite3_context *ctx, int i) {
   case 5:
     if (known && info->embeds) sqlite3_result_text(ctx, info->pooling, -1, SQLITE_TRANSIENT);
     break;
-  case 6: sqlite3_result_value(ctx, sqlite3_column_value(rows->stmt, PARAMETERS)); break;
-  case 7: sqlite3_result_value(ctx, sqlite3_column_value(rows->stmt, BYTES)); break;
-  case 8: sqlite3_result_value(ctx, sqlite3_column_value(rows->stmt, SHA256)); break;
-  case 9: sqlite3_result_value(ctx, sqlite3_column_value(rows->stmt, IS_DEFAULT)); break;
+  case 6:
+    if (known) {
+      sqlite3_result_text(ctx, attn_precision_name(info->precision), -1, SQLITE_STATIC);
+    }
+    break;
+  case 7: sqlite3_result_value(ctx, sqlite3_column_value(rows->stmt, PARAMETERS)); break;
+  case 8: sqlite3_result_value(ctx, sqlite3_column_value(rows->stmt, BYTES)); break;
+  case 9: sqlite3_result_value(ctx, sqlite3_column_value(rows->stmt, SHA256)); break;
+  case 10: sqlite3_result_value(ctx, sqlite3_column_value(rows->stmt, IS_DEFAULT)); break;
   default: sqlite3_result_text(ctx, rows->schema[rows->i], -1, SQLITE_TRANSIENT); break;
   }
 }
@@ -293,9 +299,9 @@ static void close_models(attn_rows *base) {
 const attn_table attn_models_table = {
     .name = "attn_models",
     .declaration = "name TEXT, architecture TEXT, dimension INTEGER, layers INTEGER,"
-                   " max_length INTEGER, pooling TEXT, parameters INTEGER, bytes INTEGER,"
+                   " max_length INTEGER, pooling TEXT, precision TEXT, parameters INTEGER, bytes INTEGER,"
                    " sha256 TEXT, is_default INTEGER, schema TEXT",
-    .n_column = 11,
+    .n_column = 12,
     .n_byte = sizeof(model_rows),
     .n_expected = 10,
     .open = open_models,

@@ -11,7 +11,8 @@
 
 static const attn_function *const functions[] = {
     attn_embed_functions,  attn_tokens_functions, attn_models_functions,
-    attn_import_functions, attn_export_functions, attn_threads_functions,
+    attn_import_functions, attn_export_functions, attn_quantize_functions,
+    attn_threads_functions,
     attn_index_functions,  attn_info_functions,   attn_highlight_functions,
     attn_decode_functions,
 };

@@ -55,7 +55,7 @@ typedef struct attn_function {
 } attn_function;
 
 extern const attn_function attn_embed_functions[], attn_tokens_functions[],
-    attn_models_functions[], attn_import_functions[], attn_export_functions[],
+    attn_models_functions[], attn_import_functions[], attn_quantize_functions[], attn_export_functions[],
     attn_info_functions[], attn_threads_functions[], attn_vec_functions[],
     attn_index_functions[], attn_highlight_functions[], attn_decode_functions[];
 

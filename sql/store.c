@@ -290,6 +290,27 @@ int attn_store_find(sqlite3 *db, const char *wanted, char **error, attn_model_ro
   return rc;
 }
 
+int attn_store_license(sqlite3 *db, const attn_model_row *row, char **error, char **out) {
+  sqlite3_stmt *stmt;
+  *out = NULL;
+  int rc = attn_prepare(db, &stmt, error,
+                        "SELECT license FROM \"%w\".attn_model WHERE name = %Q", row->schema,
+                        row->name);
+  return rc == SQLITE_OK ? query_text(db, stmt, error, out) : rc;
+}
+
+int attn_store_describe(sqlite3 *db, const char *config, char **error,
+                        attn_model_info *out) {
+  attn_document document;
+  attn_error err;
+  int rc = attn_document_read(db, config, -1, "$", "attn_model.config", error, &document);
+  if (rc == SQLITE_OK) {
+    rc = attn_sql_status(attn_model_describe(&document.settings, &err, out), &err, error);
+  }
+  attn_document_free(&document);
+  return rc;
+}
+
 int attn_store_config(sqlite3 *db, const attn_model_row *row, char **error, char **out) {
   sqlite3_stmt *stmt;
   *out = NULL;
@@ -435,6 +456,7 @@ static int add_tensor(tensor_source *s, sqlite3_stmt *stmt, char **error) {
     t->n_dim = attn_shape_parse(shape, t->dim);
     if (t->n_dim < 0) return bad_tensor(s, name, error, "shape is \"%s\"", shape);
     t->dtype = d->dtype;
+    t->dtype_name = d->name;
     t->n_byte = 0;
     s->dtype[s->n_tensor] = d;
     s->name[s->n_tensor] = sqlite3_mprintf("%s", name);
@@ -534,10 +556,6 @@ int attn_store_open_tensors(sqlite3 *db, const attn_model_row *row, char **error
 }
 
 const attn_source *attn_store_source(const attn_tensor_source *s) { return &s->source; }
-
-const char *attn_store_dtype(const attn_tensor_source *s, size_t i) {
-  return s->dtype[i]->name;
-}
 
 int attn_store_read_code(const attn_tensor_source *s) { return s->code; }
 

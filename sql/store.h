@@ -45,6 +45,12 @@ int attn_store_load(sqlite3 *db, const attn_model_row *row, char **error, attn_m
 /* Reads attn_model.config of a row: text from sqlite3_malloc. */
 int attn_store_config(sqlite3 *db, const attn_model_row *row, char **error, char **out);
 
+/* attn_model.license of a row, NULL where there is none. */
+int attn_store_license(sqlite3 *db, const attn_model_row *row, char **error, char **out);
+
+/* What a configuration says. */
+int attn_store_describe(sqlite3 *db, const char *config, char **error, attn_model_info *out);
+
 /* Every schema of the connection, main first.  A NULL-terminated list; free with
 ** sqlite3_free. */
 int attn_store_schemas(sqlite3 *db, char **error, char ***out);
@@ -59,10 +65,8 @@ int attn_store_open_tensors(sqlite3 *db, const attn_model_row *row, char **error
                             attn_tensor_source **out);
 void attn_store_close_tensors(attn_tensor_source *source);
 
-/* The engine's view of it, the dtype and shape of tensor i as the table spells them,
-** and the code of SQLite's that a read failed with. */
+/* The engine's view of it, and the code of SQLite's that a read failed with. */
 const attn_source *attn_store_source(const attn_tensor_source *source);
-const char *attn_store_dtype(const attn_tensor_source *source, size_t i);
 int attn_store_read_code(const attn_tensor_source *source);
 
 /* The blob attn_tokenizer.data 'vocab' of a row, memory from sqlite3_malloc. */

@@ -84,6 +84,12 @@ offer attn_transformer pure { SELECT quote(attn_transformer('[1,2]', '[1,2,3,4]'
 # --------------------------------------------------------------------------- models
 offer attn_import direct { SELECT attn_import('n', $::folder) } \
   { SELECT attn_import('n', '/nowhere') } {/nowhere: no such folder; expected a sentence-transformers folder}
+also attn_import { SELECT attn_import('n', $::folder, 'int8') }
+wrong attn_import { SELECT attn_import('n', '/nowhere', 'int4') } \
+  {attn_import: precision is "int4"; expected f32 or int8}
+offer attn_quantize direct { SELECT attn_quantize('m', 'q'); SELECT quote(embed('some words', 'q')) } \
+  { SELECT attn_quantize('m', 'tiny') } {there is a model "tiny" already}
+also attn_quantize { SELECT attn_quantize('m', 'q'); SELECT attn_export('q', 'exported') }
 offer attn_export direct { SELECT attn_export('m', 'exported') } \
   { SELECT attn_export('none', 'exported') } {no model "none"; there are: gpt, m, tiny, torch}
 offer attn_models table { SELECT name, dimension, layers, pooling, is_default FROM attn_models } \

@@ -7,6 +7,7 @@
 */
 #include "unit.h"
 #include "../../engine/encoder.h"
+#include "../../engine/int8.h"
 #include <math.h>
 
 enum {
@@ -629,12 +630,25 @@ static void test_memory(void) {
   CHECK(attn_linear_size(384, 1536, ATTN_PRECISION_INT8) == (1536 + 12) * 384);
 }
 
+/* The table of words as int8. */
+static void round_words(attn_graph *graph) {
+  static int8_t q[N_VOCAB * MAX_WIDE];
+  static float scale[N_VOCAB], row[N_VOCAB * MAX_WIDE];
+  memcpy(row, graph->word, (size_t)N_VOCAB * graph->d_model * sizeof *row);
+  attn_int8_round(N_VOCAB, graph->d_model, row, q, scale);
+  graph->precision = ATTN_PRECISION_INT8;
+  graph->word_int8 = q;
+  graph->word_scales = scale;
+}
+
 /* int8: near the reference, and all that holds for bits. */
 static void test_int8(void) {
   attn_graph graph;
   precision = ATTN_PRECISION_INT8;
   make_graph(&graph, 4, 32, 256, 2);
   attn_batch batch = make_batch(60, MAX_LENGTH, 0);
+  check_graph(&graph, &batch, 0.01);
+  round_words(&graph);
   check_graph(&graph, &batch, 0.01);
   free_graph(&graph);
   make_graph(&graph, 3, 7, 37, 2); /* no width is a multiple of 4 */
@@ -657,7 +671,7 @@ static void test_stored_rows(void) {
   attn_linear_apply(&linear, 3, x, scratch, ATTN_SET, ATTN_IDENTITY, y);
 
   memcpy(row, weight_of(&linear), sizeof row);
-  attn_linear_quantize(N_OUT, N_IN, row, q, scale);
+  attn_int8_round(N_OUT, N_IN, row, q, scale);
   memset(linear.packed, 0, 32 * N_IN);
   attn_linear_pack_i8(&linear, 5, N_OUT - 5, q + 5 * N_IN, scale + 5);
   attn_linear_pack_i8(&linear, 0, 5, q, scale);
@@ -673,7 +687,7 @@ static void test_stored_rows(void) {
 
   memset(row, 0, sizeof row);
   row[N_IN + 3] = INFINITY;
-  attn_linear_quantize(2, N_IN, row, q, scale);
+  attn_int8_round(2, N_IN, row, q, scale);
   CHECK(scale[0] == 0 && isnan(scale[1]));
   attn_release_aligned(scratch);
   for (; n_plain > 0; n_plain--) attn_release_aligned(plains[n_plain - 1].memory);
