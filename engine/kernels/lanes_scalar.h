@@ -30,6 +30,8 @@ typedef struct v16 {
 /* A vector does not fit in registers, so that calls and loops cost little beside
 ** arithmetic, and the code stays small. */
 #define OPERATION static __attribute__((noinline, unused))
+#undef INLINE
+#define INLINE static inline
 #undef UNROLL
 #define UNROLL
 
@@ -39,7 +41,7 @@ typedef struct v16 {
 ** double.  The sum is rounded to odd there (Boldo and Melquiond, "Emulation of
 ** FMA and correctly rounded sums", 2008): where it is not exact, the last bit is
 ** set, so that rounding it again, to float, cannot see a tie that is none. */
-INLINE float fma_exact(float a, float b, float c) {
+static inline __attribute__((always_inline)) float fma_exact(float a, float b, float c) {
 #if defined(__FP_FAST_FMAF)
   return __builtin_fmaf(a, b, c);
 #else
