@@ -65,7 +65,26 @@ double attn_vector_get(const attn_vector *v, size_t i) {
 }
 
 void attn_vector_floats(const attn_vector *v, float *values) {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
   for (size_t i = 0; i < v->n; i++) values[i] = get_float(v->data, i);
+#else
+  memcpy(values, v->data, v->n * sizeof *values);
+#endif
+}
+
+int attn_floats_are_finite(size_t n, const float *x) {
+  enum { LANES = 16 };
+  int32_t top[LANES] = {0}, bits[LANES], all = 0;
+  for (; n >= LANES; n -= LANES, x += LANES) {
+    memcpy(bits, x, sizeof bits);
+    for (int i = 0; i < LANES; i++) {
+      bits[i] &= INT32_MAX;
+      top[i] = bits[i] > top[i] ? bits[i] : top[i];
+    }
+  }
+  for (size_t i = 0; i < n; i++) all |= !isfinite(x[i]);
+  for (int i = 0; i < LANES; i++) all |= top[i] >= 0x7f800000;
+  return !all;
 }
 
 /* --------------------------------------------------------- making and freeing */

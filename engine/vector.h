@@ -45,6 +45,9 @@ double attn_vector_get(const attn_vector *vector, size_t i);
 ** machine: values[n]. */
 void attn_vector_floats(const attn_vector *vector, float *values);
 
+/* 1 if none of n numbers is infinite or not a number. */
+int attn_floats_are_finite(size_t n, const float *x);
+
 /* ------------------------------------------------------------------- from, to */
 
 /* Allocates; the elements are to be written to out->owned. */

@@ -33,11 +33,11 @@
 ** hold has no meaning.
 */
 #include "chunk.h"
+#include "../kernels/code.h"
 #include "sums.h"
 #include <float.h>
 
 #define MAGIC 0x31435441u /* "ATC1" */
-#define STEP  0.335
 
 typedef struct header {
   uint32_t magic, d, n_slot, metric;
@@ -399,110 +399,9 @@ static uint16_t bf16_above(float x) {
   return (uint16_t)((bits >> 16) + ((bits & 0xFFFF) != 0));
 }
 
-/* o = weight x - c for one group of dimensions; zero beyond the last. */
-static void load_group(const chunk_view *v, const float *x, double weight, size_t g,
-                       float *restrict o) {
-  float tail[ATTN_SCAN_DIMS] = {0};
-  size_t begin = g * ATTN_SCAN_DIMS;
-  const float *c = v->center + begin;
-  x += begin;
-  if (v->d - begin < ATTN_SCAN_DIMS) {
-    memcpy(tail, x, (v->d - begin) * sizeof *x);
-    x = tail;
-  }
-  for (int i = 0; i < ATTN_SCAN_DIMS; i++) {
-    o[i] = (float)(weight * (double)x[i] - (double)c[i]);
-  }
-}
-
-/* Bit p of the codes of 32 dimensions, four codes in a word. */
-static uint32_t gather_plane(const uint32_t four[ATTN_SCAN_DIMS / 4], int p) {
-  uint32_t plane = 0;
-  for (int f = ATTN_SCAN_DIMS / 4 - 1; f >= 0; f--) {
-    plane = plane << 1 | (four[f] >> p & 0x01010101u);
-  }
-  return plane;
-}
-
-static void store_group(const chunk_view *v, uint32_t slot, size_t g,
-                        const int32_t code[ATTN_SCAN_DIMS]) {
-  uint32_t four[ATTN_SCAN_DIMS / 4];
-  for (int f = 0; f < ATTN_SCAN_DIMS / 4; f++, code += 4) {
-    four[f] = (uint32_t)(code[0] | code[1] << 8 | code[2] << 16 | code[3] << 24);
-  }
-  size_t plane_size = v->n_group * ATTN_SCAN_GROUP;
-  size_t block = slot / ATTN_SCAN_ROWS * plane_size;
-  size_t within = g * ATTN_SCAN_GROUP + slot % ATTN_SCAN_ROWS * 4;
-  uint8_t *fine = v->fine + N_FINE * block + within;
-  uint32_t plane = gather_plane(four, N_FINE);
-  memcpy(v->sign + block + within, &plane, sizeof plane);
-  for (int p = N_FINE - 1; p >= 0; p--, fine += plane_size) {
-    plane = gather_plane(four, p);
-    memcpy(fine, &plane, sizeof plane);
-  }
-}
-
-/* Sums over a vector, from which its factors follow. */
-typedef struct sums {
-  double oo, oc; /* o.o, o.c */
-  double oy[N_LEVEL], yy[N_LEVEL];
-} sums;
-
-/* The sums that are needed before there is a code. */
-static void sum_vector(const chunk_view *v, const float *x, double weight, sums *out) {
-  float o[ATTN_SCAN_DIMS];
-  double oo[N_LANE] = {0}, oc[N_LANE] = {0};
-  for (size_t g = 0; g < v->n_group; g++) {
-    const float *c = v->center + g * ATTN_SCAN_DIMS;
-    load_group(v, x, weight, g, o);
-    for (int i = 0; i < ATTN_SCAN_DIMS; i += N_LANE) {
-      for (int j = 0; j < N_LANE; j++) {
-        oo[j] += (double)o[i + j] * (double)o[i + j];
-        oc[j] += (double)o[i + j] * (double)c[i + j];
-      }
-    }
-  }
-  out->oo = join_lanes(oo);
-  out->oc = join_lanes(oc);
-}
-
-/* Rounds o to the grid and stores the codes.  Within a group float32 is enough. */
-static void encode(const chunk_view *v, uint32_t slot, const float *x, double weight,
-                   sums *s) {
-  double step = STEP * sqrt(s->oo / v->d);
-  float inverse = step > 1e-38 ? (float)(1 / step) : 0;
-  s->oy[COARSE] = s->oy[FINE] = s->yy[FINE] = 0;
-  for (size_t g = 0; g < v->n_group; g++) {
-    float o[ATTN_SCAN_DIMS], sign[N_LANE] = {0}, fine[N_LANE] = {0}, yy[N_LANE] = {0};
-    int32_t code[ATTN_SCAN_DIMS];
-    load_group(v, x, weight, g, o);
-    for (int i = 0; i < ATTN_SCAN_DIMS; i++) {
-      float level = o[i] * inverse + 8;
-      level = level > 0 ? level : 0;
-      level = level < 15 ? level : 15;
-      code[i] = (int32_t)level;
-    }
-    for (int i = 0; i < ATTN_SCAN_DIMS; i += N_LANE) {
-      for (int j = 0; j < N_LANE; j++) {
-        float y = (float)code[i + j] - 7.5f;
-        yy[j] += y * y;
-        fine[j] += o[i + j] * y;
-        sign[j] += o[i + j] * ((float)(code[i + j] >> 3) - 0.5f);
-      }
-    }
-    for (int j = 0; j < N_LANE; j++) {
-      s->oy[COARSE] += (double)sign[j];
-      s->oy[FINE] += (double)fine[j];
-      s->yy[FINE] += (double)yy[j];
-    }
-    store_group(v, slot, g, code);
-  }
-  s->yy[FINE] -= (double)(v->n_group * ATTN_SCAN_DIMS - v->d) / 4; /* code 8 of nothing */
-  s->yy[COARSE] = v->d / 4.0;
-}
-
 /* What rounding adds to the square of the error is below the part added for it. */
-static void set_factors(const chunk_view *v, uint32_t slot, level l, const sums *s) {
+static void set_factors(const chunk_view *v, uint32_t slot, level l,
+                        const attn_code_sums *s) {
   double best = s->oy[l] > 0 ? s->oo / s->oy[l] : 0;
   uint16_t half = bf16_nearest(best < 1e38 ? (float)best : 0);
   double scale = (double)attn_bf16(half);
@@ -516,12 +415,21 @@ attn_status attn_chunk_put(void *chunk, uint32_t slot, int64_t rowid, const floa
                            attn_error *err) {
   chunk_view v;
   attn_chunk_view(chunk, &v);
-  attn_status status = attn_check_finite(v.d, x, "vector", err);
-  if (status) return status;
-  double weight = v.metric == ATTN_COSINE ? inverse_norm(v.d, x) : 1;
-  sums s;
-  sum_vector(&v, x, weight, &s);
-  encode(&v, slot, x, weight, &s);
+  double square = dot_product(v.d, x, x);
+  if (!isfinite(square)) return attn_check_finite(v.d, x, "vector", err);
+  size_t block = slot / ATTN_SCAN_ROWS * v.n_group * ATTN_SCAN_GROUP;
+  size_t row = slot % ATTN_SCAN_ROWS * 4;
+  attn_coding coding = {
+      .d = v.d,
+      .n_group = v.n_group,
+      .x = x,
+      .center = v.center,
+      .weight = v.metric != ATTN_COSINE ? 1 : square > 0 ? 1 / sqrt(square) : 0,
+      .sign = v.sign + block + row,
+      .fine = v.fine + N_FINE * block + row,
+  };
+  attn_code_sums s;
+  attn_code_get()(&coding, &s);
   float radius = round_up(sqrt(s.oo) * (1 + 0x1p-30));
   double offset = v.metric == ATTN_L2 ? s.oo : -s.oc;
   if (isfinite(radius) && isfinite(s.oy[FINE]) && fabs(offset) <= (double)FLT_MAX) {

@@ -19,7 +19,7 @@
 #include "index.h"
 #include <string.h>
 
-#define OPEN_LIMIT ((sqlite3_uint64)32 << 20)
+#define OPEN_LIMIT ((sqlite3_uint64)16 << 20)
 #define MAX_CHUNK  ((sqlite3_int64)1 << 40)
 
 enum { N_WORD = ATTN_CHUNK_SLOTS / 64, N_PART = ATTN_CHUNK_SLOTS / ATTN_PART_SLOTS };
@@ -147,15 +147,30 @@ static void close_entry(attn_directory *dir, attn_chunk_entry *entry) {
   attn_open_chunk *open = entry->open;
   if (!open) return;
   attn_codes_release(open->codes);
-  for (int p = 0; p < N_PART; p++) sqlite3_free(open->part[p]);
+  for (int p = 0; p < N_PART; p++) {
+    if (!open->part[p]) continue;
+    memcpy(open->part[p], &dir->spare, sizeof dir->spare);
+    dir->spare = open->part[p];
+  }
   sqlite3_free(open);
   entry->open = NULL;
   dir->open_bytes = 0; /* all are closed together */
 }
 
+void attn_chunks_rest(attn_index *index) {
+  attn_directory *dir = &index->directory;
+  while (dir->spare) {
+    void *next;
+    memcpy(&next, dir->spare, sizeof next);
+    sqlite3_free(dir->spare);
+    dir->spare = next;
+  }
+}
+
 void attn_chunks_free(attn_index *index) {
   attn_directory *dir = &index->directory;
   for (size_t i = 0; i < dir->n; i++) close_entry(dir, &dir->entry[i]);
+  attn_chunks_rest(index);
   sqlite3_free(dir->entry);
   sqlite3_free(dir->center);
   sqlite3_free(dir->first_of_list);
@@ -337,8 +352,14 @@ static int open_entry(attn_index *index, attn_chunk_entry *entry) {
 static int reserve_part(attn_index *index, attn_open_chunk *open, uint32_t slot) {
   float **part = &open->part[slot / ATTN_PART_SLOTS];
   sqlite3_uint64 n = ATTN_PART_SLOTS * (sqlite3_uint64)index->dimension * sizeof(float);
+  void **spare = &index->directory.spare;
   if (*part) return SQLITE_OK;
-  *part = sqlite3_malloc64(n);
+  if (*spare) {
+    *part = *spare;
+    memcpy(spare, *part, sizeof *spare);
+  } else {
+    *part = sqlite3_malloc64(n);
+  }
   if (!*part) return SQLITE_NOMEM;
   index->directory.open_bytes += n;
   return SQLITE_OK;

@@ -100,35 +100,25 @@ static int parse(attn_index *index, sqlite3_value *value, const char *what, int 
   return rc;
 }
 
-/* Looks at the bits, which is fast: *top, the largest exponent of all, is 0x7f800000
-** where a number is not finite; *any is 0 where all are zero. */
-static void look_at(const float *x, size_t n, uint32_t *top, uint32_t *any) {
-  *top = *any = 0;
-  for (size_t i = 0; i < n; i++) {
-    uint32_t bits;
-    memcpy(&bits, &x[i], sizeof bits);
-    bits &= 0x7fffffff;
-    *any |= bits;
-    if (bits > *top) *top = bits;
-  }
-  *top &= 0x7f800000;
+static int is_zero(const float *x, size_t n) {
+  size_t i = 0;
+  while (i < n && x[i] == 0) i++;
+  return i == n;
 }
 
 static int check_vector(attn_index *index, const char *what, const float *x, size_t n) {
-  uint32_t top, any;
   if (n != index->dimension) {
     return attn_index_fail(index, "%s: %s has %lld numbers; expected %u",
                            index->config.table, what, (sqlite3_int64)n, index->dimension);
   }
-  look_at(x, n, &top, &any);
-  if (top == 0x7f800000) {
+  if (!attn_floats_are_finite(n, x)) {
     size_t i = 0;
     while (isfinite(x[i])) i++;
     return attn_index_fail(index, "%s: %s: number %lld is %s; expected a finite one",
                            index->config.table, what, (sqlite3_int64)i + 1,
                            isnan(x[i]) ? "not a number" : "infinite");
   }
-  if (any || index->config.metric != ATTN_COSINE) return SQLITE_OK;
+  if (index->config.metric != ATTN_COSINE || !is_zero(x, n)) return SQLITE_OK;
   return attn_index_fail(index, "%s: %s is zero, which has no cosine",
                          index->config.table, what);
 }

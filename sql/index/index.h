@@ -94,6 +94,7 @@ typedef enum attn_statement {
   ATTN_CONFIG_SET,
   ATTN_CONFIG_ALL,
   ATTN_ROW_GET,
+  ATTN_ROW_LAST,
   ATTN_ROW_PUT,
   ATTN_ROW_PLACE,
   ATTN_ROW_DELETE,
@@ -236,6 +237,7 @@ typedef struct attn_directory {
   sqlite3_uint64 n_to_come;  /* vectors that it will add, to the list at hand */
   size_t *first_of_list;     /* [lists] entries, or ATTN_NO_CHUNK; NULL: no lists */
   float *center;             /* [dimension] of the largest chunks, or NULL */
+  void *spare;               /* memory of 64 vectors, and a pointer to more at its head */
 } attn_directory;
 
 /* Reads the directory. */
@@ -255,8 +257,9 @@ int attn_chunks_replace(attn_index *index, sqlite3_int64 id, const float *vector
                         sqlite3_int64 *place);
 int attn_chunks_remove(attn_index *index, sqlite3_int64 place, sqlite3_int64 id);
 
-/* Writes what was changed. */
+/* Writes what was changed; memory for more is kept until attn_chunks_rest. */
 int attn_chunks_flush(attn_index *index);
+void attn_chunks_rest(attn_index *index);
 
 /* For 'optimize': from now on vectors are added to new chunks alone, whose places are
 ** at attn_chunks_next_place or above; when all have been, the old ones are deleted. */
@@ -326,6 +329,8 @@ struct attn_index {
 
   int writing;             /* the state was read in this transaction, which writes */
   int dirty;               /* there is something to flush */
+  int knows_last;          /* while writing: no row has an id above last_id */
+  sqlite3_int64 last_id;
   sqlite3_uint64 n_change; /* of anything; for cursors */
   attn_queued *queue;
   size_t n_queue, n_queue_alloc;

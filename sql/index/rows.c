@@ -61,6 +61,7 @@ static int put_row(attn_index *index, const sqlite3_int64 *id, const attn_row_st
   if (rc == SQLITE_OK) rc = attn_storage_step(index, stmt);
   sqlite3_clear_bindings(stmt);
   *out = id ? *id : sqlite3_last_insert_rowid(index->db);
+  if (*out > index->last_id) index->last_id = *out;
   return rc;
 }
 
@@ -256,6 +257,22 @@ static int conflict(attn_index *index, sqlite3_int64 id) {
   return rc == SQLITE_ERROR ? SQLITE_CONSTRAINT : rc;
 }
 
+/* What there is of a row that is inserted; mostly it comes behind all others. */
+static int find_row(attn_index *index, sqlite3_int64 id, attn_row_state *row) {
+  sqlite3_stmt *stmt;
+  if (!index->knows_last) {
+    int rc = attn_storage_statement(index, ATTN_ROW_LAST, &stmt);
+    if (rc == SQLITE_OK) rc = attn_storage_step(index, stmt);
+    if (rc != SQLITE_ROW) return rc;
+    int is_empty = sqlite3_column_type(stmt, 0) == SQLITE_NULL;
+    index->last_id = is_empty ? INT64_MIN : sqlite3_column_int64(stmt, 0);
+    index->knows_last = 1;
+    rc = sqlite3_reset(stmt);
+    if (rc != SQLITE_OK) return rc;
+  }
+  return id > index->last_id ? SQLITE_OK : attn_storage_row(index, id, row);
+}
+
 static int insert_row(attn_index *index, sqlite3_value *id_value, sqlite3_value **column,
                       sqlite3_int64 *rowid) {
   attn_row_state row = {.place = -1};
@@ -264,7 +281,7 @@ static int insert_row(attn_index *index, sqlite3_value *id_value, sqlite3_value 
   int has_id = sqlite3_value_type(id_value) != SQLITE_NULL, rc = SQLITE_OK;
   if (has_id && sqlite3_value_type(id_value) != SQLITE_INTEGER) return SQLITE_MISMATCH;
   if (has_id) rc = settle(index, id);
-  if (rc == SQLITE_OK && has_id) rc = attn_storage_row(index, id, &row);
+  if (rc == SQLITE_OK && has_id) rc = find_row(index, id, &row);
   if (rc == SQLITE_OK && row.found && index->config.content != ATTN_CONTENT_EXTERNAL &&
       sqlite3_vtab_on_conflict(index->db) != SQLITE_REPLACE) {
     return conflict(index, id);

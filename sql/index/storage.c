@@ -154,6 +154,7 @@ static const struct {
     [ATTN_CONFIG_SET] = {"REPLACE INTO $config(key, value) VALUES(?1, ?2)", NULL},
     [ATTN_CONFIG_ALL] = {"SELECT key, value FROM $config", NULL},
     [ATTN_ROW_GET] = {NULL, row_get},
+    [ATTN_ROW_LAST] = {"SELECT max(id) FROM $rows", NULL},
     [ATTN_ROW_PUT] = {NULL, row_put},
     [ATTN_ROW_PLACE] = {NULL, row_place},
     [ATTN_ROW_DELETE] = {"DELETE FROM $rows WHERE id = ?1", NULL},

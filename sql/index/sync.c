@@ -372,6 +372,7 @@ static int follow_content(attn_index *index) {
   if (!sql) return SQLITE_NOMEM;
   rc = attn_storage_exec(index, sql);
   sqlite3_free(sql);
+  index->knows_last = 0;
   return rc;
 }
 

@@ -61,7 +61,10 @@ int attn_index_refresh(attn_index *index) {
 
 int attn_index_begin(attn_index *index) {
   int rc = attn_index_refresh(index);
-  if (rc == SQLITE_OK) index->writing = 1;
+  if (rc == SQLITE_OK && !index->writing) {
+    index->writing = 1;
+    index->knows_last = 0;
+  }
   return rc;
 }
 
@@ -223,6 +226,7 @@ static int index_sync(sqlite3_vtab *base) {
 
 static int index_commit(sqlite3_vtab *base) {
   ((attn_index *)base)->writing = 0;
+  attn_chunks_rest((attn_index *)base);
   return SQLITE_OK;
 }
 

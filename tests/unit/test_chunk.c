@@ -1,6 +1,7 @@
 /*
 ** test_chunk.c - chunks of codes: layout, bounds, changes, filters, and damage.
 */
+#include "../../engine/kernels/code.h"
 #include "vectors.h"
 
 /* The offsets that the head of chunk.c gives, for 40 dimensions and 128 slots. */
@@ -40,6 +41,27 @@ static float float_at(const uint8_t *p) {
 static float bf16_at(const uint8_t *p) {
   uint8_t wide[4] = {0, 0, p[0], p[1]};
   return float_at(wide);
+}
+
+/* Every instruction set codes as plain C does, to the bit. */
+static void test_codings(void) {
+  enum { MOST = 200 };
+  for (uint64_t d = 1; d <= MOST; d += d < 70 ? 1 : 13) {
+    size_t n_group = (d + 31) / 32, n_byte = 64 * n_group;
+    float *x = make_vectors(NORMAL, d, 1, d), center[MOST + 32] = {0};
+    uint8_t *code = calloc(8, n_byte);
+    attn_code_sums sums[2];
+    for (uint64_t i = 0; i < d; i++) center[i] = x[d - 1 - i] / 3;
+    for (size_t i = 0; i < 2; i++) {
+      uint8_t *to = code + 4 * i * n_byte;
+      attn_coding coding = {d, n_group, x, center, 0.7, to, to + n_byte};
+      (i ? attn_code_get() : attn_code_scalar)(&coding, &sums[i]);
+    }
+    CHECK(memcmp(code, code + 4 * n_byte, 4 * n_byte) == 0);
+    CHECK(memcmp(&sums[0], &sums[1], sizeof sums[0]) == 0);
+    free(code);
+    free(x);
+  }
 }
 
 /* ----------------------------------------------------------------------- layout */
@@ -408,6 +430,7 @@ static void test_damaged_search(void) {
 
 int main(void) {
   unit_begin();
+  test_codings();
   test_layout();
   test_error_bounds();
   test_ranges();
