@@ -3,8 +3,8 @@
 ** instruction set that a file is compiled for: loops over 8 or 32 numbers, one rounded
 ** operation after the other, which have the same bits in a vector as alone.
 */
-#include "../search/sums.h"
 #include "code.h"
+#include "sums.h"
 #include <string.h>
 
 #define STEP 0.335 /* the best for numbers of a normal distribution */

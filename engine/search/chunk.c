@@ -34,7 +34,7 @@
 */
 #include "chunk.h"
 #include "../kernels/code.h"
-#include "sums.h"
+#include "../kernels/sums.h"
 #include <float.h>
 
 #define MAGIC 0x31435441u /* "ATC1" */

@@ -9,7 +9,7 @@
 ** ATTN_L2.
 */
 #include "chunk.h"
-#include "sums.h"
+#include "../kernels/sums.h"
 
 #define N_ROUND 10
 

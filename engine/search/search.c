@@ -25,7 +25,7 @@
 */
 #include "chunk.h"
 #include "heap.h"
-#include "sums.h"
+#include "../kernels/sums.h"
 #include <float.h>
 
 #define BATCH        8     /* what is fetched beyond the nearest is fetched in vain */
