@@ -1,6 +1,7 @@
 # libattn
 #   make         libattn.so (the extension) and libattn.a
 #   make demo    see it work; installs what is missing
+#   make tour    from text to Transformer, step by step (sql/tour.sql)
 #   make test    all tests; T=vec runs those whose name matches
 #   make test-all   those, and what takes longer; PART='fuzz tsan' runs some of its parts
 #   make bench   speed, against others on this machine
@@ -129,6 +130,13 @@ demo:
 	@tests/get_model
 	@tests/demo/demo
 
+tour:
+	@tests/deps demo
+	@$(MAKE) --no-print-directory -s -j2 all
+	@tests/get_model
+	@mkdir -p $B/tour
+	@sqlite3 -init /dev/null :memory: <sql/tour.sql
+
 test:
 	@tests/deps test
 	@$(MAKE) --no-print-directory -s -j2 testfixture model all unit asan
@@ -158,6 +166,6 @@ clean:
 
 -include $(OBJ_SO:.o=.d) $(UNIT:$B/%=$B/tests/%.d)
 
-.PHONY: all unit sources asan tsan coverage fuzz testfixture model deps demo test test-all test-arm64 bench \
-  clean bench-kernels
+.PHONY: all unit sources asan tsan coverage fuzz testfixture model deps demo tour test test-all \
+  test-arm64 bench clean bench-kernels
 .SECONDARY: $(UNIT:$B/%=$B/tests/%.o)

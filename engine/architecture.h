@@ -93,4 +93,7 @@ attn_status attn_graph_configure(const attn_settings *settings, attn_error *err,
 /* The word for a way of pooling, as sentence-transformers spells it. */
 const char *attn_pool_name(attn_pool pool);
 
+/* The activation of a name in configurations; 0 where it is none. */
+int attn_activation_find(attn_text name, attn_activation *out);
+
 #endif

@@ -511,6 +511,7 @@ void attn_sha256_update(attn_sha256 *hash, const void *data, size_t n);
 void attn_sha256_final(attn_sha256 *hash, char hex[65]);
 
 #include "vector.h"
+#include "matrix.h"
 #include "search/search.h"
 #include "train/train.h"
 

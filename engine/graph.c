@@ -62,14 +62,18 @@ static attn_text last_component(attn_text path) {
   return path;
 }
 
+int attn_activation_find(attn_text name, attn_activation *out) {
+  for (int i = 0; i < N_ACTIVATION_NAME; i++) {
+    if (!attn_text_is(name, activation_names[i].name)) continue;
+    *out = activation_names[i].activation;
+    return 1;
+  }
+  return 0;
+}
+
 static attn_status find_activation(attn_text name, const char *where, attn_error *err,
                                    attn_activation *out) {
-  for (int i = 0; i < N_ACTIVATION_NAME; i++) {
-    if (attn_text_is(name, activation_names[i].name)) {
-      *out = activation_names[i].activation;
-      return ATTN_OK;
-    }
-  }
+  if (attn_activation_find(name, out)) return ATTN_OK;
   return attn_fail(err, ATTN_UNSUPPORTED,
                    "unsupported activation \"%.*s\" at %s; known are gelu, gelu_new, relu, "
                    "silu, tanh, sigmoid and linear",

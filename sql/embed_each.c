@@ -56,29 +56,6 @@ typedef struct each_rows {
 
 /* ------------------------------------------------------------------- the query */
 
-static int fail(char **error, const char *what) {
-  return attn_sql_fail(error, SQLITE_ERROR, "attn_embed_each: %s", what);
-}
-
-/* A statement that only reads, and nothing behind it. */
-static int prepare_alone(sqlite3 *db, attn_text sql, char **error, sqlite3_stmt **out) {
-  sqlite3_stmt *second = NULL;
-  const char *rest = NULL;
-  int rc = sqlite3_prepare_v2(db, sql.text, (int)sql.n_text, out, &rest);
-  if (rc == SQLITE_OK && *out) {
-    int n_rest = (int)(sql.text + sql.n_text - rest);
-    rc = sqlite3_prepare_v2(db, rest, n_rest, &second, NULL);
-  }
-  if (rc != SQLITE_OK) return attn_sql_db_error(db, "attn_embed_each: query", error);
-  int is_alone = second == NULL;
-  sqlite3_finalize(second);
-  if (!*out) return fail(error, "the query is empty");
-  if (!is_alone) return fail(error, "the query is more than one statement");
-  if (!sqlite3_stmt_readonly(*out))
-    return fail(error, "the query writes; expected a SELECT");
-  return SQLITE_OK;
-}
-
 static int check_query(sqlite3_stmt *query, char **error) {
   int n_column = sqlite3_column_count(query);
   if (n_column != 2) {
@@ -87,9 +64,6 @@ static int check_query(sqlite3_stmt *query, char **error) {
         "attn_embed_each: the query has %d column%s; expected two, an id "
         "and a text",
         n_column, n_column == 1 ? "" : "s");
-  }
-  if (sqlite3_bind_parameter_count(query)) {
-    return fail(error, "the query has parameters, and nothing gives them a value");
   }
   return SQLITE_OK;
 }
@@ -112,7 +86,7 @@ static int body_length(const char *sql) {
 
 static int open_query(each_rows *rows, attn_text sql, char **error) {
   sqlite3 *db = attn_connection_db(rows->base.connection);
-  int rc = prepare_alone(db, sql, error, &rows->query);
+  int rc = attn_prepare_query(db, "attn_embed_each", sql, error, &rows->query);
   if (rc == SQLITE_OK) rc = check_query(rows->query, error);
   if (rc != SQLITE_OK || !is_writing(db)) return rc;
   sqlite3_stmt *stmt;

@@ -31,18 +31,20 @@ static int open_look(attn_rows *base, const attn_look *look, char **error) {
 }
 
 static int open_attention(attn_rows *rows, sqlite3_value **a, char **error) {
-  attn_look look = {ATTN_TRACE_WEIGHTS, a[0], a[1], a[2], a[3], a[4]};
+  attn_look look = {
+      ATTN_TRACE_WEIGHTS, a[0], a[1], a[2], attn_look_number(a[3]), attn_look_number(a[4])};
   return open_look(rows, &look, error);
 }
 
 static int open_heads(attn_rows *rows, sqlite3_value **a, char **error) {
-  attn_look look = {ATTN_TRACE_VECTORS, a[0], a[1], a[2], a[3], a[4]};
+  attn_look look = {
+      ATTN_TRACE_VECTORS, a[0], a[1], a[2], attn_look_number(a[3]), attn_look_number(a[4])};
   return open_look(rows, &look, error);
 }
 
 static int open_hidden(attn_rows *rows, sqlite3_value **a, char **error) {
   attn_look look = {
-      .kind = ATTN_TRACE_HIDDEN, .text = a[0], .model = a[1], .layer = a[2]};
+      .kind = ATTN_TRACE_HIDDEN, .text = a[0], .model = a[1], .layer = attn_look_number(a[2])};
   return open_look(rows, &look, error);
 }
 

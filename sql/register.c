@@ -15,6 +15,7 @@ static const attn_function *const functions[] = {
     attn_threads_functions,
     attn_index_functions,  attn_info_functions,   attn_highlight_functions,
     attn_decode_functions,
+    attn_matrix_functions, attn_step_functions,   attn_svg_functions,
 };
 
 static const attn_table *const tables[] = {
@@ -27,12 +28,20 @@ static const attn_table *const tables[] = {
     &attn_hidden_table,
     &attn_explain_table,
     &attn_generate_table,
+    &attn_rows_table,
 };
 
 static int register_function(attn_connection *c, const attn_function *f) {
   attn_connection_retain(c);
   return sqlite3_create_function_v2(attn_connection_db(c), f->name, f->n_arg, f->flags, c,
                                     f->call, NULL, NULL, attn_connection_release);
+}
+
+static int register_aggregate(attn_connection *c, const attn_aggregate *a) {
+  attn_connection_retain(c);
+  return sqlite3_create_function_v2(attn_connection_db(c), a->row.name, a->row.n_arg,
+                                    a->row.flags, c, NULL, a->row.call, a->end,
+                                    attn_connection_release);
 }
 
 /* Is `name` among names, each of which has a blank on either side? */
@@ -97,6 +106,9 @@ static int register_all(attn_connection *c, const char *taken) {
     rc = attn_table_register(c, tables[i]);
   }
   if (rc == SQLITE_OK) rc = attn_index_register(c);
+  for (const attn_aggregate *a = attn_matrix_aggregates; rc == SQLITE_OK && a->row.name; a++) {
+    rc = register_aggregate(c, a);
+  }
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
     for (const attn_function *f = functions[i]; rc == SQLITE_OK && f->name; f++) {
       rc = register_function(c, f);

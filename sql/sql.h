@@ -54,10 +54,19 @@ typedef struct attn_function {
   void (*call)(sqlite3_context *, int, sqlite3_value **);
 } attn_function;
 
+/* The same, for one value of many rows: call is asked a row. */
+typedef struct attn_aggregate {
+  attn_function row;
+  void (*end)(sqlite3_context *);
+} attn_aggregate;
+
+extern const attn_aggregate attn_matrix_aggregates[];
+
 extern const attn_function attn_embed_functions[], attn_tokens_functions[],
     attn_models_functions[], attn_import_functions[], attn_quantize_functions[], attn_export_functions[],
     attn_info_functions[], attn_threads_functions[], attn_vec_functions[],
-    attn_index_functions[], attn_highlight_functions[], attn_decode_functions[];
+    attn_index_functions[], attn_highlight_functions[], attn_matrix_functions[],
+    attn_step_functions[], attn_svg_functions[], attn_decode_functions[];
 
 /* A table-valued function whose rows are made by C code: columns first, then one
 ** hidden column per argument. */
@@ -89,7 +98,8 @@ struct attn_rows {
 
 extern const attn_table attn_models_table, attn_tokens_table, attn_embed_each_table,
     attn_vec_each_table, attn_status_table, attn_attention_table, attn_heads_table,
-    attn_hidden_table, attn_explain_table, attn_generate_table;
+    attn_hidden_table, attn_explain_table, attn_rows_table,
+    attn_generate_table;
 
 int attn_table_register(attn_connection *c, const attn_table *table);
 
@@ -141,6 +151,11 @@ int attn_value_name(sqlite3_value *value, const char *what, char **error, attn_t
 
 /* Prepares the statement that the format (of sqlite3_mprintf) makes. */
 int attn_prepare(sqlite3 *db, sqlite3_stmt **out, char **error, const char *format, ...);
+
+/* Prepares a query that somebody has written for `function`: one statement, which only
+** reads and has no parameters. */
+int attn_prepare_query(sqlite3 *db, const char *function, attn_text sql, char **error,
+                       sqlite3_stmt **out);
 
 /* Runs statements made by a format. */
 int attn_exec(sqlite3 *db, char **error, const char *format, ...);

@@ -62,14 +62,18 @@ static int tokenize(attn_trace *trace, sqlite3_value *text, sqlite3_value *secon
   return attn_sql_status(status, &err, error);
 }
 
-/* The range that a value chooses from 0 .. n-1: itself, or all. */
-static void choose(sqlite3_value *value, uint32_t n, uint32_t *first, uint32_t *n_chosen) {
+int64_t attn_look_number(sqlite3_value *value) {
+  if (!value || sqlite3_value_type(value) != SQLITE_INTEGER) return ATTN_ALL;
+  return sqlite3_value_int64(value);
+}
+
+/* The range of 0 .. n-1 that a number stands for. */
+static void choose(int64_t number, uint32_t n, uint32_t *first, uint32_t *n_chosen) {
   *first = 0;
   *n_chosen = n;
-  if (!value || sqlite3_value_type(value) != SQLITE_INTEGER) return;
-  sqlite3_int64 chosen = sqlite3_value_int64(value);
-  *n_chosen = chosen >= 0 && chosen < (sqlite3_int64)n;
-  if (*n_chosen) *first = (uint32_t)chosen;
+  if (number == ATTN_ALL) return;
+  *n_chosen = number >= 0 && number < (int64_t)n;
+  if (*n_chosen) *first = (uint32_t)number;
 }
 
 static int allocate(attn_trace *trace, char **error) {

@@ -30,13 +30,19 @@ typedef struct attn_trace {
   float *x;       /* [n_layer, n_head, n_block] */
 } attn_trace;
 
-/* What to run and what to keep of it.  All but the text may be NULL, as a pointer or as
-** an SQL value: one text, the default model, all layers, all heads.  A layer or a head
-** that there is not leaves n_layer or n_head 0. */
+#define ATTN_ALL INT64_MIN
+
+/* What to run and what to keep of it.  A second text and a model may be NULL, as a pointer
+** or as an SQL value.  A layer or a head is ATTN_ALL or a number; one that there is not
+** leaves n_layer or n_head 0. */
 typedef struct attn_look {
   attn_trace_kind kind;
-  sqlite3_value *text, *second, *model, *layer, *head;
+  sqlite3_value *text, *second, *model;
+  int64_t layer, head;
 } attn_look;
+
+/* The number of a layer or a head that has to equal a value: ATTN_ALL where it is none. */
+int64_t attn_look_number(sqlite3_value *value);
 
 /* Runs a text as embed does, but for the prompt, or a pair of texts.  Start with all
 ** zero, and free the trace whatever comes back. */

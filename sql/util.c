@@ -98,6 +98,43 @@ int attn_prepare(sqlite3 *db, sqlite3_stmt **out, char **error, const char *form
   return rc == SQLITE_OK ? rc : attn_sql_db_error(db, "libattn", error);
 }
 
+static int check_query(sqlite3_stmt *first, sqlite3_stmt *second, const char *function,
+                       char **error) {
+  const char *problem = NULL;
+  if (!first) {
+    problem = "the query is empty";
+  } else if (second) {
+    problem = "the query is more than one statement";
+  } else if (!sqlite3_stmt_readonly(first)) {
+    problem = "the query writes; expected a SELECT";
+  } else if (sqlite3_bind_parameter_count(first)) {
+    problem = "the query has parameters, and nothing gives them a value";
+  }
+  return problem ? attn_sql_fail(error, SQLITE_ERROR, "%s: %s", function, problem)
+                 : SQLITE_OK;
+}
+
+int attn_prepare_query(sqlite3 *db, const char *function, attn_text sql, char **error,
+                       sqlite3_stmt **out) {
+  sqlite3_stmt *second = NULL;
+  const char *rest = NULL;
+  char doing[64];
+  *out = NULL;
+  int rc = sqlite3_prepare_v2(db, sql.text, (int)sql.n_text, out, &rest);
+  if (rc == SQLITE_OK && *out) {
+    int n_rest = (int)(sql.text + sql.n_text - rest);
+    rc = sqlite3_prepare_v2(db, rest, n_rest, &second, NULL);
+  }
+  if (rc == SQLITE_OK) {
+    rc = check_query(*out, second, function, error);
+  } else {
+    sqlite3_snprintf(sizeof doing, doing, "%s: query", function);
+    rc = attn_sql_db_error(db, doing, error);
+  }
+  sqlite3_finalize(second);
+  return rc;
+}
+
 int attn_exec(sqlite3 *db, char **error, const char *format, ...) {
   va_list ap;
   va_start(ap, format);
