@@ -54,8 +54,9 @@ libattn.a: $(OBJ_SO)
 	$(AR) rcs $@ $^
 
 # What reads settings and waits for others is made small.
-SMALL := sql/% $(addprefix engine/,architecture decoder embed generate graph model sample \
-  settings train/train transform)
+SMALL := sql/% $(addprefix engine/,architecture base cores decoder embed generate graph linear \
+  matrix model positions principal sample settings sha256 threads train/bert train/corpus train/train transform \
+  vector_json weights) engine/format/% $(addprefix engine/tokenizer/,added template vocabulary)
 
 $B/%.o: %.c Makefile
 	@mkdir -p $(@D)

@@ -68,6 +68,53 @@ offer attn_hidden table { SELECT layer, position, quote(vector) FROM attn_hidden
 offer attn_explain table { SELECT a, b, share FROM attn_explain('some', 'words', 'tiny') } \
   { SELECT * FROM attn_explain('a') } {attn_explain: 1 arguments found; expected 2 to 3}
 
+offer attn_svg direct {
+  SELECT attn_svg('heads', 'words', NULL, 'tiny'), attn_svg('model', 'some', 'words', 'tiny'),
+    attn_svg('map', 'SELECT json_array(id, 1), body, id FROM docs'),
+    attn_svg('curve', 'SELECT id, id * id, id % 2 FROM docs')
+} { SELECT attn_svg('x', 1) } {attn_svg: kind is "x"; expected heads, model, map or curve}
+
+# ------------------------------------------------------------------------- matrices
+offer attn_matmul pure { SELECT quote(attn_matmul('[1,2,3,4]', '[1,2]', 1)) } \
+  { SELECT attn_matmul('[1,2,3]', '[1,2]', 1) } \
+  {attn_matmul: a has 3 numbers; expected rows of 2, as b is [2, 1]}
+offer attn_transpose pure { SELECT quote(attn_transpose('[1,2,3,4]', 2)) } \
+  { SELECT attn_transpose('[1,2,3]', 2) } {attn_transpose: x has 3 numbers; expected rows of 2}
+offer attn_scale pure { SELECT quote(attn_scale('[1,2]', 0.5)) } \
+  { SELECT attn_scale('[1]', 'x') } {attn_scale: factor is a text; expected a number}
+offer attn_linear pure { SELECT quote(attn_linear('[1,2]', '[1,2,3,4]', 2, '[1,2]')) } \
+  { SELECT attn_linear('[1,2]', '[1,2]', 2, '[1,2]') } \
+  {attn_linear: bias has 2 numbers; expected 1, one for each row of w}
+offer attn_activate pure { SELECT quote(attn_activate('[-1,2]', 'gelu')) } \
+  { SELECT attn_activate('[1]', 'x') } \
+  {attn_activate: unknown activation "x"; expected relu, gelu, gelu_new, silu, tanh, sigmoid or linear}
+offer attn_softmax pure { SELECT quote(attn_softmax('[1,2,3,4]', 2, 'causal')) } \
+  { SELECT attn_softmax('[1,2]', 2, '[1]') } \
+  {attn_softmax: mask has 1 numbers; expected 2 for all, or 2 for each of 1 queries}
+offer attn_layer_norm pure { SELECT quote(attn_layer_norm('[1,2]', 2, '[1,2]', '[0,1]')) } \
+  { SELECT attn_layer_norm('[1,2]', 2, '[1]') } \
+  {attn_layer_norm: weight has 1 numbers; expected 2, one for each column of x}
+offer attn_attend pure { SELECT quote(attn_attend('[1,2]', '[1,2,3,4]', '[1,2,3,4]', 2, 2, '[0,1]')) } \
+  { SELECT attn_attend('[1,2]', '[1,2]', '[1,2]', 2, 3) } \
+  {attn_attend: d is 2; expected a multiple of the 3 heads}
+offer attn_weights pure { SELECT quote(attn_weights('[1,2]', '[1,2,3,4]', 2)) } \
+  { SELECT attn_weights('[1]', '[1,2]', 2) } {attn_weights: q has 1 numbers; expected rows of 2}
+offer attn_feed_forward pure { SELECT quote(attn_feed_forward('[1,2]', '[1,2]', '[1]', '[1,2]', '[1,2]')) } \
+  { SELECT attn_feed_forward('[1,2]', '[1]', '[1]', '[1,2]', '[1,2]') } \
+  {attn_feed_forward: w1 has 1 numbers; expected 2, b1's numbers times b2's}
+offer attn_mask pure { SELECT quote(attn_mask('causal', 2)), quote(attn_mask('padding', 1, 2)),
+                              quote(attn_mask('allow', '[1,0]')) } \
+  { SELECT attn_mask('x', 2) } {attn_mask: kind is "x"; expected causal, padding or allow}
+offer attn_one_hot pure { SELECT quote(attn_one_hot(1, 3)) } \
+  { SELECT attn_one_hot(3, 3) } {attn_one_hot: id is 3; expected 0 to 2}
+offer attn_positions pure { SELECT quote(attn_positions(2, 2)) } \
+  { SELECT attn_positions(2, 0) } {attn_positions: n is 0; expected a whole number from 1 on}
+offer attn_stack pure { SELECT quote(attn_stack(json_array(id, 1))) FROM docs } \
+  { SELECT attn_stack(json_array(1, 2)), attn_stack('x') } \
+  {attn_stack: vector: JSON parsing error: expected '[' at byte 0}
+offer attn_rows table { SELECT row, quote(vector) FROM attn_rows('[1,2,3,4]', 2) } \
+  { SELECT * FROM attn_rows('[1,2,3]', 2) } {attn_rows: x has 3 numbers; expected rows of 2}
+
 # ------------------------------------------------------------------------- decoders
 offer attn_generate table { SELECT position, id, token, logprob
     FROM attn_generate('[1,2]', 'gpt', '{"max_tokens":3,"seed":1,"top_k":3}') } \
