@@ -54,9 +54,10 @@ libattn.a: $(OBJ_SO)
 	$(AR) rcs $@ $^
 
 # What reads settings and waits for others is made small.
-SMALL := sql/% $(addprefix engine/,architecture base cores decoder embed generate graph linear \
-  matrix model positions principal sample settings sha256 threads train/bert train/corpus train/train transform \
-  vector_json weights) engine/format/% $(addprefix engine/tokenizer/,added template vocabulary)
+SMALL := sql/% engine/format/% $(addprefix engine/tokenizer/,added template vocabulary) \
+  $(addprefix engine/,architecture base cores decoder embed generate graph linear matrix model \
+  positions principal sample settings sha256 threads train/bert train/corpus train/train \
+  transform vector_json weights)
 
 $B/%.o: %.c Makefile
 	@mkdir -p $(@D)

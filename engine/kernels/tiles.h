@@ -47,15 +47,23 @@ typedef void tile_kernel(const product *g, size_t row, size_t panel, sum_type *s
   }
 #define TILE_NAME(rows, panels) tile_##rows##x##panels,
 
-FOR_ROWS(TILE, 1)
+/* Where tiles have two panels, those of one are for the last panel of an odd number: half
+** the rows do. */
 #if TILE_PANELS == 2
+enum { SINGLE_ROWS = 7 };
+REPEAT_7(TILE, 1)
 FOR_ROWS(TILE, 2)
+#else
+enum { SINGLE_ROWS = TILE_ROWS };
+FOR_ROWS(TILE, 1)
 #endif
 
 static tile_kernel *const tiles[TILE_PANELS][TILE_ROWS] = {
-    {FOR_ROWS(TILE_NAME, 1)},
 #if TILE_PANELS == 2
+    {REPEAT_7(TILE_NAME, 1)},
     {FOR_ROWS(TILE_NAME, 2)},
+#else
+    {FOR_ROWS(TILE_NAME, 1)},
 #endif
 };
 
@@ -89,10 +97,11 @@ static void finish(const product *g, size_t row, size_t end, size_t column, size
 static void gemm(const product *g) {
   const attn_output *out = &g->out;
   const size_t n_panel = (out->n + ATTN_PANEL - 1) / ATTN_PANEL;
-  const size_t n_block = (g->m + TILE_ROWS - 1) / TILE_ROWS; /* of nearly equal height */
   _Alignas(64) sum_type sums[TILE_ROWS * TILE_PANELS * ATTN_PANEL];
   for (size_t panel = 0; panel < n_panel; panel += TILE_PANELS) {
     size_t panels = n_panel - panel < TILE_PANELS ? n_panel - panel : TILE_PANELS;
+    const size_t most = panels == 1 ? SINGLE_ROWS : TILE_ROWS;
+    const size_t n_block = (g->m + most - 1) / most; /* of nearly equal height */
     for (size_t block = 0; block < n_block; block++) {
       size_t row = g->m * block / n_block, end = g->m * (block + 1) / n_block;
       tiles[panels - 1][end - row - 1](g, row, panel, sums);
