@@ -111,7 +111,7 @@ offer attn_positions pure { SELECT quote(attn_positions(2, 2)) } \
   { SELECT attn_positions(2, 0) } {attn_positions: n is 0; expected a whole number from 1 on}
 offer attn_stack pure { SELECT quote(attn_stack(json_array(id, 1))) FROM docs } \
   { SELECT attn_stack(json_array(1, 2)), attn_stack('x') } \
-  {attn_stack: vector: JSON parsing error: expected '[' at byte 0}
+  {attn_stack: vector: JSON array parsing error: Input does not start with '['}
 offer attn_rows table { SELECT row, quote(vector) FROM attn_rows('[1,2,3,4]', 2) } \
   { SELECT * FROM attn_rows('[1,2,3]', 2) } {attn_rows: x has 3 numbers; expected rows of 2}
 
