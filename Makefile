@@ -29,7 +29,8 @@ ISA_avx2       := -mavx2 -mfma -mf16c
 ISA_avx512     := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
 ISA_avx512vnni := $(ISA_avx512) -mavx512vnni
 ISA_shani      := -msha -msse4.1
-ISA_dotprod    := -mcpu=generic+dotprod
+# zig cc knows processors and no architectures, gcc wants the architecture.
+ISA_dotprod    := $(if $(findstring zig,$(CC)),-mcpu=generic+dotprod,-march=armv8.2-a+dotprod)
 ISA_FILES_x86_64  := avx2 avx512 avx512vnni shani
 ISA_FILES_aarch64 := neon dotprod
 OTHER_ISA := $(filter-out $(ISA_FILES_$(ARCH)),avx2 avx512 avx512vnni shani neon dotprod)
