@@ -29,6 +29,7 @@
 #include <float.h>
 
 #define BATCH        8     /* what is fetched beyond the nearest is fetched in vain */
+#define PREFETCH     4096  /* bytes ahead: processors stop to think at the end of a page */
 #define BATCH_NUMBER 65536 /* of floats, which may make it fewer rows */
 
 /* A query as the rows of one chunk see it. */
@@ -275,7 +276,11 @@ static attn_status scan_block(attn_search *s, const bounds *b, const chunk_view 
   int32_t dot[ATTN_SCAN_ROWS];
   intervals in;
   size_t block = slot / ATTN_SCAN_ROWS;
-  s->scan(v->sign + block * v->n_group * ATTN_SCAN_GROUP, v->n_group, s->view.code, dot);
+  const uint8_t *sign = v->sign + block * v->n_group * ATTN_SCAN_GROUP;
+  for (size_t g = 0; g < v->n_group; g++) {
+    __builtin_prefetch(sign + PREFETCH + g * ATTN_SCAN_GROUP);
+  }
+  s->scan(sign, v->n_group, s->view.code, dot);
   estimate(b, v, COARSE, slot, dot, &in);
   if (least(in.low) > s->limit) return ATTN_OK;
   refine(s, b, v, slot, dot, &in);
