@@ -57,7 +57,7 @@ libattn.a: $(OBJ_SO)
 # What reads settings and waits for others is made small.
 SMALL := sql/% engine/format/% $(addprefix engine/tokenizer/,added template vocabulary) \
   $(addprefix engine/,architecture base cores decoder embed generate graph linear matrix model \
-  positions principal sample settings sha256 threads train/bert train/corpus train/train \
+  positions principal sample search/chunk settings sha256 stack threads train/bert train/corpus train/train \
   transform vector_json weights)
 
 $B/%.o: %.c Makefile
@@ -66,7 +66,7 @@ $B/%.o: %.c Makefile
 	  $(ISA_$(lastword $(subst _, ,$*))) -MMD -MP -c -o $@ $<
 
 # Every processor has better than these two, or will not mind.
-$B/engine/kernels/f32_scalar.o $B/engine/kernels/i8_scalar.o: CFLAGS_ALL += -Os
+$B/engine/kernels/f32_scalar.o $B/engine/kernels/i8_scalar.o $B/engine/kernels/code_scalar.o: CFLAGS_ALL += -Os
 
 # A unit test is one file and the engine.
 unit: $(UNIT)

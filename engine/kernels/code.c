@@ -10,8 +10,8 @@ static const struct {
 } codes[] = {
 #if defined(__x86_64__)
     {"avx2", attn_code_avx2},
-    {"avx512", attn_code_avx512},
-    {"avx512vnni", attn_code_avx512},
+    {"avx512", attn_code_avx2},
+    {"avx512vnni", attn_code_avx2},
 #elif defined(__aarch64__)
     {"neon", attn_code_neon},
     {"dotprod", attn_code_neon},

@@ -31,7 +31,7 @@ typedef struct attn_code_sums {
 
 typedef void attn_code(const attn_coding *coding, attn_code_sums *out);
 
-attn_code attn_code_scalar, attn_code_avx2, attn_code_avx512, attn_code_neon;
+attn_code attn_code_scalar, attn_code_avx2, attn_code_neon;
 
 /* The one for the instruction set in use. */
 attn_code *attn_code_get(void);
