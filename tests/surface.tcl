@@ -136,7 +136,6 @@ wrong attn_import { SELECT attn_import('n', '/nowhere', 'int4') } \
   {attn_import: precision is "int4"; expected f32 or int8}
 offer attn_quantize direct { SELECT attn_quantize('m', 'q'); SELECT quote(embed('some words', 'q')) } \
   { SELECT attn_quantize('m', 'tiny') } {there is a model "tiny" already}
-also attn_quantize { SELECT attn_quantize('m', 'q'); SELECT attn_export('q', 'exported') }
 offer attn_export direct { SELECT attn_export('m', 'exported') } \
   { SELECT attn_export('none', 'exported') } {no model "none"; there are: gpt, m, tiny, torch}
 offer attn_models table { SELECT name, dimension, layers, pooling, is_default FROM attn_models } \

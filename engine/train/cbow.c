@@ -432,7 +432,7 @@ static attn_status config(const attn_trainer *base, attn_error *err, char **out)
       "\"handle_chinese_chars\":true,\"strip_accents\":null,\"lowercase\":%s},"
       "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},\"post_processor\":null,"
       "\"decoder\":null,\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"[UNK]\"}}}",
-      option(c, DIM), c->n_row, c->base.value[LOWERCASE] ? "true" : "false");
+      option(c, DIM), c->n_row, c->base.value[LOWERCASE] != 0 ? "true" : "false");
 }
 
 static attn_text token(const attn_trainer *base, uint32_t id) {
