@@ -58,7 +58,7 @@ libattn.a: $(OBJ_SO)
 SMALL := sql/% engine/format/% $(addprefix engine/tokenizer/,added template vocabulary) \
   $(addprefix engine/,architecture base cores decoder embed generate graph linear matrix model \
   positions principal sample search/chunk settings sha256 stack threads train/bert train/corpus train/train \
-  transform vector_json weights)
+  transform vector_json weights words)
 
 $B/%.o: %.c Makefile
 	@mkdir -p $(@D)

@@ -294,6 +294,20 @@ attn_status attn_model_publish(const char *key, attn_model *model, attn_model **
 void attn_model_retain(const attn_model *model); /* one more user */
 void attn_model_release(const attn_model *model);
 
+/* The row of a token in the table of words: [d_model], in the model's memory; NULL where
+** there is none of that id. */
+const float *attn_model_word(const attn_model *model, int64_t id);
+
+/* The k tokens whose rows make the smallest angle with vector[d_model], the nearest first,
+** of equals the one of the smaller id; a zero vector has similarity 0 with all. */
+typedef struct attn_near {
+  int32_t id;
+  double similarity; /* the cosine */
+} attn_near;
+
+attn_status attn_model_nearest(const attn_model *model, const float *vector, uint32_t k,
+                               attn_error *err, attn_near **out, uint32_t *n);
+
 /* Number of published models and the bytes that they hold. */
 void attn_model_totals(uint32_t *n_model, uint64_t *n_byte);
 

@@ -68,15 +68,6 @@ static int check_query(sqlite3_stmt *query, char **error) {
   return SQLITE_OK;
 }
 
-/* 1 when the statement that is run, or one around it, writes. */
-static int is_writing(sqlite3 *db) {
-  sqlite3_stmt *stmt = sqlite3_next_stmt(db, NULL);
-  while (stmt && !(sqlite3_stmt_busy(stmt) && !sqlite3_stmt_readonly(stmt))) {
-    stmt = sqlite3_next_stmt(db, stmt);
-  }
-  return stmt != NULL;
-}
-
 /* The bytes of a statement without the semicolon that ends it. */
 static int body_length(const char *sql) {
   size_t n = strlen(sql);
@@ -88,7 +79,7 @@ static int open_query(each_rows *rows, attn_text sql, char **error) {
   sqlite3 *db = attn_connection_db(rows->base.connection);
   int rc = attn_prepare_query(db, "attn_embed_each", sql, error, &rows->query);
   if (rc == SQLITE_OK) rc = check_query(rows->query, error);
-  if (rc != SQLITE_OK || !is_writing(db)) return rc;
+  if (rc != SQLITE_OK || !attn_is_writing(db)) return rc;
   sqlite3_stmt *stmt;
   const char *text = sqlite3_sql(rows->query);
   rc = attn_prepare(db, &stmt, error,

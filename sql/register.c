@@ -14,7 +14,7 @@ static const attn_function *const functions[] = {
     attn_import_functions, attn_export_functions, attn_quantize_functions,
     attn_threads_functions,
     attn_index_functions,  attn_info_functions,   attn_highlight_functions,
-    attn_decode_functions,
+    attn_decode_functions, attn_embedding_functions,
     attn_matrix_functions, attn_step_functions,   attn_svg_functions,
 };
 
@@ -29,6 +29,8 @@ static const attn_table *const tables[] = {
     &attn_explain_table,
     &attn_generate_table,
     &attn_rows_table,
+    &attn_train_table,
+    &attn_nearest_table,
 };
 
 static int register_function(attn_connection *c, const attn_function *f) {

@@ -66,7 +66,8 @@ extern const attn_function attn_embed_functions[], attn_tokens_functions[],
     attn_models_functions[], attn_import_functions[], attn_quantize_functions[], attn_export_functions[],
     attn_info_functions[], attn_threads_functions[], attn_vec_functions[],
     attn_index_functions[], attn_highlight_functions[], attn_matrix_functions[],
-    attn_step_functions[], attn_svg_functions[], attn_decode_functions[];
+    attn_step_functions[], attn_svg_functions[], attn_decode_functions[],
+    attn_embedding_functions[];
 
 /* A table-valued function whose rows are made by C code: columns first, then one
 ** hidden column per argument. */
@@ -99,7 +100,7 @@ struct attn_rows {
 extern const attn_table attn_models_table, attn_tokens_table, attn_embed_each_table,
     attn_vec_each_table, attn_status_table, attn_attention_table, attn_heads_table,
     attn_hidden_table, attn_explain_table, attn_rows_table,
-    attn_generate_table;
+    attn_generate_table, attn_train_table, attn_nearest_table;
 
 int attn_table_register(attn_connection *c, const attn_table *table);
 
@@ -156,6 +157,9 @@ int attn_prepare(sqlite3 *db, sqlite3_stmt **out, char **error, const char *form
 ** reads and has no parameters. */
 int attn_prepare_query(sqlite3 *db, const char *function, attn_text sql, char **error,
                        sqlite3_stmt **out);
+
+/* 1 when the statement that is run, or one around it, writes. */
+int attn_is_writing(sqlite3 *db);
 
 /* Runs statements made by a format. */
 int attn_exec(sqlite3 *db, char **error, const char *format, ...);

@@ -135,6 +135,14 @@ int attn_prepare_query(sqlite3 *db, const char *function, attn_text sql, char **
   return rc;
 }
 
+int attn_is_writing(sqlite3 *db) {
+  sqlite3_stmt *stmt = sqlite3_next_stmt(db, NULL);
+  while (stmt && !(sqlite3_stmt_busy(stmt) && !sqlite3_stmt_readonly(stmt))) {
+    stmt = sqlite3_next_stmt(db, stmt);
+  }
+  return stmt != NULL;
+}
+
 int attn_exec(sqlite3 *db, char **error, const char *format, ...) {
   va_list ap;
   va_start(ap, format);

@@ -59,7 +59,7 @@ void attn_vocab_free(attn_vocab *vocab) {
   memset(vocab, 0, sizeof *vocab);
 }
 
-static void append_token(sqlite3_str *blob, const char *token, uint32_t n) {
+void attn_vocab_append(sqlite3_str *blob, const char *token, uint32_t n) {
   const char size[4] = {(char)(n & 0xff), (char)(n >> 8 & 0xff), (char)(n >> 16 & 0xff),
                         (char)(n >> 24)};
   sqlite3_str_append(blob, size, 4);
@@ -94,8 +94,8 @@ static int add_json_token(const attn_vocab_request *q, sqlite3_stmt *stmt, sqlit
                          q->folder, token, (const char *)sqlite3_column_text(stmt, 0),
                          MAX_ID - 1);
   }
-  for (; *next < id; ++*next) append_token(blob, "", 0);
-  append_token(blob, token, (uint32_t)sqlite3_column_bytes(stmt, 1));
+  for (; *next < id; ++*next) attn_vocab_append(blob, "", 0);
+  attn_vocab_append(blob, token, (uint32_t)sqlite3_column_bytes(stmt, 1));
   ++*next;
   return SQLITE_OK;
 }
@@ -178,7 +178,7 @@ static int add_lines(const attn_vocab_request *q, const attn_bytes *file, specia
     const char *stop = newline ? newline : end;
     const char *next = newline ? newline + 1 : end;
     if (stop > p && stop[-1] == '\r') stop--;
-    append_token(blob, p, (uint32_t)(stop - p));
+    attn_vocab_append(blob, p, (uint32_t)(stop - p));
     for (int i = 0; i < N_SPECIAL; i++) {
       size_t size = strlen(specials[i].text);
       if (size == (size_t)(stop - p) && memcmp(p, specials[i].text, size) == 0) {

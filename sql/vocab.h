@@ -22,6 +22,9 @@ int attn_vocab_read(const attn_vocab_request *request, char **tokenizer, char **
 ** is for the error. */
 int attn_vocab_parse(const unsigned char *data, sqlite3_int64 n_data, const char *model,
                      char **error, attn_vocab *out);
+/* Appends a token to a blob that is being made. */
+void attn_vocab_append(sqlite3_str *blob, const char *token, uint32_t n);
+
 void attn_vocab_free(attn_vocab *vocab);
 
 #endif

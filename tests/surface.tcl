@@ -128,6 +128,18 @@ offer attn_transformer pure { SELECT quote(attn_transformer('[1,2]', '[1,2,3,4]'
   { SELECT attn_transformer('[1,2]', '[1]', 'torch') } \
   {attn_transformer: tgt has 1 numbers; expected rows of 2, the model's d_model}
 
+offer attn_embedding pure { SELECT quote(attn_embedding(1)), attn_embedding('none', 'tiny') } \
+  { SELECT attn_embedding(x'00') } {attn_embedding: token is a blob; expected text}
+offer attn_nearest table {
+  SELECT id, token, similarity FROM attn_nearest(attn_embedding(1), NULL, 3)
+} { SELECT * FROM attn_nearest('[1]', NULL, -1) } \
+  {attn_nearest: k is not a number of tokens; expected 0 or more}
+offer attn_train direct {
+  SELECT epoch, step, steps, words, model FROM attn_train('words', 'SELECT body FROM docs',
+    '{"dim": 2, "min_count": 1, "epochs": 1, "sample": 0}')
+} { SELECT * FROM attn_train('words', 'SELECT 1', '{"dim": 0}') } \
+  {attn_train: option dim is 0; expected a whole number from 1 to 4096}
+
 # --------------------------------------------------------------------------- models
 offer attn_import direct { SELECT attn_import('n', $::folder) } \
   { SELECT attn_import('n', '/nowhere') } {/nowhere: no such folder; expected a sentence-transformers folder}

@@ -74,7 +74,6 @@ typedef struct cbow {
   alias *negative;  /* [n_row - 1]: word i is row i + 1 */
   worker worker[ATTN_MAX_THREADS];
   uint32_t n_worker;
-  uint64_t step; /* chunks done, in all epochs */
 } cbow;
 
 static uint32_t option(const cbow *c, int i) {
@@ -109,14 +108,6 @@ static uint32_t below(uint64_t random, uint32_t n) {
 }
 
 /* ---------------------------------------------------------------------- tables */
-
-static void make_keep(cbow *c) {
-  double sample = c->base.value[SAMPLE], total = (double)c->corpus.n_total;
-  for (uint32_t i = 1; i < c->n_row; i++) {
-    double r = sample * total / (double)c->corpus.count[i - 1], p = sqrt(r) + r;
-    c->keep[i] = sample > 0 && p < 1 ? (uint32_t)(p * 0x1p32) : UINT32_MAX;
-  }
-}
 
 /* Each entry takes part of what is above the average from another one. */
 static attn_status make_negative(cbow *c, attn_error *err) {
@@ -198,7 +189,9 @@ static attn_status make_tables(cbow *c, attn_error *err) {
     rc = make_worker(c, &c->worker[i], err);
   }
   if (rc != ATTN_OK) return rc;
-  make_keep(c);
+  for (uint32_t i = 1; i < c->n_row; i++) {
+    c->keep[i] = attn_corpus_keep(&c->corpus, c->base.value[SAMPLE], i - 1);
+  }
   first_weights(c);
   return ATTN_OK;
 }
@@ -350,12 +343,12 @@ static void learn_chunk(const cbow *c, worker *w, uint64_t step) {
 
 static void learn_piece(void *ctx, uint32_t slot, size_t i) {
   cbow *c = ctx;
-  learn_chunk(c, &c->worker[slot], c->step + i);
+  learn_chunk(c, &c->worker[slot], c->base.step + i);
 }
 
 static attn_status step(attn_trainer *base, attn_error *err) {
   cbow *c = (cbow *)base;
-  uint64_t left = n_step(c) - c->step, n = c->n_worker == 1 ? 1 : 8 * c->n_worker;
+  uint64_t left = n_step(c) - c->base.step, n = c->n_worker == 1 ? 1 : 8 * c->n_worker;
   if (n > left) n = left;
   uint32_t slots = attn_job_slots((size_t)n);
   attn_status rc = attn_run(&(attn_job){.run = learn_piece,
@@ -365,7 +358,7 @@ static attn_status step(attn_trainer *base, attn_error *err) {
                                         .stop = base->stop,
                                         .stop_ctx = base->stop_ctx});
   if (rc != ATTN_OK) return attn_fail(err, rc, "interrupted");
-  c->step += n;
+  c->base.step += n;
   return ATTN_OK;
 }
 
@@ -387,13 +380,13 @@ static double take_loss(cbow *c) {
 static void progress(attn_trainer *base, attn_train_progress *out) {
   cbow *c = (cbow *)base;
   const attn_corpus *corpus = &c->corpus;
-  uint64_t last = c->step ? c->step - 1 : 0;
-  out->step = c->step;
+  uint64_t last = c->base.step ? c->base.step - 1 : 0;
+  out->step = c->base.step;
   out->n_step = n_step(c);
   out->n_epoch = option(c, EPOCHS);
   out->epoch = (uint32_t)(last / corpus->n_chunk) + 1;
-  out->n_word = c->step / corpus->n_chunk * corpus->n_total +
-                corpus->chunk[c->step % corpus->n_chunk].n_before;
+  out->n_word = c->base.step / corpus->n_chunk * corpus->n_total +
+                corpus->chunk[c->base.step % corpus->n_chunk].n_before;
   out->n_word_all = corpus->n_total * out->n_epoch;
   out->loss = take_loss(c);
   out->learning_rate = rate(c, last);
@@ -413,7 +406,7 @@ static attn_status seek(attn_trainer *base, uint64_t to, attn_error *err) {
     return attn_fail(err, ATTN_INVALID, "step %llu of %llu", (unsigned long long)to,
                      (unsigned long long)n_step(c));
   }
-  c->step = to;
+  c->base.step = to;
   return ATTN_OK;
 }
 
@@ -432,7 +425,7 @@ static attn_status config(const attn_trainer *base, attn_error *err, char **out)
       "\"handle_chinese_chars\":true,\"strip_accents\":null,\"lowercase\":%s},"
       "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},\"post_processor\":null,"
       "\"decoder\":null,\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"[UNK]\"}}}",
-      option(c, DIM), c->n_row, c->base.value[LOWERCASE] != 0 ? "true" : "false");
+      option(c, DIM), c->n_row, c->base.value[LOWERCASE] > 0 ? "true" : "false");
 }
 
 static attn_text token(const attn_trainer *base, uint32_t id) {

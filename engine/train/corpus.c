@@ -4,6 +4,7 @@
 #include "corpus.h"
 #include "../tokenizer/vocabulary.h"
 #include "../tokenizer/words.h"
+#include <math.h>
 #include <stdlib.h>
 
 enum { BLOCK = 1 << 18, MAX_PROBE = 256 };
@@ -255,6 +256,11 @@ attn_status attn_corpus_finish(attn_corpus *c, uint64_t min_count, uint64_t max_
   attn_release(rank);
   attn_release(id);
   return rc == ATTN_OK ? rc : attn_no_memory(err);
+}
+
+uint32_t attn_corpus_keep(const attn_corpus *c, double sample, size_t i) {
+  double r = sample * (double)c->n_total / (double)c->count[i], p = sqrt(r) + r;
+  return sample > 0 && p < 1 ? (uint32_t)(p * 0x1p32) : UINT32_MAX;
 }
 
 static void hash_numbers(attn_sha256 *hash, const uint64_t *number, size_t n) {

@@ -3,8 +3,8 @@
 **
 ** Texts are cut into words as they come and need not be kept.  When all are there, the
 ** words that are rare are dropped and the others numbered from 1 by how often they come,
-** the most frequent first (of equals, the one that came first), as gensim orders them;
-** number 0 is left for unknown words.  Then the corpus is read in chunks of about ten
+** the most frequent first (of equals, the one that came first); number 0 is left for
+** unknown words.  Then the corpus is read in chunks of about ten
 ** thousand words, each of which can be found by its number.
 */
 #ifndef ATTN_CORPUS_H
@@ -53,6 +53,10 @@ attn_status attn_corpus_add(attn_corpus *corpus, const attn_tokenizer *words,
 ** (0: all). */
 attn_status attn_corpus_finish(attn_corpus *corpus, uint64_t min_count, uint64_t max_word,
                                attn_error *err);
+
+/* The share of the occurrences of word i that subsampling keeps, times 2^32, cut to
+** UINT32_MAX; `sample` as word2vec has it, 0: none is dropped. */
+uint32_t attn_corpus_keep(const attn_corpus *corpus, double sample, size_t i);
 
 uint32_t attn_corpus_id(const attn_corpus *corpus, uint64_t i);
 

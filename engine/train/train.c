@@ -225,6 +225,10 @@ int attn_trainer_blocks(const attn_trainer *t, attn_train_block block[ATTN_TRAIN
   return t->kind->blocks(t, block);
 }
 
+uint64_t attn_trainer_step_number(const attn_trainer *t) {
+  return t->step;
+}
+
 attn_status attn_trainer_seek(attn_trainer *t, uint64_t step, attn_error *err) {
   return t->kind->seek(t, step, err);
 }

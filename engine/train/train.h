@@ -93,6 +93,9 @@ enum { ATTN_TRAIN_BLOCKS = 8, ATTN_TRAIN_TENSORS = 8 };
 int attn_trainer_blocks(const attn_trainer *trainer,
                         attn_train_block block[ATTN_TRAIN_BLOCKS]);
 
+/* Steps done. */
+uint64_t attn_trainer_step_number(const attn_trainer *trainer);
+
 attn_status attn_trainer_seek(attn_trainer *trainer, uint64_t step, attn_error *err);
 
 /* stop is asked between pieces of a step, by the calling thread.  A step that it ended
@@ -138,6 +141,7 @@ struct attn_trainer {
   double run_value[ATTN_RUN_OPTIONS];
   double value[ATTN_KIND_OPTIONS]; /* of option i of the kind */
   const attn_tokenizer *words;
+  uint64_t step; /* done, which `step` counts up */
   int (*stop)(void *ctx);
   void *stop_ctx;
 };

@@ -1,0 +1,50 @@
+/*
+** words.c - the table of words of a model, looked at by itself.
+*/
+#include "model.h"
+#include <math.h>
+#include <stdlib.h>
+
+const float *attn_model_word(const attn_model *model, int64_t id) {
+  const attn_graph *g = &model->graph;
+  return id >= 0 && id < g->n_vocab ? g->word + (size_t)id * g->d_model : NULL;
+}
+
+/* Sums in double, over 4 lanes in a fixed order. */
+static double dot(const float *a, const float *b, size_t n) {
+  double sum[4] = {0};
+  size_t i = 0;
+  for (; i + 4 <= n; i += 4) {
+    for (size_t k = 0; k < 4; k++) sum[k] += (double)a[i + k] * b[i + k];
+  }
+  for (; i < n; i++) sum[0] += (double)a[i] * b[i];
+  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+static int by_similarity(const void *a, const void *b) {
+  const attn_near *x = a, *y = b;
+  if (x->similarity != y->similarity) return x->similarity > y->similarity ? -1 : 1;
+  return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static double cosine(const float *a, double a_length, const float *b, size_t n) {
+  double length = a_length * sqrt(dot(b, b, n));
+  double x = length > 0 ? dot(a, b, n) / length : 0;
+  return x == x ? x : 0; /* a NaN has no place in an order */
+}
+
+attn_status attn_model_nearest(const attn_model *model, const float *vector, uint32_t k,
+                               attn_error *err, attn_near **out, uint32_t *n) {
+  const attn_graph *g = &model->graph;
+  const size_t d = g->d_model;
+  *n = 0;
+  attn_near *list = *out = attn_alloc(g->n_vocab * sizeof *list);
+  if (!list) return attn_no_memory(err);
+  double length = sqrt(dot(vector, vector, d));
+  for (uint32_t i = 0; i < g->n_vocab; i++) {
+    list[i] = (attn_near){(int32_t)i, cosine(vector, length, g->word + i * d, d)};
+  }
+  qsort(list, g->n_vocab, sizeof *list, by_similarity);
+  *n = k < g->n_vocab ? k : g->n_vocab;
+  return ATTN_OK;
+}
