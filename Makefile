@@ -57,8 +57,8 @@ libattn.a: $(OBJ_SO)
 # What reads settings and waits for others is made small.
 SMALL := sql/% engine/format/% $(addprefix engine/tokenizer/,added template vocabulary) \
   $(addprefix engine/,architecture base cores decoder embed generate graph linear matrix model \
-  positions principal sample search/chunk settings sha256 stack threads train/bert train/corpus train/train \
-  transform vector_json weights words)
+  positions principal sample search/chunk settings sha256 stack threads train/bert train/corpus \
+  train/encoder train/train transform vector_json weights words)
 
 $B/%.o: %.c Makefile
 	@mkdir -p $(@D)

@@ -74,6 +74,8 @@ typedef struct cbow {
   alias *negative;  /* [n_row - 1]: word i is row i + 1 */
   worker worker[ATTN_MAX_THREADS];
   uint32_t n_worker;
+  attn_tensor tensor; /* the result */
+  const float *data;
 } cbow;
 
 static uint32_t option(const cbow *c, int i) {
@@ -443,12 +445,14 @@ static attn_status result(attn_trainer *base, attn_error *err, attn_train_result
   for (uint32_t i = 1; i < c->n_row; i++) {
     memmove(c->in + (size_t)i * dim, c->in + i * c->stride, dim * sizeof(float));
   }
-  out->tensor[0] = (attn_tensor){.name = "embedding.weight",
-                                 .dtype = ATTN_F32,
-                                 .n_dim = 2,
-                                 .dim = {c->n_row, dim},
-                                 .n_byte = (uint64_t)c->n_row * dim * sizeof(float)};
-  out->data[0] = c->in;
+  c->tensor = (attn_tensor){.name = "embedding.weight",
+                            .dtype = ATTN_F32,
+                            .n_dim = 2,
+                            .dim = {c->n_row, dim},
+                            .n_byte = (uint64_t)c->n_row * dim * sizeof(float)};
+  c->data = c->in;
+  out->tensor = &c->tensor;
+  out->data = &c->data;
   out->n_tensor = 1;
   out->token = token;
   out->n_token = c->n_row;

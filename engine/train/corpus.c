@@ -213,7 +213,10 @@ static void renumber(attn_corpus *c, const uint32_t *id) {
   uint32_t last = ATTN_TEXT_END;
   for (uint64_t i = 0; i < c->n_id; i++) {
     uint32_t old = attn_corpus_id(c, i), new = ATTN_TEXT_END;
-    if (old == ATTN_TEXT_END ? last == ATTN_TEXT_END : (new = id[old]) == 0) continue;
+    if (old == ATTN_TEXT_END ? last == ATTN_TEXT_END
+                             : (new = id[old]) == 0 && !c->keeps_unknown) {
+      continue;
+    }
     c->block[to / BLOCK][to % BLOCK] = last = new;
     c->n_total += new != ATTN_TEXT_END;
     to++;

@@ -36,6 +36,7 @@ typedef struct attn_corpus {
   uint32_t **block; /* of ids, ATTN_TEXT_END behind each text that has some */
   size_t n_block, n_block_alloc;
   uint64_t n_id;
+  int keeps_unknown; /* 1: a word that is dropped becomes the unknown one */
 
   /* after finish: words are in order, and word i has the id i + 1 */
   uint64_t n_total; /* words of the corpus that were kept */

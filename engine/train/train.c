@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static const attn_train_kind *const kinds[] = {&attn_train_cbow};
+static const attn_train_kind *const kinds[] = {&attn_train_cbow, &attn_train_encoder};
 enum { N_KIND = sizeof kinds / sizeof kinds[0] };
 
 static const attn_train_option run_options[ATTN_RUN_OPTIONS] = {

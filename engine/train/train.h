@@ -88,7 +88,7 @@ typedef struct attn_train_block {
   uint64_t n;
 } attn_train_block;
 
-enum { ATTN_TRAIN_BLOCKS = 8, ATTN_TRAIN_TENSORS = 8 };
+enum { ATTN_TRAIN_BLOCKS = 8 };
 
 int attn_trainer_blocks(const attn_trainer *trainer,
                         attn_train_block block[ATTN_TRAIN_BLOCKS]);
@@ -103,10 +103,10 @@ attn_status attn_trainer_seek(attn_trainer *trainer, uint64_t step, attn_error *
 attn_status attn_trainer_step(attn_trainer *trainer, int (*stop)(void *ctx), void *ctx,
                               attn_error *err);
 
-/* The model.  After it there are no more steps. */
+/* The model, in the trainer's memory.  After it there are no more steps. */
 typedef struct attn_train_result {
-  attn_tensor tensor[ATTN_TRAIN_TENSORS]; /* F32, sorted by name */
-  const float *data[ATTN_TRAIN_TENSORS];
+  const attn_tensor *tensor; /* F32, sorted by name */
+  const float *const *data;
   size_t n_tensor;
   attn_text (*token)(const attn_trainer *trainer, uint32_t id);
   uint32_t n_token;
@@ -146,7 +146,7 @@ struct attn_trainer {
   void *stop_ctx;
 };
 
-extern const attn_train_kind attn_train_cbow;
+extern const attn_train_kind attn_train_cbow, attn_train_encoder;
 
 /* Text made by a format, in memory from attn_alloc. */
 attn_status attn_train_text(attn_error *err, char **out, const char *format, ...);

@@ -315,6 +315,85 @@ static void test_failures(void) {
   attn_bert_free(&b);
 }
 
+/* ------------------------------------------------------------- the kind of training */
+
+#define TEXT(p, t) {.path = p, .kind = ATTN_TEXT, .text = t, .n_text = sizeof t - 1}
+#define WHOLE(p, n) {.path = p, .kind = ATTN_INTEGER, .integer = n, .real = n}
+
+static attn_tokenizer *new_words(void) {
+  static const char *const token[] = {"[UNK]"};
+  static const uint32_t n_token[] = {5};
+  attn_vocab vocab = {token, n_token, 1};
+  attn_setting setting[] = {TEXT("$.model.type", "WordLevel"),
+                            TEXT("$.model.unk_token", "[UNK]"),
+                            {.path = "$.pre_tokenizer", .kind = ATTN_OBJECT},
+                            TEXT("$.pre_tokenizer.type", "BertPreTokenizer")};
+  attn_settings settings = {setting, sizeof setting / sizeof *setting};
+  attn_tokenizer *t = NULL;
+  CHECK(attn_tokenizer_new(&settings, &vocab, NULL, &t) == ATTN_OK);
+  return t;
+}
+
+/* A whole training: the words of the vocabulary in one text, and the last loss. */
+static attn_status train_kind(const attn_tokenizer *words, char *vocabulary, double *loss) {
+  attn_setting setting[] = {{.path = "$", .kind = ATTN_OBJECT},
+                            TEXT("$.kind", "encoder"),
+                            WHOLE("$.d_model", 8),
+                            WHOLE("$.n_head", 2),
+                            WHOLE("$.d_ff", 8),
+                            WHOLE("$.max_length", 5),
+                            WHOLE("$.min_count", 2),
+                            WHOLE("$.batch", 3),
+                            WHOLE("$.epochs", 2),
+                            WHOLE("$.threads", 2)};
+  attn_settings settings = {setting, sizeof setting / sizeof *setting};
+  attn_trainer *t = NULL;
+  attn_train_progress progress = {0};
+  attn_train_result result;
+  attn_status rc = attn_trainer_new(&settings, NULL, &t);
+  if (rc == ATTN_OK) {
+    attn_trainer_set_words(t, words);
+    for (int i = 0; rc == ATTN_OK && i < 5; i++) {
+      rc = attn_trainer_add(t, (attn_text){"a b rare a b a odd", i ? 12 : 18}, NULL);
+    }
+  }
+  if (rc == ATTN_OK) rc = attn_trainer_prepare(t, NULL);
+  do {
+    if (rc == ATTN_OK) rc = attn_trainer_step(t, NULL, NULL, NULL);
+    if (rc == ATTN_OK) attn_trainer_progress(t, &progress);
+  } while (rc == ATTN_OK && progress.step < progress.n_step);
+  if (rc == ATTN_OK) rc = attn_trainer_result(t, NULL, &result);
+  *vocabulary = 0;
+  for (uint32_t i = 0; rc == ATTN_OK && i < result.n_token; i++) {
+    attn_text token = result.token(t, i);
+    strncat(vocabulary, token.text, token.n_text);
+    strcat(vocabulary, " ");
+  }
+  *loss = progress.loss;
+  attn_trainer_free(t);
+  return rc;
+}
+
+static void test_kind(void) {
+  char vocabulary[1000];
+  double loss = 0;
+  attn_tokenizer *words = new_words();
+  int live = unit_live;
+  attn_set_threads(2);
+  for (int n = 1;; n++) {
+    unit_fail_at = n, unit_count = 0;
+    attn_status rc = train_kind(words, vocabulary, &loss);
+    CHECK(unit_live == live);
+    if (rc == ATTN_OK && unit_count < n) break;
+    CHECK(rc == ATTN_NOMEM);
+  }
+  unit_fail_at = 0;
+  attn_set_threads(0);
+  CHECK(strcmp(vocabulary, "[PAD] [UNK] [CLS] [SEP] [MASK] a b rare ") == 0);
+  CHECK(loss > 0 && loss < 5);
+  attn_tokenizer_free(words);
+}
+
 int main(void) {
   unit_begin();
   test_gelu();
@@ -322,5 +401,7 @@ int main(void) {
   test_differences();
   test_bits();
   test_failures();
+  test_kind();
+  CHECK(unit_live == 0);
   return unit_end();
 }
