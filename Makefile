@@ -55,10 +55,11 @@ libattn.a: $(OBJ_SO)
 	$(AR) rcs $@ $^
 
 # What reads settings and waits for others is made small.
-SMALL := sql/% engine/format/% $(addprefix engine/tokenizer/,added template vocabulary) \
-  $(addprefix engine/,architecture base cores decoder embed generate graph linear matrix model \
-  positions principal sample search/chunk settings sha256 stack threads train/bert train/corpus \
-  train/encoder train/train transform vector_json weights words)
+SMALL := sql/% engine/format/% $(addprefix engine/tokenizer/,added component detokenizer \
+  matcher normalizer pre_tokenizer template vocabulary) $(addprefix engine/train/,bert corpus \
+  encoder names train vocab) $(addprefix engine/,architecture base cores decoder embed generate \
+  graph linear matrix model positions principal sample search/chunk settings sha256 stack \
+  threads transform vector_json weights words)
 
 $B/%.o: %.c Makefile
 	@mkdir -p $(@D)

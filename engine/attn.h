@@ -132,11 +132,13 @@ typedef struct attn_vocab {
   const char *const *token; /* token[id], UTF-8; NULL where an id is unused */
   const uint32_t *n_token;  /* its bytes */
   uint32_t n;               /* ids are 0 .. n-1 */
+  const attn_text *merge;   /* BPE: left and right of each, the first one first */
+  uint32_t n_merge;         /* pairs */
 } attn_vocab;
 
-/* Makes a tokenizer from `settings`, a tokenizer.json without model.vocab
-** (Hugging Face tokenizers 0.22: normalizer, pre_tokenizer, model,
-** post_processor, added_tokens).  All is copied.  A component that the engine
+/* Makes a tokenizer from `settings`, a tokenizer.json without model.vocab and
+** model.merges (Hugging Face tokenizers 0.22: normalizer, pre_tokenizer, model,
+** post_processor, decoder, added_tokens).  All is copied.  A component that the engine
 ** does not have is ATTN_UNSUPPORTED and named in the error. */
 attn_status attn_tokenizer_new(attn_settings *settings, const attn_vocab *vocab,
                                attn_error *err, attn_tokenizer **out);
@@ -174,6 +176,20 @@ attn_status attn_tokenize(const attn_tokenizer *tokenizer, const char *text, siz
 ** Example: "a" and "b" give [CLS] a [SEP] b [SEP], the last two of type 1. */
 attn_status attn_tokenize_pair(const attn_tokenizer *tokenizer, const attn_text text[2],
                                uint32_t max_length, attn_error *err, attn_tokens *out);
+
+/* A text that the engine makes, grown as needed.  Start with all zero; free when done. */
+typedef struct attn_buffer {
+  char *text;
+  size_t n, n_alloc; /* bytes */
+} attn_buffer;
+
+void attn_buffer_free(attn_buffer *buffer);
+
+/* Appends the text of n tokens, as the decoder of the settings makes it (Hugging Face
+** tokenizers' decode).  Ids of no token are passed over, and special tokens are unless
+** they are to be kept. */
+attn_status attn_detokenize(const attn_tokenizer *tokenizer, const int32_t *id, size_t n,
+                            int keep_special, attn_error *err, attn_buffer *out);
 
 /* The token of an id (NULL for an unused one) and the id of a token (-1). */
 const char *attn_token_text(const attn_tokenizer *tokenizer, int32_t id, uint32_t *n_text);
@@ -228,7 +244,7 @@ int attn_precision_find(attn_text word, attn_precision *out);
 
 /* What a model's settings say, whether its weights are loaded or not. */
 typedef struct attn_model_info {
-  char architecture[32]; /* "bert", "distilbert", ... */
+  char architecture[32]; /* "bert", "distilbert", ...; "tokenizer": nothing else is there */
   char pooling[64];      /* "mean", "cls", ... ("cls+mean" when concatenated) */
   uint32_t dimension;    /* of the vector that embed returns */
   uint32_t n_layer, n_head, d_head, d_model, d_ff;
@@ -254,7 +270,8 @@ typedef struct attn_model_info {
 **   $.modules[i]             {"type": last component of its class, "path": ...,
 **                             "config": its config.json}
 ** The tensors of a module other than the first are named "<path>/<name>".  Without
-** modules there is no pooling. */
+** modules there is no pooling.  A document that has $.tokenizer and no $.transformer is a
+** tokenizer alone: its model has no weights. */
 attn_status attn_model_describe(attn_settings *settings, attn_error *err,
                                 attn_model_info *out);
 
@@ -528,5 +545,6 @@ void attn_sha256_final(attn_sha256 *hash, char hex[65]);
 #include "matrix.h"
 #include "search/search.h"
 #include "train/train.h"
+#include "train/vocab.h"
 
 #endif

@@ -87,6 +87,24 @@ double attn_seconds(void) {
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+attn_status attn_buffer_add(attn_buffer *b, const char *text, size_t n) {
+  if (b->n_alloc - b->n < n) {
+    size_t n_alloc = 2 * b->n_alloc > b->n + n ? 2 * b->n_alloc : b->n + n + 64;
+    char *p = attn_resize(b->text, n_alloc);
+    if (!p) return ATTN_NOMEM;
+    b->text = p;
+    b->n_alloc = n_alloc;
+  }
+  if (n) memcpy(b->text + b->n, text, n);
+  b->n += n;
+  return ATTN_OK;
+}
+
+void attn_buffer_free(attn_buffer *b) {
+  attn_release(b->text);
+  *b = (attn_buffer){0};
+}
+
 uint64_t attn_mul(uint64_t a, uint64_t b, int *overflow) {
   if (b && a > UINT64_MAX / b) *overflow = 1;
   return *overflow ? 0 : a * b;

@@ -36,6 +36,9 @@ void attn_release(void *p);             /* NULL is fine */
 void *attn_alloc_aligned(uint64_t n);
 void attn_release_aligned(void *p);
 
+/* Appends to a text: ATTN_NOMEM or ATTN_OK. */
+attn_status attn_buffer_add(attn_buffer *buffer, const char *text, size_t n);
+
 /* a * b and a + b, or 0 with *overflow set; *overflow is sticky. */
 uint64_t attn_mul(uint64_t a, uint64_t b, int *overflow);
 uint64_t attn_add(uint64_t a, uint64_t b, int *overflow);

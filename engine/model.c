@@ -40,6 +40,17 @@ static void describe(const attn_graph *g, const attn_architecture *a, uint32_t m
   info->precision = g->precision;
 }
 
+/* A tokenizer without a model around it. */
+static int is_tokenizer(const attn_settings *settings) {
+  return !attn_settings_has(settings, "$.transformer") &&
+         attn_settings_has(settings, "$.tokenizer");
+}
+
+static void describe_tokenizer(attn_model_info *info) {
+  memset(info, 0, sizeof *info);
+  snprintf(info->architecture, sizeof info->architecture, "tokenizer");
+}
+
 attn_status attn_model_describe(attn_settings *settings, attn_error *err,
                                 attn_model_info *out) {
   attn_graph graph;
@@ -47,6 +58,10 @@ attn_status attn_model_describe(attn_settings *settings, attn_error *err,
   uint32_t max_length = 0;
   memset(out, 0, sizeof *out);
   attn_status rc = attn_settings_sort(settings, err);
+  if (rc == ATTN_OK && is_tokenizer(settings)) {
+    describe_tokenizer(out);
+    return ATTN_OK;
+  }
   if (rc == ATTN_OK) {
     rc = attn_graph_configure(settings, err, &graph, &architecture, &max_length);
   }
@@ -127,24 +142,33 @@ static uint64_t count_bytes(const attn_model *model) {
   return n + (model->tokenizer ? attn_tokenizer_memory(model->tokenizer) : 0);
 }
 
-attn_status attn_model_load(attn_settings *settings, attn_tokenizer *tokenizer,
-                            const attn_source *source, attn_error *err, attn_model **out) {
+static attn_status load_weights(attn_model *model, attn_settings *settings,
+                                const attn_source *source, attn_error *err) {
   const attn_architecture *architecture = NULL;
   uint32_t max_length = 0;
-  *out = NULL;
-  attn_model *model = attn_alloc_zero(sizeof *model);
-  if (!model) return attn_no_memory(err);
-  model->n_user = 1;
-  attn_status rc = attn_settings_sort(settings, err);
-  if (rc == ATTN_OK) {
-    rc = attn_graph_configure(settings, err, &model->graph, &architecture, &max_length);
-  }
+  attn_status rc =
+      attn_graph_configure(settings, err, &model->graph, &architecture, &max_length);
   if (rc == ATTN_OK) rc = load_prompts(model, settings, err);
   if (rc == ATTN_OK) rc = attn_generation_configure(settings, err, &model->generation);
   if (rc == ATTN_OK) {
     describe(&model->graph, architecture, max_length, &model->info);
     rc = attn_weights_load(&model->graph, architecture, settings, source, err,
                            &model->weights);
+  }
+  return rc;
+}
+
+attn_status attn_model_load(attn_settings *settings, attn_tokenizer *tokenizer,
+                            const attn_source *source, attn_error *err, attn_model **out) {
+  *out = NULL;
+  attn_model *model = attn_alloc_zero(sizeof *model);
+  if (!model) return attn_no_memory(err);
+  model->n_user = 1;
+  attn_status rc = attn_settings_sort(settings, err);
+  if (rc == ATTN_OK && is_tokenizer(settings)) {
+    describe_tokenizer(&model->info);
+  } else if (rc == ATTN_OK) {
+    rc = load_weights(model, settings, source, err);
   }
   if (rc != ATTN_OK) {
     free_model(model);

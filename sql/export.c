@@ -63,33 +63,60 @@ static void append_json_string(sqlite3_str *out, const char *text, uint32_t n) {
   sqlite3_str_appendchar(out, 1, '"');
 }
 
+/* What a string builder has made. */
+static int finish_text(sqlite3_str *text, char **out) {
+  int rc = sqlite3_str_errcode(text);
+  *out = sqlite3_str_finish(text);
+  return rc == SQLITE_OK && !*out ? SQLITE_NOMEM : rc;
+}
+
 /* {"token": id, ...} */
-static int vocab_json(export *e, char **out) {
-  attn_vocab vocab = {0};
-  sqlite3_int64 n = 0;
-  char *data;
-  *out = NULL;
-  int rc = attn_store_vocab(e->db, &e->row, e->error, &data, &n);
-  if (rc == SQLITE_OK) {
-    rc = attn_vocab_parse((const unsigned char *)data, n, e->row.name, e->error, &vocab);
+static void append_vocab(sqlite3_str *out, const attn_vocab *vocab) {
+  const char *comma = "";
+  sqlite3_str_appendchar(out, 1, '{');
+  for (uint32_t i = 0; i < vocab->n; i++) {
+    if (!vocab->token[i]) continue;
+    sqlite3_str_appendall(out, comma);
+    append_json_string(out, vocab->token[i], vocab->n_token[i]);
+    sqlite3_str_appendf(out, ":%u", i);
+    comma = ",";
   }
+  sqlite3_str_appendchar(out, 1, '}');
+}
+
+/* [["left","right"], ...] */
+static void append_merges(sqlite3_str *out, const attn_vocab *vocab) {
+  sqlite3_str_appendchar(out, 1, '[');
+  for (size_t i = 0; i < vocab->n_merge; i++) {
+    const attn_text *pair = &vocab->merge[2 * i];
+    sqlite3_str_appendall(out, i ? ",[" : "[");
+    append_json_string(out, pair[0].text, (uint32_t)pair[0].n_text);
+    sqlite3_str_appendchar(out, 1, ',');
+    append_json_string(out, pair[1].text, (uint32_t)pair[1].n_text);
+    sqlite3_str_appendchar(out, 1, ']');
+  }
+  sqlite3_str_appendchar(out, 1, ']');
+}
+
+/* The large parts of tokenizer.json as JSON; *merges is NULL where there are none. */
+static int parts_json(export *e, char **vocab_json, char **merges_json) {
+  attn_vocab vocab = {0};
+  attn_parts parts;
+  *vocab_json = *merges_json = NULL;
+  int rc = attn_store_parts(e->db, &e->row, e->error, &parts);
+  if (rc == SQLITE_OK) rc = attn_vocab_parse(&parts, e->row.name, e->error, &vocab);
   if (rc == SQLITE_OK) {
     sqlite3_str *text = sqlite3_str_new(e->db);
-    const char *comma = "{";
-    for (uint32_t i = 0; i < vocab.n; i++) {
-      if (!vocab.token[i]) continue;
-      sqlite3_str_appendall(text, comma);
-      append_json_string(text, vocab.token[i], vocab.n_token[i]);
-      sqlite3_str_appendf(text, ":%u", i);
-      comma = ",";
-    }
-    sqlite3_str_appendchar(text, 1, '}');
-    rc = sqlite3_str_errcode(text);
-    *out = sqlite3_str_finish(text);
-    if (rc == SQLITE_OK && !*out) rc = SQLITE_NOMEM;
+    append_vocab(text, &vocab);
+    rc = finish_text(text, vocab_json);
+  }
+  if (rc == SQLITE_OK && parts.data[ATTN_PART_MERGES]) {
+    sqlite3_str *text = sqlite3_str_new(e->db);
+    append_merges(text, &vocab);
+    rc = finish_text(text, merges_json);
   }
   attn_vocab_free(&vocab);
-  sqlite3_free(data);
+  attn_parts_free(&parts);
   return rc;
 }
 
@@ -105,19 +132,21 @@ static int has_tokenizer(export *e, int *out) {
 }
 
 static int write_tokenizer(export *e, const char *place) {
-  char *vocab = NULL;
+  char *vocab = NULL, *merges = NULL;
   sqlite3_stmt *stmt = NULL;
   int there = 0;
   int rc = has_tokenizer(e, &there);
   if (rc != SQLITE_OK || !there) return rc;
-  rc = vocab_json(e, &vocab);
+  rc = parts_json(e, &vocab, &merges);
   if (rc == SQLITE_OK) {
     rc = attn_prepare(e->db, &stmt, e->error,
-                      "SELECT json_set(?1 -> '$.tokenizer', '$.model.vocab', json(?2))");
+                      "SELECT json_set(?1 -> '$.tokenizer', '$.model.vocab', json(?2)%s)",
+                      merges ? ", '$.model.merges', json(?3)" : "");
   }
   if (rc == SQLITE_OK) {
     sqlite3_bind_text(stmt, 1, e->config, -1, SQLITE_STATIC);
     sqlite3_bind_text(stmt, 2, vocab, -1, SQLITE_STATIC);
+    if (merges) sqlite3_bind_text(stmt, 3, merges, -1, SQLITE_STATIC);
     int step = sqlite3_step(stmt);
     if (step == SQLITE_ROW && sqlite3_column_text(stmt, 0)) {
       char *path = sqlite3_mprintf("%s/%stokenizer.json", e->folder, place);
@@ -135,6 +164,7 @@ static int write_tokenizer(export *e, const char *place) {
   }
   sqlite3_finalize(stmt);
   sqlite3_free(vocab);
+  sqlite3_free(merges);
   return rc;
 }
 
@@ -357,6 +387,10 @@ static int open_tensors(export *e) {
 static int check_model(export *e, attn_model_info *info) {
   int rc = attn_store_config(e->db, &e->row, e->error, &e->config);
   if (rc == SQLITE_OK) rc = attn_store_describe(e->db, e->config, e->error, info);
+  if (rc == SQLITE_OK && strcmp(info->architecture, "tokenizer") == 0) {
+    rc = attn_sql_fail(e->error, SQLITE_ERROR,
+                       "model \"%s\" is a tokenizer; expected one with weights", e->row.name);
+  }
   return rc == SQLITE_OK ? open_tensors(e) : rc;
 }
 

@@ -5,14 +5,14 @@
 **                                      and mean Pooling, where that makes a model
 **   <transformer>/config.json          architecture and sizes
 **   <transformer>/sentence_bert_config.json    max_seq_length, do_lower_case
-**   <transformer>/tokenizer.json, tokenizer_config.json, vocab.txt
+**   <transformer>/tokenizer.json, tokenizer_config.json, vocab.txt, vocab.json, merges.txt
 **   <transformer>/generation_config.json       how to generate
 **   <module>/config.json               of each further module
 **   config_sentence_transformers.json  prompts
 **   README.md                          "license: ..." between its first two ---
 **
 ** SQLite's JSON functions do the parsing.  What comes out is the document that
-** engine/attn.h describes, with tokenizer.json less its vocabulary under
+** engine/attn.h describes, with tokenizer.json less its large parts under
 ** $.tokenizer.
 */
 #include "folder.h"
@@ -284,10 +284,9 @@ static int read_document(reader *r) {
                    &part[GENERATION]);
   }
   if (rc == SQLITE_OK && (part[TOKENIZER] || needs_tokenizer(r))) {
-    attn_vocab_request request = {r->db, r->transformer, part[TOKENIZER_CONFIG],
-                                  part[SENTENCE]};
-    rc = attn_vocab_read(&request, &part[TOKENIZER], r->error, &r->folder->vocab,
-                         &r->folder->n_vocab);
+    attn_vocab_request request = {r->db, r->transformer, part[TRANSFORMER],
+                                  part[TOKENIZER_CONFIG], part[SENTENCE]};
+    rc = attn_vocab_read(&request, &part[TOKENIZER], r->error, &r->folder->parts);
   }
   if (rc == SQLITE_OK) {
     part[MODULES] = r->modules;
@@ -328,7 +327,7 @@ int attn_folder_read(sqlite3 *db, const char *path, char **error, attn_folder *o
 void attn_folder_free(attn_folder *folder) {
   sqlite3_free(folder->config);
   sqlite3_free(folder->license);
-  sqlite3_free(folder->vocab);
+  attn_parts_free(&folder->parts);
   for (int i = 0; i < folder->n_file; i++) {
     sqlite3_free(folder->file[i].path);
     sqlite3_free(folder->file[i].prefix);

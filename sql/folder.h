@@ -4,7 +4,7 @@
 #ifndef ATTN_FOLDER_H
 #define ATTN_FOLDER_H
 
-#include "sql.h"
+#include "vocab.h"
 
 /* A file of tensors, and where its data starts. */
 typedef struct attn_tensor_file {
@@ -16,8 +16,7 @@ typedef struct attn_tensor_file {
 typedef struct attn_folder {
   char *config;  /* the document that attn_model.config keeps */
   char *license; /* or NULL */
-  char *vocab;   /* attn_tokenizer's part 'vocab'; NULL: there is no tokenizer */
-  sqlite3_int64 n_vocab;
+  attn_parts parts; /* of its tokenizer; all NULL: there is none */
   attn_tensor_file *file;
   int n_file;
   attn_safetensor *tensor; /* names are those in the database; in order of place */

@@ -99,8 +99,7 @@ static int check_tokenizer(import *m) {
   int rc = attn_document_read(m->db, m->folder.config, -1, "$.tokenizer", "tokenizer.json",
                               m->error, &document);
   if (rc == SQLITE_OK) {
-    rc = attn_vocab_parse((const unsigned char *)m->folder.vocab, m->folder.n_vocab, m->name,
-                          m->error, &vocab);
+    rc = attn_vocab_parse(&m->folder.parts, m->name, m->error, &vocab);
   }
   if (rc == SQLITE_OK) {
     rc = attn_sql_status(attn_tokenizer_new(&document.settings, &vocab, &err, &tokenizer),
@@ -124,7 +123,7 @@ static int check_folder(import *m) {
     rc = attn_sql_status(status, &err, m->error);
   }
   attn_document_free(&document);
-  return rc == SQLITE_OK && m->folder.vocab ? check_tokenizer(m) : rc;
+  return rc == SQLITE_OK && m->folder.parts.data[ATTN_PART_VOCAB] ? check_tokenizer(m) : rc;
 }
 
 /* An error that is the folder's is told with its path. */
@@ -165,8 +164,7 @@ static int import_model(import *m, const char *name, const char *path,
                           .name = m->name,
                           .config = m->folder.config,
                           .license = m->folder.license,
-                          .vocab = m->folder.vocab,
-                          .n_vocab = m->folder.n_vocab,
+                          .parts = &m->folder.parts,
                           .source = &m->source};
   return attn_recast_write(m->db, &model, m->error);
 }

@@ -267,7 +267,9 @@ static void model_column(attn_rows *base, sqlite3_context *ctx, int i) {
   switch (i) {
   case 0: sqlite3_result_value(ctx, sqlite3_column_value(rows->stmt, NAME)); break;
   case 1:
-    if (known) sqlite3_result_text(ctx, info->architecture, -1, SQLITE_TRANSIENT);
+    if (info->architecture[0]) {
+      sqlite3_result_text(ctx, info->architecture, -1, SQLITE_TRANSIENT);
+    }
     break;
   case 2:
   case 3:

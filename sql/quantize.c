@@ -13,8 +13,8 @@ typedef struct quantize {
   attn_model_row row; /* of the model that there is */
   attn_tensor_source *tensors;
   char *schema, *name;          /* of the new one */
-  char *config, *license, *vocab;
-  sqlite3_int64 n_vocab;
+  char *config, *license;
+  attn_parts parts;
 } quantize;
 
 static int read_code(void *ctx) {
@@ -35,9 +35,7 @@ static int read_model(quantize *q) {
   }
   sqlite3_free(config);
   if (rc == SQLITE_OK) rc = attn_store_license(q->db, &q->row, q->error, &q->license);
-  if (rc == SQLITE_OK) {
-    rc = attn_store_vocab(q->db, &q->row, q->error, &q->vocab, &q->n_vocab);
-  }
+  if (rc == SQLITE_OK) rc = attn_store_parts(q->db, &q->row, q->error, &q->parts);
   if (rc == SQLITE_OK) rc = attn_store_open_tensors(q->db, &q->row, q->error, &q->tensors);
   return rc;
 }
@@ -56,8 +54,7 @@ static int quantize_model(quantize *q, const char *old, const char *wanted) {
                       .name = q->name,
                       .config = q->config,
                       .license = q->license,
-                      .vocab = q->vocab,
-                      .n_vocab = q->n_vocab,
+                      .parts = &q->parts,
                       .source = attn_store_source(q->tensors),
                       .read_code = read_code};
   return attn_recast_write(q->db, &m, q->error);
@@ -82,7 +79,7 @@ static void attn_quantize(sqlite3_context *ctx, int argc, sqlite3_value **argv) 
   sqlite3_free(q.name);
   sqlite3_free(q.config);
   sqlite3_free(q.license);
-  sqlite3_free(q.vocab);
+  attn_parts_free(&q.parts);
 }
 
 const attn_function attn_quantize_functions[] = {

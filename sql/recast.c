@@ -76,8 +76,7 @@ static int write_model(recast *r, attn_change *change) {
   attn_writer_model rest = {.info = &r->info,
                             .config = m->config,
                             .license = m->license,
-                            .vocab = m->vocab,
-                            .n_vocab = m->n_vocab};
+                            .parts = m->parts};
   int rc = attn_store_create(r->db, m->schema, r->error);
   if (rc == SQLITE_OK) rc = attn_change_ready(r->db, change, r->error);
   if (rc == SQLITE_OK) rc = attn_store_check_free(r->db, m->schema, m->name, r->error);

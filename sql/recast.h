@@ -4,15 +4,14 @@
 #ifndef ATTN_SQL_RECAST_H
 #define ATTN_SQL_RECAST_H
 
-#include "sql.h"
+#include "vocab.h"
 
 /* What to write, and where; all is borrowed. */
 typedef struct attn_new_model {
   const char *schema, *name;
   const char *config;  /* the document that attn_model.config keeps */
   const char *license; /* or NULL */
-  const char *vocab;   /* attn_tokenizer's part 'vocab' */
-  sqlite3_int64 n_vocab;
+  const attn_parts *parts; /* of its tokenizer */
   const attn_source *source; /* in either precision */
   /* The code of SQLite's that a read of the source failed with; NULL: there is none. */
   int (*read_code)(void *ctx);

@@ -16,6 +16,7 @@ static const attn_function *const functions[] = {
     attn_index_functions,  attn_info_functions,   attn_highlight_functions,
     attn_decode_functions, attn_embedding_functions,
     attn_matrix_functions, attn_step_functions,   attn_svg_functions,
+    attn_train_tokenizer_functions,
 };
 
 static const attn_table *const tables[] = {

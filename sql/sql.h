@@ -30,13 +30,18 @@ typedef struct attn_connection attn_connection;
 sqlite3 *attn_connection_db(attn_connection *c);
 
 /* The model of that name ("name" or "schema.name"; NULL: the default model),
-** loaded if it was not.  Borrowed: valid until the next call on the connection. */
+** loaded if it was not.  Borrowed: valid until the next call on the connection.  One that
+** is a tokenizer alone is an error. */
 int attn_connection_model(attn_connection *c, const char *name, char **error,
                           const attn_model **out);
 
 /* The same for an argument of a function: NULL or absent means the default. */
 int attn_connection_model_value(attn_connection *c, sqlite3_value *value, char **error,
                                 const attn_model **out);
+
+/* The same where a tokenizer alone will do. */
+int attn_connection_tokenizer_value(attn_connection *c, sqlite3_value *value, char **error,
+                                    const attn_model **out);
 
 /* Scratch memory for the engine; NULL when there is no memory. */
 attn_workspace *attn_connection_workspace(attn_connection *c);
@@ -67,7 +72,7 @@ extern const attn_function attn_embed_functions[], attn_tokens_functions[],
     attn_info_functions[], attn_threads_functions[], attn_vec_functions[],
     attn_index_functions[], attn_highlight_functions[], attn_matrix_functions[],
     attn_step_functions[], attn_svg_functions[], attn_decode_functions[],
-    attn_embedding_functions[];
+    attn_embedding_functions[], attn_train_tokenizer_functions[];
 
 /* A table-valued function whose rows are made by C code: columns first, then one
 ** hidden column per argument. */

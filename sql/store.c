@@ -561,27 +561,38 @@ int attn_store_read_code(const attn_tensor_source *s) { return s->code; }
 
 /* -------------------------------------------------------------------- tokenizer */
 
-int attn_store_vocab(sqlite3 *db, const attn_model_row *row, char **error, char **out,
-                     sqlite3_int64 *n) {
-  sqlite3_stmt *stmt;
-  *out = NULL;
-  int rc = attn_prepare(db, &stmt, error,
-                        "SELECT data FROM \"%w\".attn_tokenizer"
-                        " WHERE model = %Q AND part = 'vocab'",
-                        row->schema, row->name);
-  if (rc != SQLITE_OK) return rc;
-  rc = sqlite3_step(stmt);
+static int read_part(sqlite3 *db, sqlite3_stmt *stmt, const attn_model_row *row, int part,
+                     char **error, attn_parts *out) {
+  sqlite3_bind_text(stmt, 1, attn_part_names[part], -1, SQLITE_STATIC);
+  int rc = sqlite3_step(stmt);
   if (rc == SQLITE_ROW) {
     const void *data = sqlite3_column_blob(stmt, 0);
-    *n = sqlite3_column_bytes(stmt, 0);
-    *out = sqlite3_malloc64((sqlite3_uint64)*n + 1);
-    rc = *out && (data || *n == 0) ? SQLITE_OK : SQLITE_NOMEM;
-    if (rc == SQLITE_OK && data) memcpy(*out, data, (size_t)*n);
-  } else if (rc == SQLITE_DONE) {
+    sqlite3_int64 n = sqlite3_column_bytes(stmt, 0);
+    out->data[part] = sqlite3_malloc64((sqlite3_uint64)n + 1);
+    out->n[part] = n;
+    rc = out->data[part] && (data || n == 0) ? SQLITE_OK : SQLITE_NOMEM;
+    if (rc == SQLITE_OK && data) memcpy(out->data[part], data, (size_t)n);
+  } else if (rc == SQLITE_DONE && part == ATTN_PART_VOCAB) {
     rc = attn_sql_fail(error, SQLITE_CORRUPT_VTAB,
                        "model \"%s\" has no vocab in attn_tokenizer", row->name);
+  } else if (rc == SQLITE_DONE) {
+    rc = SQLITE_OK;
   } else {
     rc = attn_sql_db_error(db, "attn_tokenizer", error);
+  }
+  sqlite3_reset(stmt);
+  return rc;
+}
+
+int attn_store_parts(sqlite3 *db, const attn_model_row *row, char **error, attn_parts *out) {
+  sqlite3_stmt *stmt;
+  memset(out, 0, sizeof *out);
+  int rc = attn_prepare(db, &stmt, error,
+                        "SELECT data FROM \"%w\".attn_tokenizer"
+                        " WHERE model = %Q AND part = ?",
+                        row->schema, row->name);
+  for (int i = 0; rc == SQLITE_OK && i < ATTN_N_PART; i++) {
+    rc = read_part(db, stmt, row, i, error, out);
   }
   sqlite3_finalize(stmt);
   return rc;
@@ -591,17 +602,14 @@ static int load_tokenizer(sqlite3 *db, const attn_model_row *row, attn_settings 
                           char **error, attn_tokenizer **out) {
   attn_vocab vocab = {0};
   attn_error err = {0};
-  char *data;
-  sqlite3_int64 n = 0;
-  int rc = attn_store_vocab(db, row, error, &data, &n);
-  if (rc == SQLITE_OK) {
-    rc = attn_vocab_parse((const unsigned char *)data, n, row->name, error, &vocab);
-  }
+  attn_parts parts;
+  int rc = attn_store_parts(db, row, error, &parts);
+  if (rc == SQLITE_OK) rc = attn_vocab_parse(&parts, row->name, error, &vocab);
   if (rc == SQLITE_OK) {
     rc = attn_sql_status(attn_tokenizer_new(settings, &vocab, &err, out), &err, error);
   }
   attn_vocab_free(&vocab);
-  sqlite3_free(data);
+  attn_parts_free(&parts);
   return rc;
 }
 

@@ -3,7 +3,7 @@
 **
 **   attn_model      a row a model: name, what it is, and its configuration as JSON
 **   attn_tensor     a row a tensor, or a part of one: its numbers as a blob
-**   attn_tokenizer  the vocabulary
+**   attn_tokenizer  the vocabulary, and the merges of BPE
 **   attn_setting    'default': the name of the default model
 **
 ** They are ordinary tables: to be read by SQL, copied with INSERT ... SELECT,
@@ -15,7 +15,7 @@
 #ifndef ATTN_STORE_H
 #define ATTN_STORE_H
 
-#include "sql.h"
+#include "vocab.h"
 
 /* A row of attn_model that was found. */
 typedef struct attn_model_row {
@@ -69,8 +69,7 @@ void attn_store_close_tensors(attn_tensor_source *source);
 const attn_source *attn_store_source(const attn_tensor_source *source);
 int attn_store_read_code(const attn_tensor_source *source);
 
-/* The blob attn_tokenizer.data 'vocab' of a row, memory from sqlite3_malloc. */
-int attn_store_vocab(sqlite3 *db, const attn_model_row *row, char **error, char **out,
-                     sqlite3_int64 *n);
+/* The rows of attn_tokenizer of a model.  Free them in any case. */
+int attn_store_parts(sqlite3 *db, const attn_model_row *row, char **error, attn_parts *out);
 
 #endif

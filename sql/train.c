@@ -75,7 +75,7 @@ static int new_trainer(train_rows *rows, sqlite3_value *value, char **error) {
 static int new_words(train_rows *rows, char **error) {
   static const char *const token[] = {"[UNK]"};
   static const uint32_t n_token[] = {5};
-  const attn_vocab vocab = {token, n_token, 1};
+  const attn_vocab vocab = {.token = token, .n_token = n_token, .n = 1};
   attn_document document = {0};
   attn_error err = {0};
   char *config = NULL;
@@ -252,22 +252,24 @@ static int finish(train_rows *rows, char **error) {
   attn_change change = {0};
   attn_train_result result;
   attn_model_info info;
-  char *config = NULL, *vocab = NULL;
-  sqlite3_int64 n_vocab = 0;
+  char *config = NULL;
+  attn_parts parts = {0};
   int rc = fail(attn_trainer_config(rows->trainer, &err, &config), &err, error);
   if (rc == SQLITE_OK) rc = describe(rows, config, error, &info);
   if (rc == SQLITE_OK) {
     rc = fail(attn_trainer_result(rows->trainer, &err, &result), &err, error);
   }
-  if (rc == SQLITE_OK) rc = make_vocab(rows, &result, &vocab, &n_vocab);
+  if (rc == SQLITE_OK) {
+    rc = make_vocab(rows, &result, &parts.data[ATTN_PART_VOCAB], &parts.n[ATTN_PART_VOCAB]);
+  }
   if (rc == SQLITE_OK) rc = attn_begin(rows->db, error);
   if (rc == SQLITE_OK) {
-    attn_writer_model model = {&info, config, NULL, vocab, n_vocab};
+    attn_writer_model model = {&info, config, NULL, &parts};
     rc = write_model(rows, &result, &model, &change, error);
     rc = attn_end(rows->db, &change, rc, error);
   }
   sqlite3_free(config);
-  sqlite3_free(vocab);
+  attn_parts_free(&parts);
   return rc;
 }
 

@@ -4,9 +4,9 @@
 ** Each tensor is a zeroblob that is filled through incremental blob I/O, a megabyte at a
 ** time, so that memory does not grow with the model.
 **
-** sha256 names the content: the hash of the configuration, of the vocabulary and of every
-** tensor's name, dtype, shape and data, in order of name.  So it does not depend on how
-** the tensors were laid out where they came from.
+** sha256 names the content: the hash of the configuration, of the vocabulary (and merges)
+** and of every tensor's name, dtype, shape and data, in order of name.  So it does not
+** depend on how the tensors were laid out where they came from.
 */
 #include "writer.h"
 #include <stdlib.h>
@@ -126,17 +126,22 @@ static int end_tensors(attn_writer *w) {
 
 /* ----------------------------------------------------------------------- the rest */
 
-static int write_vocab(attn_writer *w, const attn_writer_model *m) {
+static int write_parts(attn_writer *w, const attn_parts *parts) {
   sqlite3_stmt *s;
   int rc = attn_prepare(w->db, &s, w->error,
                         "INSERT INTO \"%w\".attn_tokenizer(model, part, data)"
-                        " VALUES(%Q, 'vocab', ?)",
+                        " VALUES(%Q, ?, ?)",
                         w->schema, w->name);
-  if (rc != SQLITE_OK) return rc;
-  sqlite3_bind_blob64(s, 1, m->vocab, (sqlite3_uint64)m->n_vocab, SQLITE_STATIC);
-  sqlite3_step(s);
-  rc = sqlite3_finalize(s);
-  return rc == SQLITE_OK ? rc : db_error(w, "attn_tokenizer");
+  for (int i = 0; rc == SQLITE_OK && i < ATTN_N_PART; i++) {
+    if (!parts->data[i]) continue;
+    sqlite3_bind_text(s, 1, attn_part_names[i], -1, SQLITE_STATIC);
+    sqlite3_bind_blob64(s, 2, parts->data[i], (sqlite3_uint64)parts->n[i], SQLITE_STATIC);
+    sqlite3_step(s);
+    rc = sqlite3_reset(s);
+    if (rc != SQLITE_OK) rc = db_error(w, "attn_tokenizer");
+  }
+  sqlite3_finalize(s);
+  return rc;
 }
 
 static int by_name(const void *a, const void *b) {
@@ -152,7 +157,11 @@ static void hash_model(attn_writer *w, const attn_writer_model *m, char hex[65])
   if (w->n_tensor) qsort(w->tensor, w->n_tensor, sizeof *w->tensor, by_name);
   attn_sha256_init(&hash);
   hash_text(&hash, m->config);
-  if (m->vocab) attn_sha256_update(&hash, m->vocab, (size_t)m->n_vocab);
+  for (int i = 0; i < ATTN_N_PART; i++) {
+    if (m->parts->data[i]) {
+      attn_sha256_update(&hash, m->parts->data[i], (size_t)m->parts->n[i]);
+    }
+  }
   for (size_t i = 0; i < w->n_tensor; i++) {
     hash_text(&hash, w->tensor[i].name);
     hash_text(&hash, w->tensor[i].dtype);
@@ -166,7 +175,7 @@ int attn_writer_finish(attn_writer *w, const attn_writer_model *m) {
   char hex[65];
   sqlite3_stmt *s;
   int rc = end_tensors(w);
-  if (rc == SQLITE_OK && m->vocab) rc = write_vocab(w, m);
+  if (rc == SQLITE_OK) rc = write_parts(w, m->parts);
   if (rc != SQLITE_OK) return rc;
   hash_model(w, m, hex);
   rc = attn_prepare(w->db, &s, w->error,
@@ -180,6 +189,7 @@ int attn_writer_finish(attn_writer *w, const attn_writer_model *m) {
   sqlite3_bind_text(s, 1, m->config, -1, SQLITE_STATIC);
   sqlite3_step(s);
   if (sqlite3_finalize(s) != SQLITE_OK) return db_error(w, "attn_model");
+  if (strcmp(m->info->architecture, "tokenizer") == 0) return SQLITE_OK;
   /* The first model of a database is its default. */
   return attn_exec(w->db, w->error,
                    "INSERT OR IGNORE INTO \"%w\".attn_setting(name, value)"

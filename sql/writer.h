@@ -7,7 +7,7 @@
 #ifndef ATTN_WRITER_H
 #define ATTN_WRITER_H
 
-#include "sql.h"
+#include "vocab.h"
 
 typedef struct attn_writer {
   sqlite3 *db;
@@ -30,12 +30,11 @@ typedef struct attn_writer_tensor {
   void *ctx;
 } attn_writer_tensor;
 
-/* The rest of a model.  vocab is a blob of attn_tokenizer (see vocab.c), or NULL. */
+/* The rest of a model. */
 typedef struct attn_writer_model {
   const attn_model_info *info;
   const char *config, *license; /* license may be NULL */
-  const char *vocab;
-  sqlite3_int64 n_vocab;
+  const attn_parts *parts; /* of its tokenizer */
 } attn_writer_model;
 
 int attn_writer_tensor_add(attn_writer *writer, const attn_writer_tensor *tensor);

@@ -127,6 +127,18 @@ offer attn_transformer pure { SELECT quote(attn_transformer('[1,2]', '[1,2,3,4]'
     '{"causal":true,"src_mask":[[0.5]]}')) } \
   { SELECT attn_transformer('[1,2]', '[1]', 'torch') } \
   {attn_transformer: tgt has 1 numbers; expected rows of 2, the model's d_model}
+offer attn_decode pure { SELECT attn_decode('[1,3,4,2]'), attn_decode('[3,5]', 'tiny', 1) } \
+  { SELECT attn_decode('{}') } \
+  {attn_decode: ids are a JSON object; expected an array such as [1,2]}
+offer attn_train_tokenizer direct {
+  SELECT attn_train_tokenizer('t', 'SELECT ''low lower''', '{"vocab_size":30}')
+} { SELECT attn_train_tokenizer('m', 'SELECT 1') } {there is a model "m" already}
+long attn_train_tokenizer {
+  SELECT attn_train_tokenizer('t', 'SELECT body FROM docs',
+    '{"type":"bpe","vocab_size":60,"initial_alphabet":[]}')
+}
+wrong attn_train_tokenizer { SELECT attn_train_tokenizer('t', 'SELECT NULL') } \
+  {attn_train_tokenizer: the texts have no word to learn from}
 
 offer attn_embedding pure { SELECT quote(attn_embedding(1)), attn_embedding('none', 'tiny') } \
   { SELECT attn_embedding(x'00') } {attn_embedding: token is a blob; expected text}

@@ -33,7 +33,7 @@ static const rule *find_rule(const rule *list, size_t n, attn_text type) {
   return NULL;
 }
 
-static uint8_t apply_rule(const rule *r, uint8_t flags) {
+static uint8_t apply_rule(const rule *r, unsigned flags) {
   if (r->space != KEEP && flags & ATTN_CHAR_SPACE) return r->space;
   if (r->punctuation != KEEP && flags & ATTN_CHAR_PUNCTUATION) return r->punctuation;
   return flags & ATTN_CHAR_WORD ? KEEP : r->no_word;
@@ -61,11 +61,28 @@ static attn_status add_rule(attn_splitter *out, attn_error *err, const char *pat
   return ATTN_OK;
 }
 
+static attn_status load_byte_level(const attn_settings *s, attn_error *err, const char *path,
+                                   attn_byte_level *out) {
+  out->is_on = out->prefix_space = out->use_regex = 1;
+  attn_status rc =
+      attn_settings_bool(s, err, &out->prefix_space, "%s.add_prefix_space", path);
+  return rc == ATTN_OK ? attn_settings_bool(s, err, &out->use_regex, "%s.use_regex", path)
+                       : rc;
+}
+
 static attn_status load(const attn_settings *s, attn_error *err, const char *path,
                         attn_splitter *out, unsigned *n_rule) {
   attn_text type, behavior = {"Isolated", 8};
   attn_status rc = attn_component_type(s, err, path, &type);
   if (rc != ATTN_OK) return rc;
+  if (out->byte_level.is_on) {
+    return attn_fail(err, ATTN_UNSUPPORTED,
+                     "tokenizer: %.200s comes after a ByteLevel, which is not supported",
+                     path);
+  }
+  if (attn_text_is(type, "ByteLevel")) {
+    return load_byte_level(s, err, path, &out->byte_level);
+  }
   if (attn_text_is(type, "Sequence")) {
     char item[ATTN_MAX_PATH];
     for (unsigned i = 0; rc == ATTN_OK; i++) {

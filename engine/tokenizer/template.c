@@ -10,6 +10,8 @@
 **   RobertaProcessing   the same, "trim_offsets" and "add_prefix_space"
 **                       <s> A </s>   <s> A </s> </s> B </s>, all of type 0
 **   none                A   A B, the last of type 1
+**   ByteLevel           the same, "trim_offsets" and "add_prefix_space"
+**   Sequence            {"processors": [...]}
 */
 #include "template.h"
 #include "component.h"
@@ -49,56 +51,58 @@ static void escape(attn_text name, char *out, size_t n_out) {
   out[n] = 0;
 }
 
-static attn_status add_special(const attn_settings *s, attn_error *err, attn_text name,
-                               int64_t type, attn_places *out) {
-  char key[ATTN_MAX_PATH], path[2 * ATTN_MAX_PATH];
+static attn_status add_special(const attn_settings *s, attn_error *err, const char *place,
+                               attn_text name, int64_t type, attn_places *out) {
+  char key[ATTN_MAX_PATH], path[3 * ATTN_MAX_PATH];
   escape(name, key, sizeof key);
   attn_status rc =
-      attn_settings_require(s, err, "$.post_processor.special_tokens.\"%s\".ids", key);
+      attn_settings_require(s, err, "%s.special_tokens.\"%s\".ids", place, key);
   for (unsigned i = 0; rc == ATTN_OK; i++) {
-    snprintf(path, sizeof path, "$.post_processor.special_tokens.\"%s\".ids[%u]", key, i);
+    snprintf(path, sizeof path, "%s.special_tokens.\"%s\".ids[%u]", place, key, i);
     if (!attn_settings_has(s, "%s", path)) break;
     rc = add_at(s, err, out, type, path);
   }
   return rc;
 }
 
-/* Entry i of $.post_processor.<list>, of the kind SpecialToken or Sequence: *name is
-** empty where it is of another. */
+/* Entry i of a list, of the kind SpecialToken or Sequence: *name is empty where it is of
+** another. */
 static attn_status read_entry(const attn_settings *s, attn_error *err, const char *list,
                               unsigned i, const char *kind, attn_text *name,
                               int64_t *type) {
   *name = (attn_text){NULL, 0};
   *type = 0;
   attn_status rc =
-      attn_settings_text(s, err, name, "$.post_processor.%s[%u].%s.id", list, i, kind);
+      attn_settings_text(s, err, name, "%s[%u].%s.id", list, i, kind);
   if (rc != ATTN_OK) return rc;
   return attn_settings_integer(s, err, 0, UINT8_MAX, type,
-                               "$.post_processor.%s[%u].%s.type_id", list, i, kind);
+                               "%s[%u].%s.type_id", list, i, kind);
 }
 
-static attn_status add_entry(const attn_settings *s, attn_error *err, const char *list,
-                             unsigned i, attn_places *out) {
+static attn_status add_entry(const attn_settings *s, attn_error *err, const char *place,
+                             const char *list, unsigned i, attn_places *out) {
   attn_text name;
   int64_t type;
   attn_status rc = read_entry(s, err, list, i, "SpecialToken", &name, &type);
-  if (rc == ATTN_OK && name.text) return add_special(s, err, name, type, out);
+  if (rc == ATTN_OK && name.text) return add_special(s, err, place, name, type, out);
   if (rc == ATTN_OK) rc = read_entry(s, err, list, i, "Sequence", &name, &type);
   if (rc != ATTN_OK) return rc;
   if (name.text && attn_text_is(name, "A")) return add(out, err, ATTN_FIRST_TEXT, type);
   if (name.text && attn_text_is(name, "B")) return add(out, err, ATTN_SECOND_TEXT, type);
   return attn_fail(err, ATTN_UNSUPPORTED,
-                   "tokenizer: $.post_processor.%s[%u] is neither a special token nor "
+                   "tokenizer: %.200s[%u] is neither a special token nor "
                    "the place of a text",
                    list, i);
 }
 
-static attn_status load_list(const attn_settings *s, attn_error *err, const char *list,
-                             attn_places *out) {
+static attn_status load_list(const attn_settings *s, attn_error *err, const char *place,
+                             const char *key, attn_places *out) {
+  char list[ATTN_MAX_PATH];
   attn_status rc = ATTN_OK;
+  snprintf(list, sizeof list, "%s.%s", place, key);
   for (unsigned i = 0; rc == ATTN_OK; i++) {
-    if (!attn_settings_has(s, "$.post_processor.%s[%u]", list, i)) break;
-    rc = add_entry(s, err, list, i, out);
+    if (!attn_settings_has(s, "%s[%u]", list, i)) break;
+    rc = add_entry(s, err, place, list, i, out);
   }
   return rc;
 }
@@ -111,19 +115,19 @@ static uint32_t count(const attn_places *places, int32_t id) {
 
 /* Few programs use pairs, so a file without a sound list of them is no worse for it. */
 static attn_status load_template(const attn_settings *s, attn_error *err,
-                                 attn_template *out) {
-  attn_status rc = attn_settings_require(s, err, "$.post_processor.single");
-  if (rc == ATTN_OK) rc = load_list(s, err, "single", &out->single);
+                                 const char *path, attn_template *out) {
+  attn_status rc = attn_settings_require(s, err, "%s.single", path);
+  if (rc == ATTN_OK) rc = load_list(s, err, path, "single", &out->single);
   if (rc != ATTN_OK) return rc;
   uint32_t n_first = count(&out->single, ATTN_FIRST_TEXT);
   uint32_t n_second = count(&out->single, ATTN_SECOND_TEXT);
   if (n_first != 1 || n_second != 0) {
     return attn_fail(err, ATTN_UNSUPPORTED,
-                     "tokenizer: $.post_processor.single has %u places for text A and %u "
-                     "for B; expected one for A",
-                     n_first, n_second);
+                     "tokenizer: %.200s.single has %u places for text A and %u for B; "
+                     "expected one for A",
+                     path, n_first, n_second);
   }
-  rc = load_list(s, NULL, "pair", &out->pair);
+  rc = load_list(s, NULL, path, "pair", &out->pair);
   if (rc == ATTN_NOMEM) return attn_no_memory(err);
   if (rc != ATTN_OK || count(&out->pair, ATTN_FIRST_TEXT) != 1 ||
       count(&out->pair, ATTN_SECOND_TEXT) != 1) {
@@ -136,14 +140,17 @@ static attn_status load_template(const attn_settings *s, attn_error *err,
 
 /* One letter a place: C and S for cls and sep, A and B for the texts; s and b are S and
 ** B of type 1. */
-static attn_status add_letters(const attn_settings *s, attn_error *err,
+static attn_status add_letters(const attn_settings *s, attn_error *err, const char *path,
                                const char *letters, attn_places *out) {
+  char cls[ATTN_MAX_PATH], sep[ATTN_MAX_PATH];
   attn_status rc = ATTN_OK;
+  snprintf(cls, sizeof cls, "%s.cls[1]", path);
+  snprintf(sep, sizeof sep, "%s.sep[1]", path);
   for (; rc == ATTN_OK && *letters; letters++) {
     switch (*letters) {
-    case 'C': rc = add_at(s, err, out, 0, "$.post_processor.cls[1]"); break;
-    case 'S': rc = add_at(s, err, out, 0, "$.post_processor.sep[1]"); break;
-    case 's': rc = add_at(s, err, out, 1, "$.post_processor.sep[1]"); break;
+    case 'C': rc = add_at(s, err, out, 0, cls); break;
+    case 'S': rc = add_at(s, err, out, 0, sep); break;
+    case 's': rc = add_at(s, err, out, 1, sep); break;
     case 'A': rc = add(out, err, ATTN_FIRST_TEXT, 0); break;
     case 'B': rc = add(out, err, ATTN_SECOND_TEXT, 0); break;
     default: rc = add(out, err, ATTN_SECOND_TEXT, 1); break;
@@ -152,50 +159,98 @@ static attn_status add_letters(const attn_settings *s, attn_error *err,
   return rc;
 }
 
-static attn_status load_letters(const attn_settings *s, attn_error *err,
+static attn_status load_letters(const attn_settings *s, attn_error *err, const char *path,
                                 const char *single, const char *pair,
                                 attn_template *out) {
-  attn_status rc = add_letters(s, err, single, &out->single);
-  return rc == ATTN_OK ? add_letters(s, err, pair, &out->pair) : rc;
+  attn_status rc = add_letters(s, err, path, single, &out->single);
+  return rc == ATTN_OK ? add_letters(s, err, path, pair, &out->pair) : rc;
 }
 
-static attn_status load_bert(const attn_settings *s, attn_error *err,
+static attn_status load_bert(const attn_settings *s, attn_error *err, const char *path,
                              attn_template *out) {
-  return load_letters(s, err, "CAS", "CASbs", out);
+  return load_letters(s, err, path, "CAS", "CASbs", out);
 }
 
-static attn_status load_roberta(const attn_settings *s, attn_error *err,
-                                attn_template *out) {
-  attn_status rc = load_letters(s, err, "CAS", "CASSBS", out);
+static attn_status load_trim(const attn_settings *s, attn_error *err, const char *path,
+                             attn_template *out) {
   out->trim_offsets = out->keep_one = 1;
-  if (rc == ATTN_OK) {
-    rc = attn_settings_bool(s, err, &out->trim_offsets, "$.post_processor.trim_offsets");
+  attn_status rc = attn_settings_bool(s, err, &out->trim_offsets, "%s.trim_offsets", path);
+  return rc == ATTN_OK
+             ? attn_settings_bool(s, err, &out->keep_one, "%s.add_prefix_space", path)
+             : rc;
+}
+
+static attn_status load_roberta(const attn_settings *s, attn_error *err, const char *path,
+                                attn_template *out) {
+  attn_status rc = load_letters(s, err, path, "CAS", "CASSBS", out);
+  return rc == ATTN_OK ? load_trim(s, err, path, out) : rc;
+}
+
+typedef attn_status (*loader)(const attn_settings *, attn_error *, const char *,
+                              attn_template *);
+
+static attn_status find_loader(const attn_settings *s, attn_error *err, const char *path,
+                               loader *out) {
+  static const struct {
+    const char *type;
+    loader load;
+  } types[] = {{"TemplateProcessing", load_template},
+               {"BertProcessing", load_bert},
+               {"RobertaProcessing", load_roberta},
+               {"ByteLevel", load_trim}};
+  attn_text type;
+  attn_status rc = attn_component_type(s, err, path, &type);
+  if (rc != ATTN_OK) return rc;
+  for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+    if (!attn_text_is(type, types[i].type)) continue;
+    *out = types[i].load;
+    return ATTN_OK;
   }
-  if (rc == ATTN_OK) {
-    rc = attn_settings_bool(s, err, &out->keep_one, "$.post_processor.add_prefix_space");
+  return attn_component_unsupported(err, path, type);
+}
+
+/* One of them trims, another adds tokens; two of a kind have no place here. */
+static attn_status load_sequence(const attn_settings *s, attn_error *err,
+                                 attn_template *out) {
+  unsigned n_trim = 0, n_template = 0;
+  attn_status rc = ATTN_OK;
+  for (unsigned i = 0; rc == ATTN_OK; i++) {
+    char item[ATTN_MAX_PATH];
+    loader load = NULL;
+    snprintf(item, sizeof item, "$.post_processor.processors[%u]", i);
+    if (!attn_settings_has(s, "%s", item)) break;
+    rc = find_loader(s, err, item, &load);
+    if (rc != ATTN_OK) break;
+    n_trim += load == load_trim || load == load_roberta;
+    n_template += load != load_trim;
+    if (n_trim > 1 || n_template > 1) {
+      return attn_fail(err, ATTN_UNSUPPORTED,
+                       "tokenizer: %s does what one before it does, which is not supported",
+                       item);
+    }
+    rc = load(s, err, item, out);
   }
   return rc;
 }
 
 attn_status attn_template_load(const attn_settings *s, attn_error *err,
                                attn_template *out) {
-  static const struct {
-    const char *type;
-    attn_status (*load)(const attn_settings *, attn_error *, attn_template *);
-  } types[] = {{"TemplateProcessing", load_template},
-               {"BertProcessing", load_bert},
-               {"RobertaProcessing", load_roberta}};
+  static const char path[] = "$.post_processor";
+  loader load;
   attn_text type;
+  attn_status rc = ATTN_OK;
   memset(out, 0, sizeof *out);
-  if (!attn_settings_has(s, "$.post_processor")) {
-    return load_letters(s, err, "A", "Ab", out);
+  if (attn_settings_has(s, path)) {
+    rc = attn_component_type(s, err, path, &type);
+    if (rc == ATTN_OK && attn_text_is(type, "Sequence")) {
+      rc = load_sequence(s, err, out);
+    } else if (rc == ATTN_OK) {
+      rc = find_loader(s, err, path, &load);
+      if (rc == ATTN_OK) rc = load(s, err, path, out);
+    }
   }
-  attn_status rc = attn_component_type(s, err, "$.post_processor", &type);
-  if (rc != ATTN_OK) return rc;
-  for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-    if (attn_text_is(type, types[i].type)) return types[i].load(s, err, out);
-  }
-  return attn_component_unsupported(err, "$.post_processor", type);
+  if (rc != ATTN_OK || out->single.n) return rc;
+  return load_letters(s, err, path, "A", "Ab", out);
 }
 
 void attn_template_free(attn_template *template) {

@@ -22,13 +22,13 @@ typedef struct attn_places {
 typedef struct attn_template {
   attn_places single; /* the first text once */
   attn_places pair;   /* both texts once; n is 0 where the file has it otherwise */
-  int trim_offsets;   /* RobertaProcessing: white space at the ends of a token is not part
-                      ** of its range ... */
+  int trim_offsets;   /* RobertaProcessing, ByteLevel: white space at the ends of a token
+                      ** is not part of its range ... */
   int keep_one;       /* ... save one space at the start of the text */
 } attn_template;
 
-/* Reads $.post_processor: null, TemplateProcessing, BertProcessing or
-** RobertaProcessing. */
+/* Reads $.post_processor: null, TemplateProcessing, BertProcessing, RobertaProcessing,
+** ByteLevel, or a Sequence of a ByteLevel and another. */
 attn_status attn_template_load(const attn_settings *settings, attn_error *err,
                                attn_template *out);
 void attn_template_free(attn_template *template);

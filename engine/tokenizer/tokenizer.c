@@ -14,6 +14,7 @@
 */
 #include "added.h"
 #include "component.h"
+#include "detokenizer.h"
 #include "pre_tokenizer.h"
 #include "template.h"
 #include "word_model.h"
@@ -31,6 +32,7 @@ struct attn_tokenizer {
   void *model; /* of that type */
   uint64_t max_char;
   attn_template template;
+  attn_detokenizer detokenizer;
   uint16_t ascii[128]; /* ASCII_ASK: the stages have to decide */
 };
 
@@ -60,18 +62,22 @@ static uint16_t ascii_entry(const attn_tokenizer *t, uint32_t c) {
   return (uint16_t)((uint32_t)t->splitter.of[attn_char_index(probe.c)] << 8 | probe.c);
 }
 
-static const attn_word_model *const word_models[] = {&attn_wordpiece, &attn_wordlevel};
+static const attn_word_model *const word_models[] = {&attn_wordpiece, &attn_wordlevel,
+                                                     &attn_bpe};
 
-/* Old files do not name WordPiece, which alone has this setting. */
+/* Old files do not name the type; then WordPiece and BPE each have a setting of theirs. */
 static attn_status find_model(const attn_settings *s, attn_error *err,
                               const attn_word_model **out) {
-  attn_text type = {"WordPiece", 9};
-  if (!attn_settings_has(s, "$.model.max_input_chars_per_word")) {
-    attn_status rc = attn_component_type(s, err, "$.model", &type);
-    if (rc != ATTN_OK) return rc;
-  }
+  attn_text type = {NULL, 0};
   attn_status rc = attn_settings_text(s, err, &type, "$.model.type");
   if (rc != ATTN_OK) return rc;
+  if (!type.text && attn_settings_has(s, "$.model.max_input_chars_per_word")) {
+    type = (attn_text){"WordPiece", 9};
+  } else if (!type.text && attn_settings_has(s, "$.model.fuse_unk")) {
+    type = (attn_text){"BPE", 3};
+  } else if (!type.text) {
+    return attn_component_type(s, err, "$.model", &type);
+  }
   for (size_t i = 0; i < sizeof word_models / sizeof *word_models; i++) {
     *out = word_models[i];
     if (attn_text_is(type, (*out)->type)) return ATTN_OK;
@@ -80,10 +86,10 @@ static attn_status find_model(const attn_settings *s, attn_error *err,
 }
 
 static attn_status load_model(attn_tokenizer *t, const attn_settings *s,
-                              attn_error *err) {
+                              const attn_vocab *vocab, attn_error *err) {
   t->model = attn_alloc_zero(t->type->n_byte);
   if (!t->model) return attn_no_memory(err);
-  return t->type->load(t->model, s, &t->vocabulary, err, &t->max_char);
+  return t->type->load(t->model, s, &t->vocabulary, vocab, err, &t->max_char);
 }
 
 static attn_status load(attn_tokenizer *t, const attn_settings *s,
@@ -92,8 +98,11 @@ static attn_status load(attn_tokenizer *t, const attn_settings *s,
   if (rc == ATTN_OK) rc = attn_vocabulary_init(&t->vocabulary, vocab, err);
   if (rc == ATTN_OK) rc = attn_normalizer_load(s, err, &t->normalizer);
   if (rc == ATTN_OK) rc = attn_splitter_load(s, err, &t->splitter);
-  if (rc == ATTN_OK) rc = load_model(t, s, err);
+  if (rc == ATTN_OK) rc = load_model(t, s, vocab, err);
   if (rc == ATTN_OK) rc = attn_template_load(s, err, &t->template);
+  if (rc == ATTN_OK && attn_detokenizer_load(s, &t->detokenizer) != ATTN_OK) {
+    rc = attn_no_memory(err);
+  }
   if (rc == ATTN_OK) {
     rc = attn_added_load(s, &t->vocabulary, &t->normalizer, err, &t->added);
   }
@@ -121,6 +130,7 @@ void attn_tokenizer_free(attn_tokenizer *t) {
   if (!t) return;
   attn_added_free(&t->added);
   attn_template_free(&t->template);
+  attn_detokenizer_free(&t->detokenizer);
   if (t->model) t->type->clear(t->model);
   attn_release(t->model);
   attn_vocabulary_free(&t->vocabulary);
@@ -161,6 +171,7 @@ typedef struct pass {
   attn_matcher normalized;
   attn_word word;
   uint8_t word_class;
+  attn_byte_words bytes; /* where the pre-tokenizer is ByteLevel */
   attn_tokens *out;
   size_t first;    /* of the text's tokens in out */
   size_t n_wanted; /* of them */
@@ -211,7 +222,7 @@ static void trim_by_text(pass *p, attn_token *token) {
     trail = is_space(c) ? trail + 1 : 0;
     if (trail == n_char + 1) lead = trail;
   }
-  if (trail) trim(p, token, lead, trail);
+  if (lead || trail) trim(p, token, lead, trail);
 }
 
 /* After tokens were added: keeps those that are wanted. */
@@ -231,7 +242,8 @@ static void split_word(pass *p) {
   if (p->status == ATTN_OK) count_tokens(p);
 }
 
-static void end_word(pass *p) {
+static void end_word(void *ctx) {
+  pass *p = ctx;
   attn_word *word = &p->word;
   if (word->n_char == 0) return;
   if (stopped(p)) {
@@ -245,14 +257,27 @@ static void end_word(pass *p) {
   word->n_char = 0;
 }
 
+static void fail_unless(pass *p, attn_status status) {
+  if (p->status == ATTN_OK) p->status = status;
+}
+
+/* The end of what the table leaves together. */
+static void end_split(pass *p) {
+  if (p->t->splitter.byte_level.is_on && !stopped(p)) {
+    fail_unless(p, attn_byte_words_end(&p->bytes));
+  }
+  end_word(p);
+}
+
 /* A character that is part of the word at hand, or ends it. */
 static void take_character(pass *p, uint8_t class, uint32_t c, attn_span at) {
   if (class == ATTN_SPLIT_DROP || class == ATTN_SPLIT_ALONE || class != p->word_class) {
-    end_word(p);
+    end_split(p);
     p->word_class = class;
   }
   if (class == ATTN_SPLIT_DROP || stopped(p)) return;
-  p->status = attn_word_add(&p->word, c, at);
+  fail_unless(p, p->t->splitter.byte_level.is_on ? attn_byte_words_add(&p->bytes, c, at)
+                                                 : attn_word_add(&p->word, c, at));
 }
 
 static void take_normalized(void *ctx, uint32_t c, attn_span at) {
@@ -277,7 +302,7 @@ static void take_token(pass *p, const attn_added_token *token, const attn_item *
 
 static void found_normalized(void *ctx, const attn_added_token *token,
                              const attn_item *item, size_t n) {
-  end_word(ctx);
+  end_split(ctx);
   take_token(ctx, token, item, n);
 }
 
@@ -285,7 +310,7 @@ static void found_normalized(void *ctx, const attn_added_token *token,
 static void end_piece(pass *p) {
   attn_normalize_end(&p->normalization);
   attn_matcher_end(&p->normalized);
-  end_word(p);
+  end_split(p);
 }
 
 static void found_raw(void *ctx, const attn_added_token *token, const attn_item *item,
@@ -365,6 +390,10 @@ static attn_status run_pass(pass *p) {
                                  .plain = take_normalized,
                                  .found = found_normalized,
                                  .ctx = p};
+  p->bytes = (attn_byte_words){.settings = &t->splitter.byte_level,
+                               .word = &p->word,
+                               .end_word = end_word,
+                               .ctx = p};
   attn_status rc = read_text(p);
   attn_matcher_free(&p->raw);
   attn_normalization_free(&p->normalization);
@@ -522,4 +551,27 @@ attn_status attn_tokenize_pair(const attn_tokenizer *t, const attn_text text[2],
 void attn_tokens_free(attn_tokens *tokens) {
   attn_release(tokens->token);
   *tokens = (attn_tokens){0};
+}
+
+/* --------------------------------------------------------------------- and back again */
+
+attn_status attn_detokenize(const attn_tokenizer *t, const int32_t *id, size_t n,
+                            int keep_special, attn_error *err, attn_buffer *out) {
+  attn_pieces tokens = {0};
+  attn_status rc = ATTN_OK;
+  size_t n_before = out->n;
+  for (size_t i = 0; rc == ATTN_OK && i < n; i++) {
+    uint32_t n_text;
+    const char *text = attn_token_text(t, id[i], &n_text);
+    if (!text) continue;
+    const attn_added_token *added = attn_added_by_text(&t->added, (attn_text){text, n_text});
+    if (added && added->special && !keep_special) continue;
+    rc = attn_buffer_add(&tokens.text, text, n_text);
+    if (rc == ATTN_OK) rc = attn_pieces_end(&tokens);
+  }
+  rc = rc == ATTN_OK ? attn_detokenizer_run(&t->detokenizer, &tokens, err, out)
+                     : attn_no_memory(err);
+  attn_pieces_free(&tokens);
+  if (rc != ATTN_OK) out->n = n_before;
+  return rc;
 }

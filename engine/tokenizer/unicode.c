@@ -15,10 +15,11 @@ static unsigned decompose_hangul(uint32_t s, uint32_t *out) {
 }
 
 static unsigned find_decomposition(uint32_t c) {
-  unsigned low = 0, high = attn_n_decomposition;
+  unsigned low = attn_decomposition_plane[c >> 16];
+  unsigned high = attn_decomposition_plane[(c >> 16) + 1];
   while (high - low > 1) {
     unsigned middle = (low + high) / 2;
-    if (attn_decomposition_of[middle] <= c) {
+    if (attn_decomposition_of[middle] <= (c & 0xFFFF)) {
       low = middle;
     } else {
       high = middle;
@@ -33,7 +34,11 @@ unsigned attn_decompose(uint32_t c, uint32_t out[ATTN_MAX_DECOMPOSITION]) {
   if (c - S_BASE < L_COUNT * V_COUNT * T_COUNT) return decompose_hangul(c - S_BASE, out);
   unsigned i = find_decomposition(c), n = 0;
   for (unsigned at = attn_decomposition_at[i]; at < attn_decomposition_at[i + 1]; at++) {
-    out[n++] = attn_decomposition_part[at];
+    uint32_t part = attn_decomposition_part[at];
+    if (part >= 0xD800 && part <= 0xDBFF) {
+      part = 0x10000 + (part - 0xD800) * 0x400 + (attn_decomposition_part[++at] - 0xDC00u);
+    }
+    out[n++] = part;
   }
   return n;
 }

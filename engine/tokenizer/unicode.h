@@ -18,11 +18,13 @@ enum {
   ATTN_CHAR_MARK = 16,       /* category M */
   ATTN_CHAR_NONSPACING = 32, /* category Mn */
   ATTN_CHAR_CJK = 64,        /* BERT puts spaces around it */
-  ATTN_CHAR_DECOMPOSES = 128
+  ATTN_CHAR_DECOMPOSES = 128,
+  ATTN_CHAR_LETTER = 256, /* \p{L} of a regular expression */
+  ATTN_CHAR_NUMBER = 512  /* \p{N} */
 };
 
 typedef struct attn_char {
-  uint8_t flags;
+  uint16_t flags;
   uint8_t combining_class; /* canonical; 0: a starter */
   int32_t to_lower;        /* add it for the lower case (U+0130: its first character) */
 } attn_char;
@@ -31,14 +33,17 @@ enum { ATTN_MAX_DECOMPOSITION = 4, ATTN_N_CHAR_INDEX = 256 };
 
 /* unicode_tables.c */
 extern const attn_char attn_char_records[ATTN_N_CHAR_INDEX];
-extern const uint8_t attn_char_block[], attn_char_index_of[];
-extern const unsigned attn_n_decomposition;
-extern const uint32_t attn_decomposition_of[], attn_decomposition_part[];
-extern const uint16_t attn_decomposition_at[];
+extern const uint8_t attn_char_page[], attn_char_index_of[];
+extern const uint16_t attn_char_block[]; /* 32 to a page, of 16 characters each */
+/* Those that decompose: where each plane begins, the low halves of the code points, and
+** what they decompose to, in UTF-16. */
+extern const uint16_t attn_decomposition_plane[18], attn_decomposition_of[];
+extern const uint16_t attn_decomposition_at[], attn_decomposition_part[];
 
 /* Which of at most 256 kinds of characters c is, a code point; and its properties. */
 static inline uint8_t attn_char_index(uint32_t c) {
-  return attn_char_index_of[attn_char_block[c >> 7] * 128 + (c & 127)];
+  uint16_t block = attn_char_block[attn_char_page[c >> 9] * 32 + (c >> 4 & 31)];
+  return attn_char_index_of[block * 16 + (c & 15)];
 }
 static inline const attn_char *attn_char_of(uint32_t c) {
   return &attn_char_records[attn_char_index(c)];

@@ -14,9 +14,10 @@ import unicodedata
 
 from tokenizers import normalizers, pre_tokenizers
 
-BLOCK = 128
+BLOCK, PAGE = 16, 32  # characters of a block, blocks of a page
 HANGUL = range(0xAC00, 0xD7A4)  # decomposed by arithmetic
-SPACE, CONTROL, PUNCTUATION, WORD, MARK, NONSPACING, CJK, DECOMPOSES = (1 << i for i in range(8))
+(SPACE, CONTROL, PUNCTUATION, WORD, MARK, NONSPACING, CJK, DECOMPOSES, LETTER,
+ NUMBER) = (1 << i for i in range(10))
 
 
 def bert(**on):
@@ -30,6 +31,7 @@ lower = normalizers.Lowercase().normalize_str
 strip_marks = normalizers.StripAccents().normalize_str
 words = pre_tokenizers.Whitespace().pre_tokenize_str
 punctuation = pre_tokenizers.Punctuation().pre_tokenize_str
+gpt2 = pre_tokenizers.ByteLevel(add_prefix_space=False).pre_tokenize_str
 
 
 def describe(code):
@@ -47,6 +49,10 @@ def describe(code):
     flags |= NONSPACING if decomposed == c and accents(c) == "" else 0
     flags |= CJK if cjk(c) != c else 0
     flags |= DECOMPOSES if decomposed != c else 0
+    flags |= LETTER if len(gpt2("a" + c)) == 1 else 0
+    flags |= NUMBER if len(gpt2("1" + c)) == 1 else 0
+    other = len(gpt2("!" + c)) == 1
+    assert bool(flags & LETTER) + bool(flags & NUMBER) + bool(flags & SPACE) + other == 1
     # A mark of class 1 to 239 moves in front of U+0345, the one of class 240.
     moves = decomposed == c and nfd("\u0345" + c) == c + "\u0345" and c != "\u0345"
     ccc = unicodedata.combining(c) if moves or c == "\u0345" else 0
@@ -77,27 +83,34 @@ def main():
     records, index = {}, [0] * 0x110000
     for code in points:
         index[code] = records.setdefault(describe(code), len(records))
-    blocks = {}
-    first = [blocks.setdefault(tuple(index[i : i + BLOCK]), len(blocks))
+    blocks, pages = {}, {}
+    block = [blocks.setdefault(tuple(index[i : i + BLOCK]), len(blocks))
              for i in range(0, 0x110000, BLOCK)]
-    assert len(records) <= 256 and len(blocks) <= 256
+    page = [pages.setdefault(tuple(block[i : i + PAGE]), len(pages))
+            for i in range(0, len(block), PAGE)]
+    assert len(records) <= 256 and len(pages) <= 256
     parts = {c: nfd(chr(c)) for c in points if nfd(chr(c)) != chr(c) and c not in HANGUL}
     at, pool = [0], []
-    for code in parts:
-        pool += map(ord, parts[code])
+    for code in parts:  # in UTF-16
+        units = parts[code].encode("utf-16-le")
+        pool += [units[i] | units[i + 1] << 8 for i in range(0, len(units), 2)]
         at.append(len(pool))
+    planes = [sum(code < plane << 16 for code in parts) for plane in range(18)]
 
     print("/*\n** unicode_tables.c - properties of code points; written by unicode_tables.py.\n*/")
     print('/* clang-format off */\n#include "unicode.h"')
-    table("const attn_char attn_char_records[ATTN_N_CHAR_INDEX]", records, "{0x%02x, %d, %d}")
-    table("const uint8_t attn_char_block[%d]" % len(first), first)
+    table("const attn_char attn_char_records[ATTN_N_CHAR_INDEX]", records, "{0x%03x, %d, %d}")
+    table("const uint8_t attn_char_page[%d]" % len(page), page)
+    table("const uint16_t attn_char_block[%d]" % (len(pages) * PAGE),
+          [b for p in pages for b in p])
     table("const uint8_t attn_char_index_of[%d]" % (len(blocks) * BLOCK),
           [i for block in blocks for i in block])
-    print("\nconst unsigned attn_n_decomposition = %d;" % len(parts))
-    table("const uint32_t attn_decomposition_of[%d]" % len(parts), parts, "0x%X")
+    table("const uint16_t attn_decomposition_plane[18]", planes)
+    table("const uint16_t attn_decomposition_of[%d]" % len(parts), [c & 0xFFFF for c in parts], "0x%X")
     table("const uint16_t attn_decomposition_at[%d]" % len(at), at)
-    table("const uint32_t attn_decomposition_part[%d]" % len(pool), pool, "0x%X")
-    print("%d records, %d blocks, %d decompositions" % (len(records), len(blocks), len(parts)),
+    table("const uint16_t attn_decomposition_part[%d]" % len(pool), pool, "0x%X")
+    print("%d records, %d blocks, %d pages, %d decompositions"
+          % (len(records), len(blocks), len(pages), len(parts)),
           file=sys.stderr)
 
 

@@ -31,10 +31,21 @@ attn_status attn_word_add(attn_word *word, uint32_t c, attn_span at) {
   return ATTN_OK;
 }
 
+void *attn_word_room(attn_word *word, size_t n) {
+  if (n <= word->n_room) return word->room;
+  void *room = attn_alloc(2 * (uint64_t)n);
+  if (!room) return NULL;
+  attn_release(word->room);
+  word->room = room;
+  word->n_room = 2 * n;
+  return room;
+}
+
 void attn_word_free(attn_word *word) {
   attn_release(word->text);
   attn_release(word->at);
   attn_release(word->hash);
+  attn_release(word->room);
 }
 
 attn_status attn_tokens_add(attn_tokens *tokens, int32_t id, attn_span at) {

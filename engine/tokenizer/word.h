@@ -10,7 +10,8 @@ typedef struct attn_word {
   char *text;     /* normalized UTF-8 */
   attn_span *at;  /* per byte: the original of its character */
   uint64_t *hash; /* room for the model: one number a byte */
-  size_t n, n_alloc;
+  void *room;     /* and as much as it asks for */
+  size_t n, n_alloc, n_room;
   uint64_t n_char; /* characters of the word; more than are kept in text when there
                    ** are more than max_char */
   uint64_t max_char;
@@ -19,6 +20,9 @@ typedef struct attn_word {
 
 /* Adds a character.  ATTN_NOMEM leaves the word as it was. */
 attn_status attn_word_add(attn_word *word, uint32_t c, attn_span at);
+
+/* n bytes for the model, the same as before where they were enough.  NULL: no memory. */
+void *attn_word_room(attn_word *word, size_t n);
 
 void attn_word_free(attn_word *word);
 

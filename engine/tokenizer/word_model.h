@@ -15,11 +15,12 @@ typedef struct attn_word_model {
   const char *type; /* $.model.type */
   size_t n_byte;    /* of its struct, which starts with all zero */
 
-  /* Reads $.model.  The vocabulary is borrowed.  *max_char: the characters of a word
-  ** that split wants to see; of a longer one it only needs to know that it is. */
+  /* Reads $.model, and of vocab the merges.  The vocabulary is borrowed.  *max_char: the
+  ** characters of a word that split wants to see; of a longer one it only needs to know
+  ** that it is. */
   attn_status (*load)(void *model, const attn_settings *settings,
-                      const attn_vocabulary *vocabulary, attn_error *err,
-                      uint64_t *max_char);
+                      const attn_vocabulary *vocabulary, const attn_vocab *vocab,
+                      attn_error *err, uint64_t *max_char);
 
   /* Appends the tokens of a word that is not empty. */
   attn_status (*split)(const void *model, attn_word *word, attn_error *err,
@@ -29,7 +30,7 @@ typedef struct attn_word_model {
   uint64_t (*memory)(const void *model); /* bytes that it owns beside its struct */
 } attn_word_model;
 
-extern const attn_word_model attn_wordpiece, attn_wordlevel;
+extern const attn_word_model attn_wordpiece, attn_wordlevel, attn_bpe;
 
 /* The token for words that are not in the vocabulary. */
 typedef struct attn_unknown {

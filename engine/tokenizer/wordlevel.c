@@ -9,10 +9,11 @@ typedef struct wordlevel {
 } wordlevel;
 
 static attn_status load(void *model, const attn_settings *s,
-                        const attn_vocabulary *vocabulary, attn_error *err,
-                        uint64_t *max_char) {
+                        const attn_vocabulary *vocabulary, const attn_vocab *vocab,
+                        attn_error *err, uint64_t *max_char) {
   wordlevel *m = model;
   attn_text unknown = {"<unk>", 5};
+  (void)vocab;
   m->vocabulary = vocabulary;
   *max_char = (uint64_t)vocabulary->longest + 1; /* more is no token in any case */
   attn_status rc = attn_settings_text(s, err, &unknown, "$.model.unk_token");

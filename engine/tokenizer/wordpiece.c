@@ -18,11 +18,12 @@ typedef struct wordpiece {
 } wordpiece;
 
 static attn_status load(void *model, const attn_settings *s,
-                        const attn_vocabulary *vocabulary, attn_error *err,
-                        uint64_t *max_char) {
+                        const attn_vocabulary *vocabulary, const attn_vocab *vocab,
+                        attn_error *err, uint64_t *max_char) {
   wordpiece *m = model;
   attn_text unknown = {"[UNK]", 5}, prefix = {"##", 2};
   int64_t max = 100;
+  (void)vocab;
   m->vocabulary = vocabulary;
   attn_status rc = attn_settings_text(s, err, &unknown, "$.model.unk_token");
   if (rc == ATTN_OK) {

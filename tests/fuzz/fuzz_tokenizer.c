@@ -3,8 +3,9 @@
 **
 ** The first byte chooses what the rest is:
 **   'S'    lines "path TAB kind TAB text" (kind: a digit, attn_kind), then, behind
-**          an empty line, the vocabulary, a token a line: a tokenizer is made of
-**          them, and if that works, a text goes through it
+**          an empty line, the vocabulary, a token a line, and, behind another one,
+**          merges, "left right" a line: a tokenizer is made of them, and if that
+**          works, a text goes through it, and its ids back
 **   other  a text for one of the tokenizers below
 ** Tokens must lie in the text and in order, and a text cut to n tokens must give
 ** the first n of the whole.
@@ -65,9 +66,30 @@ static attn_setting roberta[] = {
     FLAG("1", "lstrip"),
     ADDED("2", "\xe4\xb8\xad")};
 
+static attn_setting gpt2[] = {TEXT("$.model.type", "BPE"),
+                              TEXT("$.model.unk_token", "[UNK]"),
+                              KIND("$.pre_tokenizer", ATTN_OBJECT),
+                              TEXT("$.pre_tokenizer.type", "ByteLevel"),
+                              KIND("$.post_processor", ATTN_OBJECT),
+                              TEXT("$.post_processor.type", "ByteLevel"),
+                              KIND("$.decoder", ATTN_OBJECT),
+                              TEXT("$.decoder.type", "ByteLevel"),
+                              ADDED("0", "[SEP]"),
+                              FLAG("0", "special")};
+
+static attn_setting bytes[] = {TEXT("$.model.type", "BPE"),
+                               TEXT("$.model.end_of_word_suffix", "a"),
+                               KIND("$.pre_tokenizer", ATTN_OBJECT),
+                               TEXT("$.pre_tokenizer.type", "WhitespaceSplit"),
+                               KIND("$.decoder", ATTN_OBJECT),
+                               TEXT("$.decoder.type", "BPEDecoder"),
+                               TEXT("$.decoder.suffix", "a")};
+
 static attn_settings builtin[] = {{uncased, sizeof uncased / sizeof *uncased},
                                   {cased, sizeof cased / sizeof *cased},
-                                  {roberta, sizeof roberta / sizeof *roberta}};
+                                  {roberta, sizeof roberta / sizeof *roberta},
+                                  {gpt2, sizeof gpt2 / sizeof *gpt2},
+                                  {bytes, sizeof bytes / sizeof *bytes}};
 
 static const char *const words[] = {"[UNK]",
                                     "[CLS]",
@@ -99,17 +121,36 @@ static const char *const words[] = {"[UNK]",
                                     "##1",
                                     "1",
                                     "\xc4\xa0",
-                                    "##\xc4\xa0"};
+                                    "##\xc4\xa0",
+                                    "t",
+                                    "he",
+                                    "u",
+                                    "n",
+                                    "ba",
+                                    "aba",
+                                    "aa",
+                                    "aaa",
+                                    "\xc4\xa0" "a"};
 enum { N_WORD = sizeof words / sizeof *words };
 
-static attn_tokenizer *tokenizers[3];
+static const attn_text merges[] = {{"a", 1},      {"b", 1},    {"t", 1},  {"he", 2}, {"u", 1},
+                                   {"n", 1},      {"b", 1},    {"a", 1},  {"ab", 2}, {"a", 1},
+                                   {"a", 1},      {"a", 1},    {"aa", 2}, {"a", 1},  {"a", 1},
+                                   {"aa", 2},     {"\xc4\xa0", 2}, {"a", 1}};
+enum { N_MERGE = sizeof merges / sizeof *merges / 2, N_BUILTIN = 5 };
+
+static attn_tokenizer *tokenizers[N_BUILTIN];
 
 static void make_builtin(void) {
   uint32_t n_token[N_WORD];
   for (int i = 0; i < N_WORD; i++) n_token[i] = (uint32_t)strlen(words[i]);
-  attn_vocab vocab = {words, n_token, N_WORD};
+  attn_vocab vocab = {.token = words,
+                      .n_token = n_token,
+                      .n = N_WORD,
+                      .merge = merges,
+                      .n_merge = N_MERGE};
   attn_error err;
-  for (int i = 0; i < 3; i++) {
+  for (int i = 0; i < N_BUILTIN; i++) {
     check(attn_tokenizer_new(&builtin[i], &vocab, &err, &tokenizers[i]) == ATTN_OK);
   }
 }
@@ -126,6 +167,21 @@ static void check_tokens(const attn_tokens *tokens, size_t n_text) {
   }
 }
 
+/* Back again: text that is UTF-8. */
+static void detokenize(const attn_tokenizer *t, const attn_tokens *tokens) {
+  attn_buffer text = {0};
+  attn_error err = {""};
+  int32_t *id = malloc((tokens->n + 1) * sizeof *id);
+  check(id != NULL);
+  for (size_t i = 0; i < tokens->n; i++) id[i] = tokens->token[i].id;
+  for (int keep = 0; keep < 2; keep++) {
+    attn_status status = attn_detokenize(t, id, tokens->n, keep, &err, &text);
+    check(status == ATTN_OK || (err.message[0] && text.n == 0));
+  }
+  free(id);
+  attn_buffer_free(&text);
+}
+
 static void tokenize(const attn_tokenizer *t, const char *text, size_t n_text) {
   attn_tokens all = {0}, some = {0};
   attn_error err = {""};
@@ -140,6 +196,7 @@ static void tokenize(const attn_tokenizer *t, const char *text, size_t n_text) {
   } else {
     check(status == ATTN_INVALID && err.message[0] && all.n == 0);
   }
+  detokenize(t, &all);
   attn_tokens_free(&all);
   attn_tokens_free(&some);
 }
@@ -158,10 +215,11 @@ static char *cut(char *text, char c) {
 static void make_from_settings(char *line) {
   attn_setting setting[MAX_LINE];
   const char *token[MAX_LINE];
+  attn_text merge[2 * MAX_LINE];
   uint32_t n_token[MAX_LINE];
   attn_settings settings = {setting, 0};
-  attn_vocab vocab = {token, n_token, 0};
-  for (char *next; line && *line && settings.n_entry < MAX_LINE; line = next) {
+  attn_vocab vocab = {.token = token, .n_token = n_token};
+  for (char *next; line && *line && *line != '\n' && settings.n_entry < MAX_LINE; line = next) {
     next = cut(line, '\n');
     char *kind = cut(line, '\t'), *text = cut(kind, '\t');
     attn_setting *s = &setting[settings.n_entry++];
@@ -173,10 +231,19 @@ static void make_from_settings(char *line) {
     s->real = (double)s->integer;
   }
   if (line && *line == '\n') line++;
-  for (char *next; line && vocab.n < MAX_LINE; line = next) {
+  vocab.merge = merge;
+  for (char *next; line && *line && *line != '\n' && vocab.n < MAX_LINE; line = next) {
     next = cut(line, '\n');
     token[vocab.n] = *line == '-' ? NULL : line;
     n_token[vocab.n++] = (uint32_t)strlen(line);
+  }
+  if (line && *line == '\n') line++;
+  for (char *next; line && vocab.n_merge < MAX_LINE; line = next) {
+    next = cut(line, '\n');
+    char *right = cut(line, ' ');
+    if (!right) continue;
+    merge[2 * vocab.n_merge] = (attn_text){line, strlen(line)};
+    merge[2 * vocab.n_merge++ + 1] = (attn_text){right, strlen(right)};
   }
   static const char text[] =
       "The <mask> \xc3\xa9\xcc\x81\xcc\x96 [SEP]  ab,abc \xe4\xb8\xad\xff a b";
@@ -212,7 +279,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char *text = realloc(copy, size > 1 ? size - 1 : 1);
     check(text != NULL);
     copy = text;
-    tokenize(tokenizers[data[0] % 3], copy, size - 1);
+    tokenize(tokenizers[data[0] % N_BUILTIN], copy, size - 1);
   }
   free(copy);
   return 0;

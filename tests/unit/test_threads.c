@@ -407,7 +407,7 @@ static attn_tokenizer *make_tokenizer(void) {
   }
   attn_error err = {""};
   attn_tokenizer *tokenizer = NULL;
-  attn_vocab vocab = {token, n_token, N_VOCAB};
+  attn_vocab vocab = {.token = token, .n_token = n_token, .n = N_VOCAB};
   CHECK_STATUS(ATTN_OK, attn_tokenizer_new(&settings, &vocab, &err, &tokenizer), "");
   return tokenizer;
 }

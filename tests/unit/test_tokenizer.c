@@ -4,114 +4,10 @@
 ** tests/fixtures/tokenizer/make.py says what stands in the fixtures.  Where a hash
 ** differs, compare.py shows the tokens of both.
 */
-#include "unit.h"
+#include "tokenizers.h"
 #include "../../engine/tokenizer/vocabulary.h"
-#include <time.h>
 
-#define FIXTURES "tests/fixtures/tokenizer/"
-
-/* -------------------------------------------------------------------- fixtures */
-
-typedef struct file {
-  char *text;
-  size_t n;
-  char *at; /* the next line */
-} file;
-
-static file read_file(const char *name) {
-  char path[200];
-  snprintf(path, sizeof path, FIXTURES "%s", name);
-  FILE *f = fopen(path, "rb");
-  if (!f) {
-    printf("! cannot open %s\n", path);
-    exit(1);
-  }
-  fseek(f, 0, SEEK_END);
-  file out = {.n = (size_t)ftell(f)};
-  rewind(f);
-  out.at = out.text = malloc(out.n + 1);
-  out.n = fread(out.text, 1, out.n, f);
-  out.text[out.n] = 0;
-  fclose(f);
-  return out;
-}
-
-/* The next line without its end; NULL after the last. */
-static char *next_line(file *f) {
-  char *line = f->at, *end = line ? strchr(line, '\n') : NULL;
-  if (!end) return NULL;
-  *end = 0;
-  f->at = end + 1;
-  return line;
-}
-
-static int hex(char c) {
-  return c <= '9' ? c - '0' : c - 'a' + 10;
-}
-
-/* Undoes the escapes in place. */
-static attn_text unescape(char *line) {
-  attn_text out = {line, 0};
-  for (char *p = line; *p; p++) {
-    char c = *p;
-    if (c == '\\') {
-      c = (char)(hex(p[1]) * 16 + hex(p[2]));
-      p += 2;
-    }
-    line[out.n_text++] = c;
-  }
-  line[out.n_text] = 0;
-  return out;
-}
-
-static attn_kind kind_of(const char *name) {
-  static const char *const names[] = {"null", "false", "true",  "integer",
-                                      "real", "text",  "array", "object"};
-  int kind = 0;
-  while (strcmp(names[kind], name) != 0) kind++;
-  return (attn_kind)kind;
-}
-
-enum { MAX_CONFIGURATION = 60, MAX_SETTING = 600 };
-
-typedef struct configuration {
-  const char *name;
-  attn_setting setting[MAX_SETTING];
-  size_t n;
-  attn_tokenizer *tokenizer;
-} configuration;
-
-static configuration configurations[MAX_CONFIGURATION];
-static int n_configuration;
-
-static void read_configurations(file *f) {
-  /* Up to the hashes that may follow. */
-  for (char *line; strncmp(f->at, "hash ", 5) != 0 && (line = next_line(f));) {
-    if (strncmp(line, "= ", 2) == 0) {
-      configurations[n_configuration++].name = line + 2;
-      continue;
-    }
-    configuration *c = &configurations[n_configuration - 1];
-    attn_setting *s = &c->setting[c->n++];
-    char *kind = strchr(line, '\t'), *value = strchr(kind + 1, '\t');
-    *kind++ = *value++ = 0;
-    s->path = unescape(line).text;
-    s->kind = kind_of(kind);
-    s->integer = s->kind == ATTN_INTEGER ? atoll(value) : 0;
-    s->real = s->kind == ATTN_REAL ? atof(value) : (double)s->integer;
-    attn_text text = unescape(value);
-    s->text = text.text;
-    s->n_text = text.n_text;
-  }
-}
-
-static configuration *find_configuration(const char *name) {
-  for (int i = 0; i < n_configuration; i++) {
-    if (strcmp(configurations[i].name, name) == 0) return &configurations[i];
-  }
-  printf("! no configuration %s\n", name);
-  exit(1);
-}
+/* ---------------------------------------------------------------- vocabularies */
 
 static int is_identity(const configuration *c) {
   return strncmp(c->name, "identity", 8) == 0;
@@ -126,15 +22,7 @@ static void read_vocab(file *f) {
     token[n] = line;
     n_token[n] = (uint32_t)strlen(line);
   }
-  real_vocab = (attn_vocab){token, n_token, n};
-}
-
-static unsigned encode_utf8(uint32_t c, char *out) {
-  unsigned n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-  static const int lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
-  for (unsigned i = n - 1; i > 0; i--, c >>= 6) out[i] = (char)(0x80 | (c & 63));
-  out[0] = (char)(lead[n] | (int)c);
-  return n;
+  real_vocab = (attn_vocab){.token = token, .n_token = n_token, .n = n};
 }
 
 static void make_identity_vocab(void) {
@@ -148,7 +36,7 @@ static void make_identity_vocab(void) {
     n_token[c] = encode_utf8(c, text);
     text += n_token[c];
   }
-  identity_vocab = (attn_vocab){token, n_token, N};
+  identity_vocab = (attn_vocab){.token = token, .n_token = n_token, .n = N};
 }
 
 static attn_status make(configuration *c, attn_error *err) {
@@ -157,67 +45,10 @@ static attn_status make(configuration *c, attn_error *err) {
                             err, &c->tokenizer);
 }
 
-/* ---------------------------------------------------------------------- hashes */
-
-#define P UINT64_C(0x9E3779B97F4A7C15)
-
-static void hash_tokens(uint64_t *h, const attn_tokens *tokens) {
-  *h = *h * P + tokens->n;
-  for (size_t i = 0; i < tokens->n; i++) {
-    *h = *h * P + (uint64_t)tokens->token[i].id;
-    *h = *h * P + tokens->token[i].start;
-    *h = *h * P + tokens->token[i].end;
-  }
-}
-
-static attn_tokens scratch;
-
-/* Adds the tokens of a text to a hash. */
-static void hash_text(uint64_t *h, const configuration *c, attn_text text,
-                      uint32_t max_length) {
-  attn_error err = {""};
-  scratch.n = 0;
-  if (attn_tokenize(c->tokenizer, text.text, text.n_text, max_length, &err, &scratch)) {
-    printf("! %s: %s\n", c->name, err.message);
-    unit_failed++;
-  }
-  hash_tokens(h, &scratch);
-}
-
-static void check_hash(uint64_t got, const char *expected, const char *name,
-                       const char *text) {
-  char hash[17];
-  snprintf(hash, sizeof hash, "%016llx", (unsigned long long)got);
-  if (strncmp(hash, expected, 16) == 0) {
-    unit_passed++;
-  } else {
-    unit_failed++;
-    printf("! %s: %.300s\n", name, text);
-  }
-}
-
 /* ----------------------------------------------------------------- the fixtures */
 
-/* A block of 4096 code points: each alone and inside a word, 64 in a text. */
-static uint64_t hash_block(const configuration *c, uint32_t first) {
-  uint64_t h = 0;
-  for (uint32_t group = first; group < first + 4096; group += 64) {
-    char text[64 * 12], *p = text;
-    for (uint32_t code = group; code < group + 64; code++) {
-      *p++ = '\n';
-      p += encode_utf8(code, p);
-      *p++ = '\n';
-      *p++ = 'a';
-      p += encode_utf8(code, p);
-      *p++ = 'b';
-    }
-    hash_text(&h, c, (attn_text){text, (size_t)(p - text)}, 0);
-  }
-  return h;
-}
-
 static void test_code_points(void) {
-  file f = read_file("code_points.txt");
+  file f = read_file("tokenizer/code_points.txt");
   for (char *line; (line = next_line(&f));) {
     char name[40], expected[17], block[20];
     unsigned first;
@@ -233,7 +64,7 @@ static void test_texts(void) {
   static attn_text text[N];
   static char *expected[N];
   static uint64_t all[N];
-  file texts = read_file("texts.txt"), hashes = read_file("texts.hash");
+  file texts = read_file("tokenizer/texts.txt"), hashes = read_file("tokenizer/texts.hash");
   for (int i = 0; i < N; i++) {
     text[i] = unescape(next_line(&texts));
     expected[i] = next_line(&hashes);
@@ -268,7 +99,7 @@ static void check_tokens(attn_text text, const char *expected) {
 }
 
 static void test_cases(void) {
-  file f = read_file("cases.txt");
+  file f = read_file("tokenizer/cases.txt");
   for (char *line; (line = next_line(&f));) {
     attn_text text = unescape(line);
     check_tokens(text, next_line(&f));
@@ -292,8 +123,8 @@ static void test_cases(void) {
 static void test_wordlevel(void) {
   enum { N = 12000 };
   static attn_text text[N];
-  file settings = read_file("wordlevel.txt"), texts = read_file("texts.txt"),
-       cases = read_file("cases.txt");
+  file settings = read_file("tokenizer/wordlevel.txt"), texts = read_file("tokenizer/texts.txt"),
+       cases = read_file("tokenizer/cases.txt");
   int n = 0, first_configuration = n_configuration;
   attn_error err = {""};
   for (char *line; n < N && (line = next_line(&texts));) text[n++] = unescape(line);
@@ -371,20 +202,6 @@ static void test_truncation(void) {
   CHECK(tokens.n == 0 && tokens.token == NULL);
 }
 
-static double seconds(const attn_tokenizer *t, attn_text text, uint32_t max_length) {
-  clock_t start = clock();
-  scratch.n = 0;
-  CHECK(attn_tokenize(t, text.text, text.n_text, max_length, NULL, &scratch) == ATTN_OK);
-  return (double)(clock() - start) / CLOCKS_PER_SEC;
-}
-
-/* Text of `n` bytes that repeats `unit`. */
-static attn_text repeat(const char *unit, size_t n) {
-  char *text = malloc(n);
-  for (size_t i = 0, k = strlen(unit); i < n; i++) text[i] = unit[i % k];
-  return (attn_text){text, n};
-}
-
 static void test_time(void) {
   static const char *const units[] = {"a",
                                       "un",
@@ -428,8 +245,8 @@ typedef struct wrong {
 } wrong;
 
 static const wrong wrongs[] = {
-    {"uncased", "$.model.type", ATTN_TEXT, "BPE", ATTN_UNSUPPORTED,
-     "tokenizer: $.model has the type 'BPE', which is not supported"},
+    {"uncased", "$.model.type", ATTN_TEXT, "Unigram", ATTN_UNSUPPORTED,
+     "tokenizer: $.model has the type 'Unigram', which is not supported"},
     {"uncased", "$.model.type", ATTN_TRUE, NULL, ATTN_INVALID,
      "settings: $.model.type is true, expected text"},
     {"uncased", "$.model.\"max_input_chars_per_word\"", ATTN_TEXT, "many", ATTN_INVALID,
@@ -449,13 +266,13 @@ static const wrong wrongs[] = {
      "tokenizer: $.normalizer.normalizers[1].normalizers[0] has the type 'Nmt', which is "
      "not "
      "supported"},
-    {"uncased", "$.\"pre_tokenizer\".type", ATTN_TEXT, "ByteLevel", ATTN_UNSUPPORTED,
-     "tokenizer: $.pre_tokenizer has the type 'ByteLevel', which is not supported"},
+    {"uncased", "$.\"pre_tokenizer\".type", ATTN_TEXT, "CharDelimiterSplit", ATTN_UNSUPPORTED,
+     "tokenizer: $.pre_tokenizer has the type 'CharDelimiterSplit', which is not supported"},
     {"split_removed", "$.\"pre_tokenizer\".behavior", ATTN_TEXT, "MergedWithNext",
      ATTN_UNSUPPORTED,
      "tokenizer: $.pre_tokenizer has the type 'MergedWithNext', which is not supported"},
-    {"uncased", "$.\"post_processor\".type", ATTN_TEXT, "ByteLevel", ATTN_UNSUPPORTED,
-     "tokenizer: $.post_processor has the type 'ByteLevel', which is not supported"},
+    {"uncased", "$.\"post_processor\".type", ATTN_TEXT, "Other", ATTN_UNSUPPORTED,
+     "tokenizer: $.post_processor has the type 'Other', which is not supported"},
     {"uncased", "$.\"post_processor\".single[0].SpecialToken.id", ATTN_TEXT, "[X]",
      ATTN_INVALID, "settings: $.post_processor.special_tokens.\"[X]\".ids is missing"},
     {"uncased", "$.\"post_processor\".single[1].Sequence.id", ATTN_TEXT, "B",
@@ -504,7 +321,7 @@ static void test_no_unknown(void) {
   attn_setting setting[] = {
       {.path = "$.model.type", .kind = ATTN_TEXT, .text = "WordPiece", .n_text = 9}};
   attn_settings settings = {setting, 1};
-  attn_vocab vocab = {token, n_token, 2};
+  attn_vocab vocab = {.token = token, .n_token = n_token, .n = 2};
   attn_error err = {""};
   attn_tokenizer *t;
   attn_tokens tokens = {0};
@@ -558,7 +375,7 @@ static size_t add_items(attn_setting *setting, char (*paths)[80], const char *pa
 
 static void test_limits(void) {
   static char paths[40][80], long_token[4002];
-  attn_vocab none = {NULL, NULL, 0};
+  attn_vocab none = {.n = 0};
   attn_setting s[50] = {TEXT("$.model.type", "WordPiece")};
   attn_error err;
   attn_tokenizer *t;
@@ -616,18 +433,18 @@ static void test_vocabulary(void) {
     token[n] = text[n];
     n++;
   }
-  attn_vocab collides = {token, n_token, N};
+  attn_vocab collides = {.token = token, .n_token = n_token, .n = N};
   CHECK(make_of(s, 1, &collides, &err, &t) == ATTN_INVALID);
   CHECK(strstr(err.message,
                "tokenizer: more than 256 tokens of the vocabulary have the hash"));
   uint32_t lie[] = {UINT32_MAX, UINT32_MAX};
-  attn_vocab large = {token, lie, 2};
+  attn_vocab large = {.token = token, .n_token = lie, .n = 2};
   CHECK_STATUS(ATTN_INVALID, make_of(s, 1, &large, &err, &t),
                "tokenizer: a vocabulary of 2 tokens and 8589934590 bytes is too large");
   /* Unused ids, an empty token, one that is there twice. */
   const char *odd_token[] = {"a", NULL, "", "a"};
   uint32_t n_odd[] = {1, 0, 0, 1};
-  attn_vocab odd = {odd_token, n_odd, 4};
+  attn_vocab odd = {.token = odd_token, .n_token = n_odd, .n = 4};
   CHECK_STATUS(ATTN_OK, make_of(s, 1, &odd, &err, &t), "");
   CHECK(attn_token_id(t, "a", 1) == 3 && has_text(t, 0, "a") && has_text(t, 3, "a"));
   CHECK(attn_token_id(t, "", 0) == 2 && has_text(t, 2, ""));
@@ -665,7 +482,7 @@ static void test_no_memory(void) {
 
 int main(void) {
   unit_begin();
-  file vocab = read_file("vocab.txt"), settings = read_file("configurations.txt");
+  file vocab = read_file("tokenizer/vocab.txt"), settings = read_file("tokenizer/configurations.txt");
   attn_error err = {""};
   read_vocab(&vocab);
   make_identity_vocab();

@@ -26,7 +26,7 @@ static FILE *open_file(const char *name) {
 static attn_tokenizer *new_words(void) {
   static const char *const token[] = {"[UNK]"};
   static const uint32_t n_token[] = {5};
-  attn_vocab vocab = {token, n_token, 1};
+  attn_vocab vocab = {.token = token, .n_token = n_token, .n = 1};
   attn_setting setting[] = {TEXT("$.model.type", "WordLevel"),
                             TEXT("$.model.unk_token", "[UNK]"),
                             TEXT("$.normalizer.type", "BertNormalizer"),

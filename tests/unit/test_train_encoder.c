@@ -323,7 +323,7 @@ static void test_failures(void) {
 static attn_tokenizer *new_words(void) {
   static const char *const token[] = {"[UNK]"};
   static const uint32_t n_token[] = {5};
-  attn_vocab vocab = {token, n_token, 1};
+  attn_vocab vocab = {.token = token, .n_token = n_token, .n = 1};
   attn_setting setting[] = {TEXT("$.model.type", "WordLevel"),
                             TEXT("$.model.unk_token", "[UNK]"),
                             {.path = "$.pre_tokenizer", .kind = ATTN_OBJECT},

@@ -1,0 +1,196 @@
+/*
+** tokenizers.h - what the tests of tokenizers share: fixtures, configurations, hashes.
+**
+** tests/fixtures/tokenizer/make.py says what they look like.
+*/
+#ifndef ATTN_TEST_TOKENIZERS_H
+#define ATTN_TEST_TOKENIZERS_H
+
+#include "unit.h"
+#include <time.h>
+
+/* -------------------------------------------------------------------- fixtures */
+
+typedef struct file {
+  char *text;
+  size_t n;
+  char *at; /* the next line */
+} file;
+
+static inline file read_file(const char *name) {
+  char path[200];
+  snprintf(path, sizeof path, "tests/fixtures/%s", name);
+  FILE *f = fopen(path, "rb");
+  if (!f) {
+    printf("! cannot open %s\n", path);
+    exit(1);
+  }
+  fseek(f, 0, SEEK_END);
+  file out = {.n = (size_t)ftell(f)};
+  rewind(f);
+  out.at = out.text = malloc(out.n + 1);
+  out.n = fread(out.text, 1, out.n, f);
+  out.text[out.n] = 0;
+  fclose(f);
+  return out;
+}
+
+/* The next line without its end; NULL after the last. */
+static inline char *next_line(file *f) {
+  char *line = f->at, *end = line ? strchr(line, '\n') : NULL;
+  if (!end) return NULL;
+  *end = 0;
+  f->at = end + 1;
+  return line;
+}
+
+static inline int hex(char c) {
+  return c <= '9' ? c - '0' : c - 'a' + 10;
+}
+
+/* Undoes the escapes in place. */
+static inline attn_text unescape(char *line) {
+  attn_text out = {line, 0};
+  for (char *p = line; *p; p++) {
+    char c = *p;
+    if (c == '\\') {
+      c = (char)(hex(p[1]) * 16 + hex(p[2]));
+      p += 2;
+    }
+    line[out.n_text++] = c;
+  }
+  line[out.n_text] = 0;
+  return out;
+}
+
+static inline attn_kind kind_of(const char *name) {
+  static const char *const names[] = {"null", "false", "true",  "integer",
+                                      "real", "text",  "array", "object"};
+  int kind = 0;
+  while (strcmp(names[kind], name) != 0) kind++;
+  return (attn_kind)kind;
+}
+
+static inline unsigned encode_utf8(uint32_t c, char *out) {
+  unsigned n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+  static const int lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
+  for (unsigned i = n - 1; i > 0; i--, c >>= 6) out[i] = (char)(0x80 | (c & 63));
+  out[0] = (char)(lead[n] | (int)c);
+  return n;
+}
+
+enum { MAX_CONFIGURATION = 60, MAX_SETTING = 600 };
+
+typedef struct configuration {
+  const char *name;
+  attn_setting setting[MAX_SETTING];
+  size_t n;
+  attn_tokenizer *tokenizer;
+} configuration;
+
+static configuration configurations[MAX_CONFIGURATION];
+static int n_configuration;
+
+static inline void read_configurations(file *f) {
+  /* Up to the hashes that may follow. */
+  for (char *line; strncmp(f->at, "hash ", 5) != 0 && (line = next_line(f));) {
+    if (strncmp(line, "= ", 2) == 0) {
+      configurations[n_configuration++].name = line + 2;
+      continue;
+    }
+    configuration *c = &configurations[n_configuration - 1];
+    attn_setting *s = &c->setting[c->n++];
+    char *kind = strchr(line, '\t'), *value = strchr(kind + 1, '\t');
+    *kind++ = *value++ = 0;
+    s->path = unescape(line).text;
+    s->kind = kind_of(kind);
+    s->integer = s->kind == ATTN_INTEGER ? atoll(value) : 0;
+    s->real = s->kind == ATTN_REAL ? atof(value) : (double)s->integer;
+    attn_text text = unescape(value);
+    s->text = text.text;
+    s->n_text = text.n_text;
+  }
+}
+
+static inline configuration *find_configuration(const char *name) {
+  for (int i = 0; i < n_configuration; i++) {
+    if (strcmp(configurations[i].name, name) == 0) return &configurations[i];
+  }
+  printf("! no configuration %s\n", name);
+  exit(1);
+}
+
+/* ---------------------------------------------------------------------- hashes */
+
+#define P UINT64_C(0x9E3779B97F4A7C15)
+
+static inline void hash_tokens(uint64_t *h, const attn_tokens *tokens) {
+  *h = *h * P + tokens->n;
+  for (size_t i = 0; i < tokens->n; i++) {
+    *h = *h * P + (uint64_t)tokens->token[i].id;
+    *h = *h * P + tokens->token[i].start;
+    *h = *h * P + tokens->token[i].end;
+  }
+}
+
+static attn_tokens scratch;
+
+/* Adds the tokens of a text to a hash. */
+static inline void hash_text(uint64_t *h, const configuration *c, attn_text text,
+                      uint32_t max_length) {
+  attn_error err = {""};
+  scratch.n = 0;
+  if (attn_tokenize(c->tokenizer, text.text, text.n_text, max_length, &err, &scratch)) {
+    printf("! %s: %s\n", c->name, err.message);
+    unit_failed++;
+  }
+  hash_tokens(h, &scratch);
+}
+
+static inline void check_hash(uint64_t got, const char *expected, const char *name,
+                       const char *text) {
+  char hash[17];
+  snprintf(hash, sizeof hash, "%016llx", (unsigned long long)got);
+  if (strncmp(hash, expected, 16) == 0) {
+    unit_passed++;
+  } else {
+    unit_failed++;
+    printf("! %s: %.300s\n", name, text);
+  }
+}
+
+/* ------------------------------------------------------------------------ time */
+
+static inline double seconds(const attn_tokenizer *t, attn_text text, uint32_t max_length) {
+  clock_t start = clock();
+  scratch.n = 0;
+  CHECK(attn_tokenize(t, text.text, text.n_text, max_length, NULL, &scratch) == ATTN_OK);
+  return (double)(clock() - start) / CLOCKS_PER_SEC;
+}
+
+/* Text of `n` bytes that repeats `unit`. */
+static inline attn_text repeat(const char *unit, size_t n) {
+  char *text = malloc(n);
+  for (size_t i = 0, k = strlen(unit); i < n; i++) text[i] = unit[i % k];
+  return (attn_text){text, n};
+}
+
+/* A block of 4096 code points: each alone and inside a word, 64 in a text. */
+static inline uint64_t hash_block(const configuration *c, uint32_t first) {
+  uint64_t h = 0;
+  for (uint32_t group = first; group < first + 4096; group += 64) {
+    char text[64 * 12], *p = text;
+    for (uint32_t code = group; code < group + 64; code++) {
+      *p++ = '\n';
+      p += encode_utf8(code, p);
+      *p++ = '\n';
+      *p++ = 'a';
+      p += encode_utf8(code, p);
+      *p++ = 'b';
+    }
+    hash_text(&h, c, (attn_text){text, (size_t)(p - text)}, 0);
+  }
+  return h;
+}
+
+#endif
