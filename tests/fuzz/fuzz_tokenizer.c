@@ -157,12 +157,14 @@ static void make_builtin(void) {
 
 /* ------------------------------------------------------------------------- texts */
 
+/* A blank that was put before a text stands at its first character, and when offsets are
+** trimmed behind it: so a token may begin before the one before it, but never end there. */
 static void check_tokens(const attn_tokens *tokens, size_t n_text) {
   uint32_t start = 0;
   for (size_t i = 0; i < tokens->n; i++) {
     const attn_token *t = &tokens->token[i];
     check(t->id >= 0 && t->start <= t->end && t->end <= n_text);
-    check(t->end == 0 || t->start >= start);
+    check(t->end == 0 || t->end >= start);
     if (t->end) start = t->start;
   }
 }
