@@ -58,7 +58,8 @@ typedef struct symbols {
   char *text; /* room for a character and the suffix */
 } symbols;
 
-enum { NONE = UINT32_MAX, MAX_PROBE = 256, MAX_AFFIX = 256 };
+#define NONE UINT32_MAX
+enum { MAX_PROBE = 256, MAX_AFFIX = 256 };
 
 /* --------------------------------------------------------------------- the merges */
 

@@ -21,7 +21,8 @@
 #include "../tokenizer/words.h"
 #include <stdlib.h>
 
-enum { NONE = UINT32_MAX, ASK_EVERY = 4096 };
+#define NONE UINT32_MAX
+enum { ASK_EVERY = 4096 };
 
 typedef struct symbol {
   uint32_t id, n_char;
