@@ -26,6 +26,7 @@
 */
 #include "train.h"
 #include "corpus.h"
+#include "random.h"
 #include "../kernels/kernels.h"
 #include "../threads.h"
 #include <math.h>
@@ -88,20 +89,14 @@ static uint64_t n_step(const cbow *c) {
 
 /* ---------------------------------------------------------------------- random */
 
-/* SplitMix64 (Steele, Lea and Flood 2014) */
-static uint64_t mix(uint64_t x) {
-  x = (x ^ x >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
-  x = (x ^ x >> 27) * UINT64_C(0x94D049BB133111EB);
-  return x ^ x >> 31;
-}
-
+/* The numbers of a stream one after the other. */
 static uint64_t next_random(uint64_t *state) {
-  return mix(*state += UINT64_C(0x9E3779B97F4A7C15));
+  return attn_random_mix(*state += UINT64_C(0x9E3779B97F4A7C15));
 }
 
 /* A stream of its own for each number. */
 static uint64_t random_stream(const cbow *c, uint64_t number) {
-  return mix(mix((uint64_t)c->base.value[SEED]) + number * UINT64_C(0xD1342543DE82EF95));
+  return attn_random_key((uint64_t)c->base.value[SEED], number);
 }
 
 /* 0 .. n - 1 from the low 32 bits. */
