@@ -36,9 +36,15 @@ typedef struct row_range {
   v16 most, poison;
 } row_range;
 
-INLINE void look_at(row_range *range, v16 x) {
-  range->most = v16_max(v16_abs(x), range->most);
-  range->poison = v16_fma(x, v16_set(0.0f), range->poison);
+/* Of a block of n rotated vectors.  Each of its numbers is a sum of all that were rotated,
+** so that any one of them tells whether one of those was not finite.  A sum that became
+** infinite is seen as the largest. */
+INLINE row_range look_at(row_range range, int n, const v16 *x) {
+  v16 most = v16_abs(x[0]);
+  UNROLL for (int i = 1; i < n; i++) most = v16_max(v16_abs(x[i]), most);
+  range.most = v16_max(most, range.most);
+  range.poison = v16_fma(x[0], v16_set(0.0f), range.poison);
+  return range;
 }
 
 /* One stage within a vector: lanes that differ in one bit of their number become
@@ -71,58 +77,57 @@ INLINE void mix_vectors(int n, int distance, v16 *x) {
 }
 
 /* A block of n vectors. */
-INLINE void rotate_block(int n, const float *x, float *y, row_range *range) {
+INLINE row_range rotate_block(int n, const float *x, float *y, row_range range) {
   v16 v[BLOCK_VECTORS];
   UNROLL for (int i = 0; i < n; i++) v[i] = mix_lanes(v16_load(x + 16 * i), 16);
   if (n > 1) mix_vectors(n, 1, v);
   if (n > 2) mix_vectors(n, 2, v);
   if (n > 4) mix_vectors(n, 4, v);
-  UNROLL for (int i = 0; i < n; i++) {
-    look_at(range, v[i]);
-    v16_store(y + 16 * i, v[i]);
-  }
+  UNROLL for (int i = 0; i < n; i++) v16_store(y + 16 * i, v[i]);
+  return look_at(range, n, v);
 }
 
 /* Blocks smaller than a vector. */
-INLINE void rotate_small(size_t n, size_t block, const float *x, float *y,
-                         row_range *range) {
+INLINE row_range rotate_small(size_t n, size_t block, const float *x, float *y,
+                              row_range range) {
   for (size_t i = 0; i < n; i += 16) {
     v16 v = n - i < 16 ? v16_load_n(x + i, n - i, v16_set(0.0f)) : v16_load(x + i);
     v = mix_lanes(v, block);
-    look_at(range, v);
+    range = look_at(range, 1, &v);
     if (n - i < 16) {
       v16_store_n(y + i, n - i, v);
     } else {
       v16_store(y + i, v);
     }
   }
+  return range;
 }
 
-static void rotate_row(size_t n, const float *x, float *y, row_range *range) {
+static row_range rotate_row(size_t n, const float *x, float *y) {
   const size_t block = attn_rotation_block(n);
-  range->most = range->poison = v16_set(0.0f);
-  if (block < 16) rotate_small(n, block, x, y, range);
-  for (size_t i = 0; block >= 16 && i < n; i += block) {
+  row_range range = {v16_set(0.0f), v16_set(0.0f)};
+  if (block < 16) return rotate_small(n, block, x, y, range);
+  for (size_t i = 0; i < n; i += block) {
     switch (block) {
     case 16:
-      rotate_block(1, x + i, y + i, range);
+      range = rotate_block(1, x + i, y + i, range);
       break;
     case 32:
-      rotate_block(2, x + i, y + i, range);
+      range = rotate_block(2, x + i, y + i, range);
       break;
     case 64:
-      rotate_block(4, x + i, y + i, range);
+      range = rotate_block(4, x + i, y + i, range);
       break;
     default:
-      rotate_block(8, x + i, y + i, range);
+      range = rotate_block(8, x + i, y + i, range);
       break;
     }
   }
+  return range;
 }
 
 static void rotate(size_t n, float *x) {
-  row_range range;
-  rotate_row(n, x, x, &range);
+  rotate_row(n, x, x);
 }
 
 /* ------------------------------------------------------------------ quantization */
@@ -139,11 +144,10 @@ static void quantize(size_t m, size_t n, const float *x, float *scratch, void *r
   const size_t whole = n / 16 * 16, rest = n - whole;
   element *q = rows;
   for (size_t row = 0; row < m; row++, x += n, q += whole + (rest ? 16 : 0)) {
-    row_range range;
-    rotate_row(n, x, scratch, &range);
+    row_range range = rotate_row(n, x, scratch);
     float most = v16_max_of(range.most);
     v16 by = v16_set(most >= 1e-30f ? 127 / most : 0);
-    row_scale[row] = most / 127 + v16_sum(range.poison);
+    row_scale[row] = most / 127 + (most * 0 + v16_sum(range.poison));
     for (size_t i = 0; i < whole; i += 16) quantize16(v16_load(scratch + i), by, q + i);
     if (rest) {
       quantize16(v16_load_n(scratch + whole, rest, v16_set(0.0f)), by, q + whole);
