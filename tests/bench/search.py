@@ -22,6 +22,7 @@ import time
 import numpy as np
 
 import report
+import texts
 
 D, K, N_QUERY = 384, 10, 100
 MODEL = "build/model"
@@ -31,24 +32,8 @@ INSERT = "INSERT INTO v(rowid, e) VALUES (?1, ?2)"
 # ------------------------------------------------------------------------- vectors
 
 def descriptions():
-    """The texts of apt's own lists, else those of the demo."""
-    raw = ""
-    for options in [], ["-o", f"Dir::State::lists={os.getcwd()}/build/apt/lists", "-o", "Acquire::Languages=en"]:
-        try:
-            files = subprocess.run(["apt-get", *options, "indextargets", "--format", "$(FILENAME)",
-                                    "Created-By: Translations"], capture_output=True, text=True).stdout
-            for path in files.split():
-                raw += subprocess.run(["/usr/lib/apt/apt-helper", "cat-file", path],
-                                      capture_output=True, text=True).stdout
-        except FileNotFoundError:
-            pass
-        if raw:
-            break
-    if not raw:
-        with open("tests/demo/packages.txt") as f:
-            raw = f.read()
-    records = re.findall(r"Description-en: (.+)\n((?: .*\n)*)", raw)
-    return sorted({summary + "\n" + re.sub(r"\s+", " ", body)[:120] for summary, body in records})
+    both = (summary + "\n" + body[:120] for summary, body in texts.descriptions("en"))
+    return texts.usable(both)[:64_000]
 
 
 def sql(database, *statements):
