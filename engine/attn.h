@@ -311,9 +311,9 @@ attn_status attn_model_publish(const char *key, attn_model *model, attn_model **
 void attn_model_retain(const attn_model *model); /* one more user */
 void attn_model_release(const attn_model *model);
 
-/* The row of a token in the table of words: [d_model], in the model's memory; NULL where
-** there is none of that id. */
-const float *attn_model_word(const attn_model *model, int64_t id);
+/* The row of a token in the table of words goes to out[d_model]; 0 where there is none of
+** that id. */
+int attn_model_word(const attn_model *model, int64_t id, float *out);
 
 /* The k tokens whose rows make the smallest angle with vector[d_model], the nearest first,
 ** of equals the one of the smaller id; a zero vector has similarity 0 with all. */

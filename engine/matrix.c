@@ -6,8 +6,8 @@
 */
 #include "matrix.h"
 #include "architecture.h"
+#include "positions.h"
 #include "settings.h"
-#include <math.h>
 
 enum { N_ROW = 64 /* at a time: between two questions whether to stop */ };
 
@@ -191,11 +191,5 @@ attn_status attn_matrix_attend(const attn_attend *a, attn_error *err) {
 /* -------------------------------------------------------------------- positions */
 
 void attn_matrix_positions(size_t m, size_t n, float *x) {
-  for (size_t k = 0; k < n; k++) {
-    double rate = pow(10000, -(double)(k / 2 * 2) / (double)n);
-    for (size_t i = 0; i < m; i++) {
-      double angle = (double)i * rate;
-      x[i * n + k] = (float)(k % 2 ? cos(angle) : sin(angle));
-    }
-  }
+  attn_sinusoids(m, n, ATTN_IN_TURNS, x);
 }

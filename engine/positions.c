@@ -6,11 +6,11 @@
 */
 #include "positions.h"
 
-/* exp(-x) for x >= 0: the series at x / 1024, squared ten times. */
+/* exp(-x) for 0 <= x < 10: the series at x / 16, squared four times. */
 static double exp_of_minus(double x) {
-  double r = -x / 1024, sum = 1;
-  for (int i = 16; i > 0; i--) sum = 1 + sum * r / i;
-  for (int i = 0; i < 10; i++) sum *= sum;
+  double r = -x / 16, sum = 1;
+  for (int i = 20; i > 0; i--) sum = 1 + sum * r / i;
+  for (int i = 0; i < 4; i++) sum *= sum;
   return sum;
 }
 
@@ -32,16 +32,18 @@ static void sine_cosine(double x, double *sine, double *cosine) {
   if ((n + 1) & 2) *cosine = -*cosine;
 }
 
-void attn_sinusoids(size_t n, size_t d, float *out) {
+void attn_sinusoids(size_t n, size_t d, attn_sinusoid_order order, float *out) {
   const double log_10000 = 0x1.26bb1bbb55516p+3;
   const size_t half = (d + 1) / 2;
   for (size_t i = 0; i < half; i++) {
+    size_t at = order == ATTN_SINES_FIRST ? i : 2 * i;
+    size_t other = order == ATTN_SINES_FIRST ? half + i : 2 * i + 1;
     double rate = exp_of_minus(log_10000 * 2 * (double)i / (double)d);
     for (size_t p = 0; p < n; p++) {
       double sine, cosine;
       sine_cosine((double)p * rate, &sine, &cosine);
-      out[p * d + i] = (float)sine;
-      if (half + i < d) out[p * d + half + i] = (float)cosine;
+      out[p * d + at] = (float)sine;
+      if (other < d) out[p * d + other] = (float)cosine;
     }
   }
 }

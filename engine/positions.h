@@ -6,10 +6,13 @@
 
 #include "base.h"
 
-/* The sinusoids of Marian (those of Vaswani et al. 2017, sines first): out[n, d],
-**   out[p][i]       = sin(p / 10000^(2i / d))     i < (d + 1) / 2
-**   out[p][i + ...] = cos(p / 10000^(2i / d))     i < d / 2 */
-void attn_sinusoids(size_t n, size_t d, float *out);
+/* The sinusoids of Vaswani et al. (2017): out[n, d], a row p of
+**   sin(p / 10000^(2i / d))     i < (d + 1) / 2
+**   cos(p / 10000^(2i / d))     i < d / 2
+** taken in turns, or, as Marian has them, all sines first. */
+typedef enum attn_sinusoid_order { ATTN_IN_TURNS, ATTN_SINES_FIRST } attn_sinusoid_order;
+
+void attn_sinusoids(size_t n, size_t d, attn_sinusoid_order order, float *out);
 
 /* The bucket of a distance, key minus query (Raffel et al. 2020): half of n_bucket for
 ** either direction, or, where only those before are seen, all for them.  In a direction

@@ -68,8 +68,7 @@ void attn_apply_norm(const attn_graph *graph, const attn_norm *norm, size_t m,
 
 /* ------------------------------------------------------------------- embeddings */
 
-/* Row `id` of the embeddings, which may be packed as the head's outputs. */
-static void copy_word(const attn_graph *graph, int32_t id, float *x) {
+void attn_copy_word(const attn_graph *graph, int32_t id, float *x) {
   const size_t d = graph->d_model;
   if (graph->word_int8) {
     attn_int8_to_f32(graph->word_int8 + (size_t)id * d, graph->word_scales + id, 1, d, x);
@@ -94,7 +93,7 @@ void attn_embed_tokens(const attn_graph *graph, const attn_stack *stack, const i
     const float *type = graph->type;
     const float *position = stack->position ? stack->position + (size_t)at * d : NULL;
     if (type && types && graph->n_type > 1) type += types[i] * d;
-    copy_word(graph, id[i], x);
+    attn_copy_word(graph, id[i], x);
     for (size_t k = 0; graph->word_scale != 1 && k < d; k++) x[k] *= graph->word_scale;
     for (size_t k = 0; type && k < d; k++) x[k] += type[k];
     for (size_t k = 0; position && k < d; k++) x[k] += position[k];

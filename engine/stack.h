@@ -54,6 +54,9 @@ typedef struct attn_pass {
   attn_stop stop; /* asked before each layer */
 } attn_pass;
 
+/* Row `id` of the table of words, which may be int8, or packed as the head's outputs. */
+void attn_copy_word(const attn_graph *graph, int32_t id, float *x);
+
 /* The vectors of n token ids and their types (NULL: 0), as the first layer takes them;
 ** `first` tokens of their sequence come before them. */
 void attn_embed_tokens(const attn_graph *graph, const attn_stack *stack, const int32_t *id,

@@ -426,7 +426,7 @@ static attn_status load_positions(loader *l, const attn_stack_names *names,
   char name[MAX_NAME];
   if (l->a->positions == ATTN_POSITIONS_SINUSOIDAL) {
     float *table = take_table(l, stack->n_position, g->d_model);
-    if (table) attn_sinusoids(stack->n_position, g->d_model, table);
+    if (table) attn_sinusoids(stack->n_position, g->d_model, ATTN_SINES_FIRST, table);
     stack->position = table;
   }
   if (names->relative) return load_relative(l, names->relative, stack);

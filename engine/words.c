@@ -2,12 +2,15 @@
 ** words.c - the table of words of a model, looked at by itself.
 */
 #include "model.h"
+#include "stack.h"
 #include <math.h>
 #include <stdlib.h>
 
-const float *attn_model_word(const attn_model *model, int64_t id) {
+int attn_model_word(const attn_model *model, int64_t id, float *out) {
   const attn_graph *g = &model->graph;
-  return id >= 0 && id < g->n_vocab ? g->word + (size_t)id * g->d_model : NULL;
+  if (id < 0 || id >= g->n_vocab) return 0;
+  attn_copy_word(g, (int32_t)id, out);
+  return 1;
 }
 
 /* Sums in double, over 4 lanes in a fixed order. */
@@ -39,11 +42,17 @@ attn_status attn_model_nearest(const attn_model *model, const float *vector, uin
   const size_t d = g->d_model;
   *n = 0;
   attn_near *list = *out = attn_alloc(g->n_vocab * sizeof *list);
-  if (!list) return attn_no_memory(err);
+  float *word = attn_alloc(d * sizeof *word);
+  if (!list || !word) {
+    attn_release(word);
+    return attn_no_memory(err);
+  }
   double length = sqrt(dot(vector, vector, d));
   for (uint32_t i = 0; i < g->n_vocab; i++) {
-    list[i] = (attn_near){(int32_t)i, cosine(vector, length, g->word + i * d, d)};
+    attn_copy_word(g, (int32_t)i, word);
+    list[i] = (attn_near){(int32_t)i, cosine(vector, length, word, d)};
   }
+  attn_release(word);
   qsort(list, g->n_vocab, sizeof *list, by_similarity);
   *n = k < g->n_vocab ? k : g->n_vocab;
   return ATTN_OK;

@@ -8,7 +8,6 @@
 ** Word arithmetic is vec_add and vec_sub of such rows.
 */
 #include "vec.h"
-#include <string.h>
 
 /* ---------------------------------------------------------------- attn_embedding */
 
@@ -38,16 +37,15 @@ static void embedding(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
     attn_result_error(ctx, rc, error);
     return;
   }
-  const float *row = attn_model_word(model, id);
-  if (!row) return; /* no such token: NULL */
   size_t n = attn_model_get_info(model)->d_model;
-  float *copy = sqlite3_malloc64(n * sizeof *copy);
-  if (!copy) {
+  float *row = sqlite3_malloc64(n * sizeof *row);
+  if (!row) {
     sqlite3_result_error_nomem(ctx);
-    return;
+  } else if (attn_model_word(model, id, row)) {
+    attn_result_floats(ctx, row, n);
+  } else {
+    sqlite3_free(row); /* no such token: NULL */
   }
-  memcpy(copy, row, n * sizeof *copy);
-  attn_result_floats(ctx, copy, n);
 }
 
 #define FLAGS (SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_RESULT_SUBTYPE)

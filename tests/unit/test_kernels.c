@@ -362,10 +362,23 @@ static void test_softmax(size_t m, size_t n, float scale) {
   }
 }
 
-static int layer_norm_is_right(size_t m, size_t n, float eps) {
+/* The two norms: LayerNorm, and RMSNorm, whose mean counts as 0. */
+typedef struct norm {
+  const char *name;
+  int is_rms;
+} norm;
+
+static const norm layer_norm = {"layer_norm", 0}, rms_norm = {"rms_norm", 1};
+
+static void run_norm(const norm *norm, const attn_kernels *tier, size_t m, size_t n, float eps,
+                     const float *x, float *y) {
+  (norm->is_rms ? tier->f32->rms_norm : tier->f32->layer_norm)(m, n, w, bias, eps, x, y);
+}
+
+static int norm_is_right(const norm *norm, size_t m, size_t n, float eps) {
   for (size_t i = 0; i < m; i++) {
     double mean = 0, variance = 0;
-    for (size_t k = 0; k < n; k++) mean += (double)a[i * n + k] / (double)n;
+    for (size_t k = 0; k < n && !norm->is_rms; k++) mean += (double)a[i * n + k] / (double)n;
     for (size_t k = 0; k < n; k++) {
       variance +=
           ((double)a[i * n + k] - mean) * ((double)a[i * n + k] - mean) / (double)n;
@@ -380,28 +393,28 @@ static int layer_norm_is_right(size_t m, size_t n, float eps) {
   return 1;
 }
 
-static void test_layer_norm(size_t m, size_t n) {
+static void test_norm(const norm *norm, size_t m, size_t n) {
   const float eps = 1e-5f;
   char what[100];
-  snprintf(what, sizeof what, "layer_norm m %zu n %zu", m, n);
+  snprintf(what, sizeof what, "%s m %zu n %zu", norm->name, m, n);
   fill(m * n, a);
   fill(n, w);
   fill(n, bias);
   fill_guards(start);
   memcpy(expected, start, sizeof expected);
-  attn_kernels_by_name("scalar")->f32->layer_norm(m, n, w, bias, eps, a, expected);
+  run_norm(norm, attn_kernels_by_name("scalar"), m, n, eps, a, expected);
   CHECK(guards_intact(expected, 1, m * n, MAX_BLOCK));
-  CHECK(layer_norm_is_right(m, n, eps));
+  CHECK(norm_is_right(norm, m, n, eps));
   add_to_hash(m * n, expected);
   for (int t = 0; t < N_TIER; t++) {
     const attn_kernels *tier = attn_kernels_by_name(tier_names[t]);
     if (!tier) continue;
     memcpy(got, start, sizeof got);
-    tier->f32->layer_norm(m, n, w, bias, eps, a, got);
+    run_norm(norm, tier, m, n, eps, a, got);
     CHECK(blocks_agree(tier->name, what, got, expected));
     memcpy(got, start, sizeof got);
     memcpy(got, a, m * n * sizeof *a);
-    tier->f32->layer_norm(m, n, w, bias, eps, got, got);
+    run_norm(norm, tier, m, n, eps, got, got);
     CHECK(blocks_agree(tier->name, what, got, expected));
   }
 }
@@ -409,12 +422,60 @@ static void test_layer_norm(size_t m, size_t n) {
 static void test_rows(void) {
   for (size_t n = 1; n <= 50; n++) {
     test_softmax(1 + n % 4, n, 0.3f);
-    if (n > 1) test_layer_norm(1 + n % 3, n);
+    if (n > 1) test_norm(&layer_norm, 1 + n % 3, n);
   }
   test_softmax(2, 513, 20.0f); /* most of it underflows */
   test_softmax(2, 4096, 0.01f);
-  test_layer_norm(2, 384);
-  test_layer_norm(2, 1023);
+  test_norm(&layer_norm, 2, 384);
+  test_norm(&layer_norm, 2, 1023);
+}
+
+/* Outside of the hash: what has been added since. */
+static void test_rms_norm(void) {
+  for (size_t n = 1; n <= 50; n++) test_norm(&rms_norm, 1 + n % 3, n);
+  test_norm(&rms_norm, 2, 1023);
+  fill_guards(expected);
+  memset(a, 0, 5 * sizeof *a);
+  run_norm(&rms_norm, attn_kernels_by_name("scalar"), 1, 5, 1e-6f, a, expected);
+  CHECK(memcmp(expected, bias, 5 * sizeof *bias) == 0); /* of nothing but zeros */
+}
+
+/* A product in two parts, the second of which goes on where the first one ended, is the
+** product, bit for bit: begun with a bias, in rows that stand apart. */
+static void test_continue(size_t n, size_t k, size_t first) {
+  char what[100];
+  attn_output out = {n, bias, ATTN_SET, ATTN_IDENTITY, expected, n};
+  attn_gemm_f32 whole = {1, k, a, k, packed, out};
+  snprintf(what, sizeof what, "continued gemm n %zu k %zu from %zu", n, k, first);
+  fill(k, a);
+  fill(n * k, w);
+  fill(n, bias);
+  fill_guards(expected);
+  pack(n, k, w);
+  attn_kernels_by_name("scalar")->f32->gemm(&whole);
+  for (int t = -1; t < N_TIER; t++) {
+    const attn_kernels *tier = attn_kernels_by_name(t < 0 ? "scalar" : tier_names[t]);
+    if (!tier) continue;
+    attn_gemm_f32 part = whole;
+    fill_guards(got);
+    part.out.c = got;
+    part.k = first;
+    tier->f32->gemm(&part);
+    part.a = a + first;
+    part.k = k - first;
+    part.packed = packed + first * ATTN_PANEL;
+    part.out.bias = NULL;
+    part.out.store = ATTN_CONTINUE;
+    tier->f32->gemm(&part);
+    CHECK(blocks_agree(tier->name, what, got, expected));
+  }
+}
+
+static void test_continues(void) {
+  for (size_t n = 1; n <= ATTN_PANEL; n++) test_continue(n, 2 + n, 1 + n % 2);
+  test_continue(16, 40, 0);
+  test_continue(16, 40, 40);
+  test_continue(5, 300, 299);
 }
 
 /* -------------------------------------------------------------------------- int8 */
@@ -611,5 +672,7 @@ int main(void) {
   test_gemms_i8();
   CHECK(hash == all_results);
   if (hash != all_results) printf("! the hash is %016llx\n", (unsigned long long)hash);
+  test_rms_norm();
+  test_continues();
   return unit_end();
 }
