@@ -25,7 +25,7 @@ INLINE v16 begun16(const attn_output *out, size_t row, size_t column) {
 }
 
 INLINE void tile(const product *g, size_t row, size_t panel, int rows, int panels,
-                 float *sums) {
+                 float *sums, size_t stride) {
   const size_t n_k = g->k, lda = g->lda;
   const float *a = g->a + row * lda;
   const float *w = g->packed + panel * ATTN_PANEL * n_k;
@@ -52,15 +52,32 @@ INLINE void tile(const product *g, size_t row, size_t panel, int rows, int panel
   }
   UNROLL for (int r = 0; r < rows; r++) {
     UNROLL for (int p = 0; p < panels; p++) {
-      v16_store(sums + (r * panels + p) * ATTN_PANEL, sum[r][p]);
+      v16_store(sums + (size_t)r * stride + p * ATTN_PANEL, sum[r][p]);
     }
   }
 }
 
-INLINE v16 result16(const product *g, size_t row, size_t column, const float *sums) {
-  (void)g, (void)row, (void)column;
+/* A sum is a result. */
+INLINE float *place(const product *g, size_t row, size_t panel, size_t panels) {
+  const attn_output *out = &g->out;
+  const size_t column = panel * ATTN_PANEL;
+  if (out->store == ATTN_ADD || out->n - column < panels * ATTN_PANEL) return NULL;
+  return out->c + row * out->ldc + column;
+}
+
+typedef char terms; /* none */
+
+INLINE terms terms16(const product *g, size_t column) {
+  (void)g, (void)column;
+  return 0;
+}
+
+INLINE v16 result16(const product *g, size_t row, terms t, const float *sums) {
+  (void)g, (void)row, (void)t;
   return v16_load(sums);
 }
+
+#define GELU16 gelu16
 
 #include "tiles.h"
 

@@ -157,13 +157,29 @@ static void quantize(size_t m, size_t n, const float *x, float *scratch, void *r
 
 /* ----------------------------------------------------------------------- product */
 
-INLINE v16 result16(const product *g, size_t row, size_t column, const int32_t *sums) {
-  v16 scale = v16_mul(v16_set(g->row_scale[row]), v16_load(g->scale + column));
-  return v16_fma(v16_from_ints(sums), scale, bias16(&g->out, column));
+INLINE int32_t *place(const product *g, size_t row, size_t panel, size_t panels) {
+  (void)g, (void)row, (void)panel, (void)panels;
+  return NULL; /* a sum is no result yet */
 }
 
+typedef struct terms {
+  v16 scale, bias;
+} terms;
+
+INLINE terms terms16(const product *g, size_t column) {
+  return (terms){v16_load(g->scale + column), bias16(&g->out, column)};
+}
+
+INLINE v16 result16(const product *g, size_t row, terms t, const int32_t *sums) {
+  v16 scale = v16_mul(v16_set(g->row_scale[row]), t.scale);
+  return v16_fma(v16_from_ints(sums), scale, t.bias);
+}
+
+#define GELU16 gelu16
+
 INLINE void tile(const product *g, size_t row, size_t panel, int rows, int panels,
-                 int32_t *sums) {
+                 int32_t *sums, size_t stride_sums) {
+  (void)stride_sums; /* they stand without a gap */
   const size_t stride = (g->k + 15) / 16 * 16, n_four = (g->k + 3) / 4;
   const element *a = (const element *)g->rows + row * stride;
   const int8_t *w = g->packed + panel * n_four * (4 * ATTN_PANEL);

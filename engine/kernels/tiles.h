@@ -8,9 +8,12 @@
 **   TILE_PANELS   panels of a tile at most, 1 or 2
 **   product       the type of a product: has members m and out
 **   sum_type      of the sums: float or int32_t
-**   tile          writes the sums of a tile, [rows][panels][16]; rows and panels are
-**                 constants where it is inlined, so that sums are registers
+**   tile          writes the sums of a tile, [rows][panels][16], rows `stride` apart; rows
+**                 and panels are constants where it is inlined, so that sums are registers
+**   place         where in the output the sums of a tile are written at once, or NULL
+**   terms, terms16   what of a panel makes results of its sums
 **   result16      from 16 sums to the result before the activation
+**   GELU16        ATTN_GELU of a result
 **
 ** The weights of a panel are read once for all rows.
 */
@@ -38,12 +41,13 @@
 /* f(1, p) f(2, p) ... up to TILE_ROWS */
 #define FOR_ROWS(f, p) JOIN(REPEAT_, TILE_ROWS)(f, p)
 
-typedef void tile_kernel(const product *g, size_t row, size_t panel, sum_type *sums);
+typedef void tile_kernel(const product *g, size_t row, size_t panel, sum_type *sums,
+                         size_t stride);
 
 #define TILE(rows, panels)                                                               \
   static void tile_##rows##x##panels(const product *g, size_t row, size_t panel,         \
-                                     sum_type *sums) {                                   \
-    tile(g, row, panel, rows, panels, sums);                                             \
+                                     sum_type *sums, size_t stride) {                    \
+    tile(g, row, panel, rows, panels, sums, stride);                                     \
   }
 #define TILE_NAME(rows, panels) tile_##rows##x##panels,
 
@@ -67,30 +71,41 @@ static tile_kernel *const tiles[TILE_PANELS][TILE_ROWS] = {
 #endif
 };
 
-/* One panel of one row, of which `n` columns exist. */
-INLINE void finish16(const product *g, size_t row, size_t column, const sum_type *sums) {
+/* Takes rows [row, end) of a panel from sums to the output, of which the last panel has
+** fewer columns. */
+INLINE void finish_rows(const product *g, size_t row, size_t end, size_t column,
+                        const sum_type *sums, size_t stride, attn_store store,
+                        attn_activation activation) {
   const attn_output *out = &g->out;
   const size_t n = out->n - column;
+  const terms t = terms16(g, column);
   float *c = out->c + row * out->ldc + column;
-  v16 x = result16(g, row, column, sums);
-  if (out->store == ATTN_SET) x = activate16(out->activation, x);
-  if (n >= ATTN_PANEL) {
-    v16_store(c, out->store == ATTN_ADD ? v16_add(v16_load(c), x) : x);
-  } else {
-    if (out->store == ATTN_ADD) x = v16_add(v16_load_n(c, n, x), x);
-    v16_store_n(c, n, x);
+  for (; row < end; row++, sums += stride, c += out->ldc) {
+    v16 x = result16(g, row, t, sums);
+    x = activation == ATTN_GELU ? GELU16(x) : activate16(activation, x);
+    if (n >= ATTN_PANEL) {
+      v16_store(c, store == ATTN_ADD ? v16_add(v16_load(c), x) : x);
+    } else {
+      if (store == ATTN_ADD) x = v16_add(v16_load_n(c, n, x), x);
+      v16_store_n(c, n, x);
+    }
   }
 }
 
-/* Takes rows [row, end) and the columns of a tile from sums to the output.  What is
-** done with a result is decided for each vector: the processor foresees it, and the
-** functions are not there more than once. */
-static void finish(const product *g, size_t row, size_t end, size_t column, size_t panels,
-                   const sum_type *sums) {
-  for (; row < end; row++) {
-    for (size_t p = 0; p < panels; p++, sums += ATTN_PANEL) {
-      finish16(g, row, column + p * ATTN_PANEL, sums);
-    }
+/* The usual ones have a loop of their own, in which nothing is left to decide. */
+static void finish_panel(const product *g, size_t row, size_t end, size_t column,
+                         const sum_type *sums, size_t stride) {
+  const attn_output *out = &g->out;
+  const attn_store store = out->store;
+  const attn_activation activation = store == ATTN_SET ? out->activation : ATTN_IDENTITY;
+  if (out->n - column < ATTN_PANEL || activation > ATTN_GELU) {
+    finish_rows(g, row, end, column, sums, stride, store, activation);
+  } else if (activation == ATTN_GELU) {
+    finish_rows(g, row, end, column, sums, stride, ATTN_SET, ATTN_GELU);
+  } else if (store == ATTN_ADD) {
+    finish_rows(g, row, end, column, sums, stride, ATTN_ADD, ATTN_IDENTITY);
+  } else {
+    finish_rows(g, row, end, column, sums, stride, ATTN_SET, ATTN_IDENTITY);
   }
 }
 
@@ -102,10 +117,18 @@ static void gemm(const product *g) {
     size_t panels = n_panel - panel < TILE_PANELS ? n_panel - panel : TILE_PANELS;
     const size_t most = panels == 1 ? SINGLE_ROWS : TILE_ROWS;
     const size_t n_block = (g->m + most - 1) / most; /* of nearly equal height */
-    for (size_t block = 0; block < n_block; block++) {
-      size_t row = g->m * block / n_block, end = g->m * (block + 1) / n_block;
-      tiles[panels - 1][end - row - 1](g, row, panel, sums);
-      finish(g, row, end, panel * ATTN_PANEL, panels, sums);
+    size_t row = 0, height = g->m / n_block, n_higher = g->m % n_block;
+    for (size_t end; row < g->m; row = end) {
+      end = row + height + (n_higher > 0);
+      if (n_higher) n_higher--;
+      sum_type *at = place(g, row, panel, panels);
+      size_t stride = at ? out->ldc : panels * ATTN_PANEL;
+      tiles[panels - 1][end - row - 1](g, row, panel, at ? at : sums, stride);
+      if (at && (out->store != ATTN_SET || out->activation == ATTN_IDENTITY)) continue;
+      for (size_t p = 0; p < panels; p++) {
+        finish_panel(g, row, end, (panel + p) * ATTN_PANEL,
+                     (at ? at : sums) + p * ATTN_PANEL, stride);
+      }
     }
   }
 }
