@@ -489,6 +489,12 @@ void attn_generator_free(attn_generator *generator);
 attn_status attn_generator_next(attn_generator *generator, attn_error *err, int32_t *id,
                                 double *logprob);
 
+/* The text that this token adds to those before it, the prompt's included where the
+** decoder goes on with it; until the next call.  A special token adds none, and a character
+** of which some bytes are there waits for the token that completes it, or for the end.  The
+** texts of all tokens, joined, are the text of all tokens.  For models with a tokenizer. */
+attn_status attn_generator_text(attn_generator *generator, attn_error *err, attn_text *out);
+
 /* ----------------------------------------------------------------- safetensors */
 
 /* A dtype as files and tables spell it. */

@@ -24,6 +24,9 @@ struct attn_generator {
   size_t n_prompt;
   uint64_t n_most;  /* tokens in all */
   int is_done;
+  size_t n_text, n_context; /* see attn_generator_text */
+  size_t n_told;            /* tokens of which the last one has told its text: */
+  attn_buffer text;
   float *logits; /* [n_vocab] */
   void *memory;  /* of attn_sample */
 };
@@ -224,6 +227,7 @@ static attn_status make(attn_generator *g, attn_sequence prompt, attn_settings *
     rc = graph->decoder.has_cross ? begin_beside(g, prompt, err) : begin_alone(g, prompt, err);
   }
   g->n_prompt = g->n;
+  g->n_text = g->n_context = graph->decoder.has_cross ? g->n : 0;
   g->n_most = g->n + max_tokens;
   /* The last token needs no position: nothing follows it. */
   uint64_t positions = (uint64_t)attn_stack_positions(&graph->decoder) + 1;
@@ -253,6 +257,7 @@ void attn_generator_free(attn_generator *g) {
   if (!g) return;
   attn_decoder_free(&g->decoder);
   attn_release(g->id);
+  attn_buffer_free(&g->text);
   attn_release(g->logits);
   attn_release(g->memory);
   attn_release(g);
@@ -311,7 +316,7 @@ attn_status attn_generator_next(attn_generator *g, attn_error *err, int32_t *id,
                                 double *logprob) {
   *id = -1;
   *logprob = 0;
-  if (g->is_done || g->n >= g->n_most) return ATTN_OK;
+  if (g->is_done || g->n >= g->n_most) return ATTN_OK; /* the latter: none was wanted */
   attn_status rc = run(g, err);
   if (rc != ATTN_OK) return rc;
   int32_t chosen = choose(g);
@@ -320,6 +325,48 @@ attn_status attn_generator_next(attn_generator *g, attn_error *err, int32_t *id,
   *logprob =
       attn_log_probability(g->logits, g->model->graph.n_vocab, chosen, g->memory);
   *id = chosen;
-  g->is_done = contains(&g->eos, chosen);
+  g->is_done = contains(&g->eos, chosen) || g->n >= g->n_most;
   return ATTN_OK;
+}
+
+/* -------------------------------------------------------------------------- text */
+
+/* The bytes of a text without U+FFFD at its end, which may be the beginning of a
+** character. */
+static size_t complete(const attn_buffer *text) {
+  size_t n = text->n;
+  while (n >= 3 && memcmp(text->text + n - 3, "\xEF\xBF\xBD", 3) == 0) n -= 3;
+  return n;
+}
+
+/* The text of all tokens less that of all but the last.  Both are decoded from the token
+** n_context on: the tokens [n_context, n_text) are those that added text last, and
+** everything before them was told with no character waiting, so that a decoder, which may
+** treat the first token in a way of its own, makes the same of what follows. */
+attn_status attn_generator_text(attn_generator *g, attn_error *err, attn_text *out) {
+  const attn_tokenizer *tokenizer = g->model->tokenizer;
+  const int32_t *id = g->id + g->n_context;
+  const size_t n = g->n - g->n_context;
+  attn_buffer before = {0}, all = {0};
+  attn_status rc = ATTN_OK;
+  if (g->n_told != g->n) {
+    g->text.n = 0;
+    rc = attn_detokenize(tokenizer, id, n - 1, 0, err, &before);
+    if (rc == ATTN_OK) rc = attn_detokenize(tokenizer, id, n, 0, err, &all);
+    size_t begin = complete(&before), end = g->is_done ? all.n : complete(&all);
+    while (begin < end && (all.text[begin] & 0xC0) == 0x80) begin++;
+    if (rc == ATTN_OK && begin < end) {
+      rc = attn_buffer_add(&g->text, all.text + begin, end - begin);
+      if (rc != ATTN_OK) rc = attn_no_memory(err);
+    }
+    if (rc == ATTN_OK && begin < end && end == all.n) {
+      g->n_context = g->n_text;
+      g->n_text = g->n;
+    }
+    if (rc == ATTN_OK) g->n_told = g->n;
+    attn_buffer_free(&before);
+    attn_buffer_free(&all);
+  }
+  *out = (attn_text){g->text.n ? g->text.text : "", g->text.n};
+  return rc;
 }

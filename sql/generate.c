@@ -2,10 +2,11 @@
 ** generate.c - attn_generate(prompt [, model [, options]]): the tokens that a model goes
 ** on with, a row each, as they are made.
 **
-**   SELECT token FROM attn_generate('Once upon a time', 'gpt2');
+**   SELECT text FROM attn_generate('Once upon a time', 'gpt2');
 **   SELECT group_concat(text, '') FROM attn_generate(:question, 'bart', '{"max_tokens":40}');
 **
-** A row costs one pass of one token, when it is asked for: LIMIT stops the work.
+** A row costs one pass of one token, when it is asked for: LIMIT stops the work.  Texts are
+** what is to be read, tokens what the vocabulary has: joined, the former are the whole text.
 */
 #include "ids.h"
 #include "json.h"
@@ -82,6 +83,20 @@ static int next_generated(attn_rows *base, char **error) {
   return rows->id >= 0 ? SQLITE_ROW : SQLITE_DONE;
 }
 
+static void result_text(generate_rows *rows, sqlite3_context *ctx) {
+  attn_text text;
+  attn_error err = {0};
+  char *error = NULL;
+  if (!attn_model_tokenizer(rows->model)) return;
+  attn_status status = attn_generator_text(rows->generator, &err, &text);
+  if (status == ATTN_OK) {
+    sqlite3_result_text64(ctx, text.text, text.n_text, SQLITE_TRANSIENT, SQLITE_UTF8);
+  } else {
+    int rc = attn_sql_status(status, &err, &error);
+    attn_result_error(ctx, rc, error);
+  }
+}
+
 static void generate_column(attn_rows *base, sqlite3_context *ctx, int i) {
   generate_rows *rows = (generate_rows *)base;
   uint32_t n = 0;
@@ -93,6 +108,7 @@ static void generate_column(attn_rows *base, sqlite3_context *ctx, int i) {
     text = attn_token_text(attn_model_tokenizer(rows->model), rows->id, &n);
     sqlite3_result_text(ctx, text, (int)n, SQLITE_TRANSIENT);
     break;
+  case 3: result_text(rows, ctx); break;
   default: sqlite3_result_double(ctx, rows->logprob); break;
   }
 }
@@ -106,9 +122,9 @@ static void close_generate(attn_rows *base) {
 
 const attn_table attn_generate_table = {
     .name = "attn_generate",
-    .declaration = "position INTEGER, id INTEGER, token TEXT, logprob REAL,"
+    .declaration = "position INTEGER, id INTEGER, token TEXT, text TEXT, logprob REAL,"
                    " _prompt HIDDEN, _model HIDDEN, _options HIDDEN",
-    .n_column = 4,
+    .n_column = 5,
     .n_argument = 3,
     .n_required = 1,
     .n_byte = sizeof(generate_rows),

@@ -116,7 +116,7 @@ offer attn_rows table { SELECT row, quote(vector) FROM attn_rows('[1,2,3,4]', 2)
   { SELECT * FROM attn_rows('[1,2,3]', 2) } {attn_rows: x has 3 numbers; expected rows of 2}
 
 # ------------------------------------------------------------------------- decoders
-offer attn_generate table { SELECT position, id, token, logprob
+offer attn_generate table { SELECT position, id, token, text, logprob
     FROM attn_generate('[1,2]', 'gpt', '{"max_tokens":3,"seed":1,"top_k":3}') } \
   { SELECT * FROM attn_generate('[1]', 'm') } \
   {attn_generate: a model of type distilbert has no language-model head}
