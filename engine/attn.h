@@ -303,11 +303,19 @@ const attn_model_info *attn_model_get_info(const attn_model *model);
 const attn_tokenizer *attn_model_tokenizer(const attn_model *model);
 uint64_t attn_model_memory(const attn_model *model);
 
-/* The models of the process, by a key that names their content.  `acquire`
-** returns a counted reference or NULL; `publish` puts a loaded model there and
-** returns the reference to use, which is another's if that one came first. */
-attn_model *attn_model_acquire(const char *key);
-attn_status attn_model_publish(const char *key, attn_model *model, attn_model **out);
+/* The models of the process.  What a database says of a model's content, the key, is
+** believed of models from that database only: `acquire` returns a counted reference to
+** such a one, or NULL.  `publish` puts a loaded model there and returns the reference to
+** use: another's, if what came from elsewhere under that key is the same bit by bit. */
+typedef struct attn_model_name {
+  const char *key;    /* the content, by its own account */
+  const char *origin; /* the database */
+  const char *words;  /* the SHA-256 of what is no weight: configuration and tokenizer */
+} attn_model_name;
+
+attn_model *attn_model_acquire(const char *key, const char *origin);
+attn_status attn_model_publish(const attn_model_name *name, attn_model *model,
+                               attn_model **out);
 void attn_model_retain(const attn_model *model); /* one more user */
 void attn_model_release(const attn_model *model);
 

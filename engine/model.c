@@ -5,6 +5,10 @@
 ** only, never while a model loads: loading calls back into the host, which has
 ** locks of its own.  Two threads that load the same model at once both load it,
 ** and the second one to finish throws its copy away.
+**
+** A database may say of its model whatever it likes, also that it is the one that
+** everybody uses.  So it is taken at its word in what itself gets, and others share a
+** model with it only when its content has been compared.
 */
 #include "model.h"
 #include "settings.h"
@@ -131,7 +135,9 @@ static void free_model(attn_model *model) {
   attn_weights_free(&model->graph, &model->weights);
   attn_tokenizer_free(model->tokenizer);
   for (int i = 0; i < ATTN_N_PROMPT; i++) attn_release(model->prompt[i]);
+  for (int i = 0; i < ATTN_N_ORIGIN; i++) attn_release(model->origin[i]);
   attn_release(model->key);
+  attn_release(model->words);
   attn_release(model);
 }
 
@@ -215,39 +221,95 @@ uint64_t attn_model_memory(const attn_model *model) { return model->n_byte; }
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static attn_model *published; /* under the lock */
 
-/* The published model of a key, with one more user; the lock is held. */
-static attn_model *find_published(const char *key) {
-  attn_model *model = published;
-  while (model && strcmp(model->key, key) != 0) model = model->next;
-  if (model) model->n_user++;
-  return model;
-}
-
-attn_model *attn_model_acquire(const char *key) {
-  pthread_mutex_lock(&lock);
-  attn_model *model = find_published(key);
-  pthread_mutex_unlock(&lock);
-  return model;
-}
-
-attn_status attn_model_publish(const char *key, attn_model *model, attn_model **out) {
-  size_t n = strlen(key) + 1;
-  char *copy = attn_alloc(n);
-  *out = NULL;
-  if (!copy) return ATTN_NOMEM;
-  memcpy(copy, key, n);
-  pthread_mutex_lock(&lock);
-  *out = find_published(key);
-  if (!*out) {
-    model->key = copy;
-    model->next = published;
-    published = model;
-    *out = model;
+static int is_from(const attn_model *model, const char *origin) {
+  for (uint32_t i = 0; i < ATTN_N_ORIGIN && model->origin[i]; i++) {
+    if (strcmp(model->origin[i], origin) == 0) return 1;
   }
+  return 0;
+}
+
+attn_model *attn_model_acquire(const char *key, const char *origin) {
+  pthread_mutex_lock(&lock);
+  attn_model *model = published;
+  while (model && (strcmp(model->key, key) != 0 || !is_from(model, origin))) {
+    model = model->next;
+  }
+  if (model) model->n_user++;
   pthread_mutex_unlock(&lock);
-  if (*out != model) {
-    attn_release(copy);
+  return model;
+}
+
+/* Number i of the published models of a key; the lock is held. */
+static attn_model *candidate(const char *key, uint32_t i) {
+  attn_model *model = published;
+  for (; model; model = model->next) {
+    if (strcmp(model->key, key) == 0 && i-- == 0) break;
+  }
+  return model;
+}
+
+static int same_content(const attn_model *a, const attn_model *b) {
+  return strcmp(a->words, b->words) == 0 && a->weights.n_byte == b->weights.n_byte &&
+         (a->weights.n_byte == 0 ||
+          memcmp(a->weights.memory, b->weights.memory, a->weights.n_byte) == 0);
+}
+
+/* The lock is held; an origin too many puts out the oldest, whose next model is loaded
+** to be compared again. */
+static void add_origin(attn_model *model, char *origin) {
+  char **at = &model->origin[model->n_origin++ % ATTN_N_ORIGIN];
+  attn_release(*at);
+  *at = origin;
+}
+
+static char *copy_text(const char *text) {
+  size_t n = strlen(text) + 1;
+  char *copy = attn_alloc(n);
+  return copy ? memcpy(copy, text, n) : NULL;
+}
+
+/* Whoever has the same content already; NULL: the model itself has been published. */
+static attn_model *publish(attn_model *model, char *origin) {
+  for (uint32_t i = 0;; i++) {
+    pthread_mutex_lock(&lock);
+    attn_model *other = candidate(model->key, i);
+    if (other) {
+      other->n_user++;
+    } else {
+      add_origin(model, origin);
+      model->next = published;
+      published = model;
+    }
+    pthread_mutex_unlock(&lock);
+    if (!other) return NULL;
+    if (same_content(other, model)) {
+      pthread_mutex_lock(&lock);
+      add_origin(other, origin);
+      pthread_mutex_unlock(&lock);
+      return other;
+    }
+    attn_model_release(other);
+  }
+}
+
+attn_status attn_model_publish(const attn_model_name *name, attn_model *model,
+                               attn_model **out) {
+  char *key = copy_text(name->key), *words = copy_text(name->words),
+       *origin = copy_text(name->origin);
+  *out = NULL;
+  if (!key || !words || !origin) {
+    attn_release(key);
+    attn_release(words);
+    attn_release(origin);
+    return ATTN_NOMEM;
+  }
+  model->key = key;
+  model->words = words;
+  *out = publish(model, origin);
+  if (*out) {
     free_model(model);
+  } else {
+    *out = model;
   }
   return ATTN_OK;
 }

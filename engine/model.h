@@ -7,6 +7,8 @@
 #include "generate.h"
 #include "weights.h"
 
+enum { ATTN_N_ORIGIN = 64 };
+
 struct attn_model {
   attn_model_info info;
   attn_graph graph;
@@ -19,7 +21,9 @@ struct attn_model {
 
   /* the list of published models, under its lock */
   char *key; /* NULL: not published */
-  uint32_t n_user;
+  char *words;
+  char *origin[ATTN_N_ORIGIN]; /* the latest that it came from, in a ring */
+  uint32_t n_origin, n_user;
   attn_model *next;
 };
 

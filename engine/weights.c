@@ -260,7 +260,10 @@ static void *take_memory(loader *l, uint64_t n) {
 
 static void *take_rows(loader *l, uint32_t n_row, uint64_t row_size) {
   uint64_t n = attn_mul(n_row, row_size, &l->overflow);
-  return take_memory(l, attn_add(n, 63, &l->overflow) / 64 * 64);
+  uint64_t whole = attn_add(n, 63, &l->overflow) / 64 * 64;
+  char *p = take_memory(l, whole);
+  if (p) memset(p + n, 0, whole - n); /* models are compared by their memory */
+  return p;
 }
 
 static float *take_table(loader *l, uint32_t n_row, uint32_t n_column) {

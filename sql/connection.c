@@ -22,17 +22,21 @@ struct attn_connection {
   sqlite3 *db;
   int n_user;
   int is_finding; /* a model is being found or loaded */
+  char nowhere[33]; /* the origin of models in databases that have no file */
   attn_workspace *workspace;
   held_model held[N_HELD]; /* the latest used first */
 };
 
 int attn_connection_new(sqlite3 *db, attn_connection **out) {
+  sqlite3_uint64 number[2];
   attn_connection *c = sqlite3_malloc64(sizeof *c);
   *out = c;
   if (!c) return SQLITE_NOMEM;
   memset(c, 0, sizeof *c);
   c->db = db;
   c->n_user = 1;
+  sqlite3_randomness(sizeof number, number);
+  sqlite3_snprintf(sizeof c->nowhere, c->nowhere, "%016llx%016llx", number[0], number[1]);
   return SQLITE_OK;
 }
 
@@ -92,15 +96,18 @@ static attn_model *find_held(attn_connection *c, const attn_model_row *row) {
   return NULL;
 }
 
-/* The process's model of that content, loaded if nobody has. */
+/* The process's model of that content, loaded if nobody has from this database. */
 static int acquire(attn_connection *c, const attn_model_row *row, char **error,
                    attn_model **out) {
-  *out = attn_model_acquire(row->sha256);
+  const char *file = sqlite3_db_filename(c->db, row->schema);
+  char words[65];
+  attn_model_name name = {row->sha256, file && *file ? file : c->nowhere, words};
+  *out = attn_model_acquire(name.key, name.origin);
   if (*out) return SQLITE_OK;
   attn_model *loaded = NULL;
-  int rc = attn_store_load(c->db, row, error, &loaded);
+  int rc = attn_store_load(c->db, row, error, words, &loaded);
   if (rc != SQLITE_OK) return rc;
-  if (attn_model_publish(row->sha256, loaded, out) == ATTN_OK) return SQLITE_OK;
+  if (attn_model_publish(&name, loaded, out) == ATTN_OK) return SQLITE_OK;
   attn_model_release(loaded);
   return SQLITE_NOMEM;
 }

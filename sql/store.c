@@ -598,8 +598,15 @@ int attn_store_parts(sqlite3 *db, const attn_model_row *row, char **error, attn_
   return rc;
 }
 
+static void hash_parts(const attn_parts *parts, attn_sha256 *hash) {
+  for (int i = 0; i < ATTN_N_PART; i++) {
+    attn_sha256_update(hash, &parts->n[i], sizeof parts->n[i]);
+    if (parts->data[i]) attn_sha256_update(hash, parts->data[i], (size_t)parts->n[i]);
+  }
+}
+
 static int load_tokenizer(sqlite3 *db, const attn_model_row *row, attn_settings *settings,
-                          char **error, attn_tokenizer **out) {
+                          char **error, attn_sha256 *hash, attn_tokenizer **out) {
   attn_vocab vocab = {0};
   attn_error err = {0};
   attn_parts parts;
@@ -608,6 +615,7 @@ static int load_tokenizer(sqlite3 *db, const attn_model_row *row, attn_settings 
   if (rc == SQLITE_OK) {
     rc = attn_sql_status(attn_tokenizer_new(settings, &vocab, &err, out), &err, error);
   }
+  hash_parts(&parts, hash);
   attn_vocab_free(&vocab);
   attn_parts_free(&parts);
   return rc;
@@ -616,7 +624,7 @@ static int load_tokenizer(sqlite3 *db, const attn_model_row *row, attn_settings 
 /* ---------------------------------------------------------------------- loading */
 
 static int load_model(sqlite3 *db, const attn_model_row *row, const char *config,
-                      char **error, attn_model **out) {
+                      char **error, attn_sha256 *hash, attn_model **out) {
   attn_document document = {0}, words = {0};
   attn_tokenizer *tokenizer = NULL;
   attn_tensor_source *tensors = NULL;
@@ -625,7 +633,7 @@ static int load_model(sqlite3 *db, const attn_model_row *row, const char *config
                               &words);
   /* null: the model was imported without one. */
   if (rc == SQLITE_OK && words.settings.entry[0].kind != ATTN_NULL) {
-    rc = load_tokenizer(db, row, &words.settings, error, &tokenizer);
+    rc = load_tokenizer(db, row, &words.settings, error, hash, &tokenizer);
   }
   attn_document_free(&words);
   if (rc == SQLITE_OK) {
@@ -660,13 +668,20 @@ static int hold_row(sqlite3 *db, const attn_model_row *row, char **error,
   return attn_sql_fail(error, SQLITE_BUSY, "model \"%s\" is being changed", row->name);
 }
 
-int attn_store_load(sqlite3 *db, const attn_model_row *row, char **error, attn_model **out) {
+int attn_store_load(sqlite3 *db, const attn_model_row *row, char **error, char words[65],
+                    attn_model **out) {
   char *config = NULL;
   sqlite3_stmt *held = NULL;
+  attn_sha256 hash;
   *out = NULL;
+  attn_sha256_init(&hash);
   int rc = hold_row(db, row, error, &held);
   if (rc == SQLITE_OK) rc = attn_store_config(db, row, error, &config);
-  if (rc == SQLITE_OK) rc = load_model(db, row, config, error, out);
+  if (rc == SQLITE_OK) {
+    attn_sha256_update(&hash, config, strlen(config) + 1);
+    rc = load_model(db, row, config, error, &hash, out);
+  }
+  attn_sha256_final(&hash, words);
   sqlite3_finalize(held);
   sqlite3_free(config);
   if (rc != SQLITE_OK && *error) {

@@ -7,8 +7,8 @@
 **   attn_setting    'default': the name of the default model
 **
 ** They are ordinary tables: to be read by SQL, copied with INSERT ... SELECT,
-** backed up and replicated.  attn_model.sha256 names a model's content, and is
-** what the process shares loaded models by.  Triggers put a fresh name there
+** backed up and replicated.  attn_model.sha256 names a model's content, and
+** by it the connections to one database share what is loaded.  Triggers put a fresh name there
 ** when a row of the model is changed by hand, so nobody goes on with stale
 ** weights.
 */
@@ -39,8 +39,10 @@ int attn_store_check_free(sqlite3 *db, const char *schema, const char *name, cha
 /* Creates the tables in a schema, where they are not there yet. */
 int attn_store_create(sqlite3 *db, const char *schema, char **error);
 
-/* Loads the weights and the tokenizer of a row. */
-int attn_store_load(sqlite3 *db, const attn_model_row *row, char **error, attn_model **out);
+/* Loads the weights and the tokenizer of a row; words: the SHA-256 of all but the
+** weights. */
+int attn_store_load(sqlite3 *db, const attn_model_row *row, char **error, char words[65],
+                    attn_model **out);
 
 /* Reads attn_model.config of a row: text from sqlite3_malloc. */
 int attn_store_config(sqlite3 *db, const attn_model_row *row, char **error, char **out);

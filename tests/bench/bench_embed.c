@@ -63,7 +63,8 @@ static void open_database(const char *path) {
       prepare("SELECT embed('warm', name), sha256 FROM attn_models WHERE name = ?1");
   sqlite3_bind_text(stmt, 1, model_name, -1, SQLITE_STATIC);
   check(sqlite3_step(stmt) == SQLITE_ROW, model_name);
-  model = attn_model_acquire((const char *)sqlite3_column_text(stmt, 1));
+  model = attn_model_acquire((const char *)sqlite3_column_text(stmt, 1),
+                             sqlite3_db_filename(db, "main"));
   check(model != NULL, "the loaded model");
   sqlite3_finalize(stmt);
 }
