@@ -175,7 +175,7 @@ INLINE v16 result16(const product *g, size_t row, terms t, const int32_t *sums) 
   return v16_fma(v16_from_ints(sums), scale, t.bias);
 }
 
-#define GELU16 gelu16
+#define GELU16 gelu_rough16
 
 INLINE void tile(const product *g, size_t row, size_t panel, int rows, int panels,
                  int32_t *sums, size_t stride_sums) {
