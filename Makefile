@@ -58,7 +58,7 @@ libattn.a: $(OBJ_SO)
 SMALL := sql/% engine/format/% $(addprefix engine/tokenizer/,added component detokenizer \
   matcher normalizer pre_tokenizer template vocabulary) $(addprefix engine/train/,bert corpus \
   encoder names train vocab) $(addprefix engine/,architecture base cores decoder embed generate \
-  graph linear matrix model positions principal sample search/chunk settings sha256 stack \
+  graph limits linear matrix model positions principal sample search/chunk settings sha256 stack \
   threads transform vector_json weights words)
 
 $B/%.o: %.c Makefile

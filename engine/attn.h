@@ -34,6 +34,7 @@ typedef enum attn_status {
   ATTN_INVALID,     /* data from outside is wrong; the error says how */
   ATTN_UNSUPPORTED, /* well-formed, but nothing that this engine can run */
   ATTN_IO,          /* a read callback failed; the error holds its message */
+  ATTN_LIMIT,       /* more than a limit lets through; the error names it */
   ATTN_INTERRUPTED  /* the caller's stop callback asked for it */
 } attn_status;
 
@@ -58,6 +59,46 @@ typedef struct attn_allocator {
 } attn_allocator;
 
 void attn_set_allocator(const attn_allocator *allocator);
+
+/* --------------------------------------------------------------------- limits */
+
+/* Bounds for the whole process, whose memory and time they guard.  They hold for what is
+** read, loaded or computed from then on. */
+typedef enum attn_limit {
+  ATTN_LIMIT_LAYERS,
+  ATTN_LIMIT_HEADS,
+  ATTN_LIMIT_DIMENSION,
+  ATTN_LIMIT_FEED_FORWARD,
+  ATTN_LIMIT_VOCABULARY,
+  ATTN_LIMIT_TOKENS,
+  ATTN_LIMIT_TENSOR_BYTES,
+  ATTN_LIMIT_MODEL_BYTES,
+  ATTN_LIMIT_CALL_BYTES,
+  ATTN_N_LIMIT
+} attn_limit;
+
+typedef struct attn_limit_row {
+  const char *name; /* "layers" */
+  uint64_t maximum; /* where it stands at the start */
+  const char *of;   /* what is counted */
+} attn_limit_row;
+
+const attn_limit_row *attn_limit_get_row(attn_limit which);
+
+/* The limit of that name: 0 where there is none. */
+int attn_limit_find(attn_text name, attn_limit *out);
+
+/* The limit in force; lowers it, or raises it again up to its maximum.  value: 1 or more. */
+uint64_t attn_limit_get(attn_limit which);
+void attn_limit_set(attn_limit which, uint64_t value);
+
+/* ATTN_LIMIT where `found` is more than the limit; the format, of printf, says what was
+** found, as in "text 1 has 600 tokens". */
+attn_status attn_limit_check(attn_limit which, uint64_t found, attn_error *err,
+                             const char *format, ...);
+
+/* ATTN_LIMIT where the n bytes of memory that a call takes are more than it may. */
+attn_status attn_limit_call(uint64_t n, attn_error *err);
 
 /* ---------------------------------------------------------------------- time */
 

@@ -25,6 +25,10 @@ attn_status attn_fail(attn_error *err, attn_status status, const char *format, .
 /* "out of memory", with status ATTN_NOMEM. */
 attn_status attn_no_memory(attn_error *err);
 
+/* The account of ATTN_LIMIT_MODEL_BYTES: what is taken is returned by whoever frees it. */
+attn_status attn_model_bytes_take(uint64_t n, attn_error *err);
+void attn_model_bytes_return(uint64_t n);
+
 /* Memory through the hook.  A size of 0 gives a pointer that may be freed. */
 void *attn_alloc(uint64_t n);
 void *attn_alloc_zero(uint64_t n);

@@ -44,6 +44,9 @@ attn_status attn_check_ids(const attn_model *model, const char *what, const int3
   if (n < 1 || n > max) {
     return attn_fail(err, ATTN_INVALID, "%s has %zu tokens; expected 1 to %u", what, n, max);
   }
+  attn_status rc =
+      attn_limit_check(ATTN_LIMIT_TOKENS, n, err, "%s has %zu tokens", what, n);
+  if (rc != ATTN_OK) return rc;
   for (size_t i = 0; i < n; i++) {
     if (id[i] < 0 || (uint32_t)id[i] >= model->graph.n_vocab) {
       return attn_fail(err, ATTN_INVALID,
@@ -59,8 +62,11 @@ attn_status attn_check_ids(const attn_model *model, const char *what, const int3
 static attn_status reserve_arena(attn_decoder *d, const attn_plan *plan, int overflow,
                                  attn_error *err) {
   uint64_t size = attn_mul(plan->size, sizeof(float), &overflow);
+  uint64_t all = attn_add(size, d->n_cached, &overflow);
   if (overflow) return attn_no_memory(err);
   if (size <= d->n_arena) return ATTN_OK;
+  attn_status rc = attn_limit_call(all, err);
+  if (rc != ATTN_OK) return rc;
   attn_release_aligned(d->arena);
   d->n_arena = 0;
   d->arena = attn_alloc_aligned(size);
@@ -69,20 +75,26 @@ static attn_status reserve_arena(attn_decoder *d, const attn_plan *plan, int ove
   return ATTN_OK;
 }
 
-/* Keys and values of n tokens in every layer; NULL where there is no memory. */
-static float *make_cached(const attn_stack *stack, uint32_t capacity, attn_cached *layer) {
+/* Keys and values of n tokens in every layer, in *out of *n_byte bytes. */
+static attn_status make_cached(const attn_decoder *d, uint32_t capacity, attn_cached *layer,
+                               attn_error *err, float **out, uint64_t *n_byte) {
+  const attn_stack *stack = &d->model->graph.decoder;
   int overflow = 0;
   uint64_t size = attn_mul(attn_cached_size(stack, capacity, &overflow), stack->n_head,
                            &overflow);
-  uint64_t all = attn_mul(size, 2 * (uint64_t)stack->n_layer * sizeof(float), &overflow);
-  float *memory = overflow ? NULL : attn_alloc_aligned(all);
-  for (uint32_t i = 0; memory && i < stack->n_layer; i++) {
+  *n_byte = attn_mul(size, 2 * (uint64_t)stack->n_layer * sizeof(float), &overflow);
+  uint64_t all = attn_add(attn_add(*n_byte, d->n_cached, &overflow), d->n_arena, &overflow);
+  attn_status rc = overflow ? attn_no_memory(err) : attn_limit_call(all, err);
+  if (rc != ATTN_OK) return rc;
+  float *memory = *out = attn_alloc_aligned(*n_byte);
+  if (!memory) return attn_no_memory(err);
+  for (uint32_t i = 0; i < stack->n_layer; i++) {
     layer[i] = (attn_cached){.keys = memory + 2 * i * size,
                              .values = memory + (2 * i + 1) * size,
                              .n = 0,
                              .capacity = capacity};
   }
-  return memory;
+  return ATTN_OK;
 }
 
 /* Room for n more tokens, of which there may be a few or a great many to come. */
@@ -94,10 +106,13 @@ static attn_status reserve_kept(attn_decoder *d, uint32_t n, attn_error *err) {
   uint32_t most = attn_stack_positions(stack);
   if (capacity > most) capacity = need > most ? need : most;
   attn_cached *layer = attn_alloc(stack->n_layer * sizeof *layer);
-  float *memory = layer ? make_cached(stack, capacity, layer) : NULL;
-  if (!memory) {
+  float *memory;
+  uint64_t n_byte;
+  attn_status rc = layer ? make_cached(d, capacity, layer, err, &memory, &n_byte)
+                         : attn_no_memory(err);
+  if (rc != ATTN_OK) {
     attn_release(layer);
-    return attn_no_memory(err);
+    return rc;
   }
   for (uint32_t i = 0; d->cache.n_token && i < stack->n_layer; i++) {
     attn_cache_move(stack, &d->cache.self[i], &layer[i]);
@@ -106,6 +121,8 @@ static attn_status reserve_kept(attn_decoder *d, uint32_t n, attn_error *err) {
   attn_release_aligned(d->kept);
   d->cache.self = layer;
   d->kept = memory;
+  d->n_cached += n_byte - d->n_kept;
+  d->n_kept = n_byte;
   return ATTN_OK;
 }
 
@@ -115,8 +132,10 @@ static attn_status reserve_kept(attn_decoder *d, uint32_t n, attn_error *err) {
 static attn_status keep_source(attn_decoder *d, const float *x, uint32_t n, float *scratch,
                                float *kv, attn_error *err) {
   const attn_stack *stack = &d->model->graph.decoder;
-  d->memory = make_cached(stack, n, d->cache.cross);
-  if (!d->memory) return attn_no_memory(err);
+  uint64_t n_byte;
+  attn_status rc = make_cached(d, n, d->cache.cross, err, &d->memory, &n_byte);
+  if (rc != ATTN_OK) return rc;
+  d->n_cached += n_byte;
   for (uint32_t i = 0; i < stack->n_layer; i++) {
     const attn_linear *linear = &stack->layer[i].cross_kv;
     attn_linear_apply(linear, n, x, scratch, ATTN_SET, ATTN_IDENTITY, kv);

@@ -84,6 +84,9 @@ static attn_status check_sequence(const attn_model *model, const attn_batch *bat
     return attn_fail(err, ATTN_INVALID, "sequence %zu has %u tokens; expected %u to %u", i,
                      end < first ? 0 : n, min, max);
   }
+  attn_status rc =
+      attn_limit_check(ATTN_LIMIT_TOKENS, n, err, "sequence %zu has %u tokens", i, n);
+  if (rc != ATTN_OK) return rc;
   if (batch->n_skip && n && batch->n_skip[i] >= n) {
     return attn_fail(err, ATTN_INVALID, "sequence %zu skips %u of its %u tokens", i,
                      batch->n_skip[i], n);
@@ -145,9 +148,14 @@ static attn_status size_arena(const attn_workspace *ws, const attn_model *model,
   return ATTN_OK;
 }
 
-static attn_status reserve_arenas(attn_workspace *ws, uint32_t n, uint64_t size,
+/* Makes *n arenas; fewer where a call may not take the memory of all. */
+static attn_status reserve_arenas(attn_workspace *ws, uint32_t *n, uint64_t size,
                                   attn_error *err) {
-  for (uint32_t i = 0; i < n; i++) {
+  const uint64_t limit = attn_limit_get(ATTN_LIMIT_CALL_BYTES);
+  attn_status rc = attn_limit_call(size, err);
+  if (rc != ATTN_OK) return rc;
+  if (size && *n > limit / size) *n = (uint32_t)(limit / size);
+  for (uint32_t i = 0; i < *n; i++) {
     if (size <= ws->n_arena[i]) continue;
     attn_release_aligned(ws->arena[i]);
     ws->n_arena[i] = 0;
@@ -189,7 +197,7 @@ attn_status attn_encode(attn_workspace *workspace, const attn_model *model,
   if (rc == ATTN_OK) rc = cut(workspace, batch, attn_job_slots(batch->n), err, &n_piece);
   if (rc == ATTN_OK) rc = size_arena(workspace, model, batch, n_piece, err, &n_arena);
   uint32_t n_slot = observer ? 1 : attn_job_slots(n_piece);
-  if (rc == ATTN_OK) rc = reserve_arenas(workspace, n_slot, n_arena, err);
+  if (rc == ATTN_OK) rc = reserve_arenas(workspace, &n_slot, n_arena, err);
   if (rc != ATTN_OK) return rc;
   encoding e = {workspace, model, batch, observer, out};
   rc = attn_run(&(attn_job){.run = encode_piece,

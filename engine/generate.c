@@ -165,6 +165,9 @@ static attn_status get_options(attn_generator *g, attn_settings *s, attn_error *
 /* ------------------------------------------------------------------------ making */
 
 static attn_status add_token(attn_generator *g, int32_t id, attn_error *err) {
+  attn_status rc = attn_limit_check(ATTN_LIMIT_TOKENS, g->n + 1, err,
+                                    "what is generated has %zu tokens", g->n + 1);
+  if (rc != ATTN_OK) return rc;
   if (g->n == g->n_alloc) {
     size_t n = 2 * g->n_alloc + 64;
     int32_t *p = attn_resize(g->id, n * sizeof *p);

@@ -98,9 +98,9 @@ static attn_status find_architecture(const attn_settings *s, attn_error *err,
                    attn_text_cut(type, 100), type.text, known);
 }
 
-/* A whole number of config.json. */
-static attn_status get_size(const attn_settings *s, attn_error *err,
-                            attn_size_setting setting, int64_t max, uint32_t *out) {
+/* A whole number of config.json, up to max. */
+static attn_status get_number(const attn_settings *s, attn_error *err,
+                              attn_size_setting setting, int64_t max, uint32_t *out) {
   int64_t value = 0;
   if (setting.absent && !attn_settings_has(s, "$.transformer.%s", setting.name)) {
     *out = setting.absent;
@@ -114,6 +114,12 @@ static attn_status get_size(const attn_settings *s, attn_error *err,
   return rc;
 }
 
+/* One that there is a limit of: up to the most that it can be. */
+static attn_status get_size(const attn_settings *s, attn_error *err,
+                            attn_size_setting setting, attn_limit limit, uint32_t *out) {
+  return get_number(s, err, setting, (int64_t)attn_limit_get_row(limit)->maximum, out);
+}
+
 static attn_status get_bool(const attn_settings *s, attn_error *err, const char *name,
                             int *value) {
   return name ? attn_settings_bool(s, err, value, "$.transformer.%s", name) : ATTN_OK;
@@ -123,7 +129,8 @@ static attn_status get_head_size(const attn_settings *s, attn_error *err,
                                  const attn_architecture *a, const char *n_head,
                                  const attn_graph *g, attn_stack *stack) {
   if (a->d_head) {
-    return get_size(s, err, (attn_size_setting){a->d_head, 0}, 65536, &stack->d_head);
+    return get_size(s, err, (attn_size_setting){a->d_head, 0}, ATTN_LIMIT_DIMENSION,
+                    &stack->d_head);
   }
   if (g->d_model % stack->n_head) {
     return attn_fail(err, ATTN_INVALID,
@@ -156,8 +163,8 @@ static attn_status get_relative(const attn_settings *s, attn_error *err,
   static const attn_size_setting n_bucket = {"relative_attention_num_buckets", 32};
   static const attn_size_setting distance = {"relative_attention_max_distance", 128};
   if (a->positions != ATTN_POSITIONS_RELATIVE) return ATTN_OK;
-  attn_status rc = get_size(s, err, n_bucket, 4096, &stack->relative.n_bucket);
-  if (rc == ATTN_OK) rc = get_size(s, err, distance, 1 << 16, &stack->relative.max_distance);
+  attn_status rc = get_number(s, err, n_bucket, 4096, &stack->relative.n_bucket);
+  if (rc == ATTN_OK) rc = get_number(s, err, distance, 1 << 16, &stack->relative.max_distance);
   if (rc != ATTN_OK) return rc;
   if (stack->relative.n_bucket % 4 || stack->relative.max_distance <= stack->relative.n_bucket / 2) {
     return attn_fail(err, ATTN_UNSUPPORTED,
@@ -173,12 +180,12 @@ static attn_status get_stack(const attn_settings *s, attn_error *err,
                              const attn_architecture *a, const attn_stack_names *names,
                              const attn_graph *g, attn_stack *stack) {
   if (!names) return ATTN_OK;
-  attn_status rc = get_size(s, err, names->n_layer, 1024, &stack->n_layer);
-  if (rc == ATTN_OK) rc = get_size(s, err, names->n_head, 1024, &stack->n_head);
+  attn_status rc = get_size(s, err, names->n_layer, ATTN_LIMIT_LAYERS, &stack->n_layer);
+  if (rc == ATTN_OK) rc = get_size(s, err, names->n_head, ATTN_LIMIT_HEADS, &stack->n_head);
   if (rc == ATTN_OK) rc = get_head_size(s, err, a, names->n_head.name, g, stack);
-  if (rc == ATTN_OK) rc = get_size(s, err, names->d_ff, 1 << 20, &stack->d_ff);
+  if (rc == ATTN_OK) rc = get_size(s, err, names->d_ff, ATTN_LIMIT_FEED_FORWARD, &stack->d_ff);
   if (rc == ATTN_OK && a->n_position.name) {
-    rc = get_size(s, err, a->n_position, 1 << 20, &stack->n_position);
+    rc = get_number(s, err, a->n_position, 1 << 20, &stack->n_position);
   }
   if (rc == ATTN_OK) rc = get_positions(s, err, a, stack);
   if (rc == ATTN_OK) rc = get_relative(s, err, a, stack);
@@ -192,12 +199,13 @@ static attn_status get_stack(const attn_settings *s, attn_error *err,
 
 static attn_status get_sizes(const attn_settings *s, attn_error *err,
                              const attn_architecture *a, attn_graph *g) {
-  attn_status rc = get_size(s, err, a->d_model, 65536, &g->d_model);
+  attn_status rc = get_size(s, err, a->d_model, ATTN_LIMIT_DIMENSION, &g->d_model);
   if (rc == ATTN_OK && a->word) {
-    rc = get_size(s, err, (attn_size_setting){"vocab_size", 0}, 1 << 24, &g->n_vocab);
+    rc = get_size(s, err, (attn_size_setting){"vocab_size", 0}, ATTN_LIMIT_VOCABULARY,
+                  &g->n_vocab);
   }
   if (rc == ATTN_OK && a->type) {
-    rc = get_size(s, err, (attn_size_setting){a->n_type, 0}, 1 << 16, &g->n_type);
+    rc = get_number(s, err, (attn_size_setting){a->n_type, 0}, 1 << 16, &g->n_type);
   }
   if (rc == ATTN_OK) rc = get_stack(s, err, a, a->encoder, g, &g->encoder);
   if (rc == ATTN_OK) rc = get_stack(s, err, a, a->decoder, g, &g->decoder);
@@ -400,7 +408,8 @@ static attn_status get_dense(const attn_settings *s, unsigned i, attn_error *err
     rc = attn_settings_require(s, err, "$.modules[%u].config.out_features", i);
   }
   if (rc == ATTN_OK) {
-    rc = attn_settings_integer(s, err, 1, 65536, &n_out,
+    rc = attn_settings_integer(
+        s, err, 1, (int64_t)attn_limit_get_row(ATTN_LIMIT_DIMENSION)->maximum, &n_out,
                                "$.modules[%u].config.out_features", i);
   }
   if (rc == ATTN_OK) {
@@ -553,6 +562,28 @@ static attn_status get_precision(const attn_settings *s, attn_error *err,
   return ATTN_OK;
 }
 
+/* What was said, or follows from it, is within the limits. */
+static attn_status check_limits(const attn_graph *g, attn_error *err) {
+  const attn_stack *e = &g->encoder, *d = &g->decoder;
+  const struct {
+    attn_limit limit;
+    uint32_t found;
+  } size[] = {
+      {ATTN_LIMIT_LAYERS, e->n_layer},       {ATTN_LIMIT_LAYERS, d->n_layer},
+      {ATTN_LIMIT_HEADS, e->n_head},         {ATTN_LIMIT_HEADS, d->n_head},
+      {ATTN_LIMIT_FEED_FORWARD, e->d_ff},    {ATTN_LIMIT_FEED_FORWARD, d->d_ff},
+      {ATTN_LIMIT_DIMENSION, e->d_head},     {ATTN_LIMIT_DIMENSION, d->d_head},
+      {ATTN_LIMIT_DIMENSION, g->d_model},    {ATTN_LIMIT_DIMENSION, g->dimension},
+      {ATTN_LIMIT_VOCABULARY, g->n_vocab},
+  };
+  attn_status rc = ATTN_OK;
+  for (size_t i = 0; rc == ATTN_OK && i < sizeof size / sizeof size[0]; i++) {
+    rc = attn_limit_check(size[i].limit, size[i].found, err, "the model has %u %s",
+                          size[i].found, attn_limit_get_row(size[i].limit)->of);
+  }
+  return rc;
+}
+
 attn_status attn_graph_configure(const attn_settings *settings, attn_error *err,
                                  attn_graph *graph, const attn_architecture **architecture,
                                  uint32_t *max_length) {
@@ -562,6 +593,7 @@ attn_status attn_graph_configure(const attn_settings *settings, attn_error *err,
   if (rc == ATTN_OK) rc = get_transformer(settings, err, *architecture, graph);
   if (rc == ATTN_OK) rc = get_precision(settings, err, *architecture, graph);
   if (rc == ATTN_OK) rc = get_modules(settings, err, graph);
+  if (rc == ATTN_OK) rc = check_limits(graph, err);
   if (rc == ATTN_OK) rc = get_max_length(settings, err, graph, max_length);
   return rc;
 }

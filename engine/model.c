@@ -134,6 +134,7 @@ static void free_model(attn_model *model) {
   if (!model) return;
   attn_weights_free(&model->graph, &model->weights);
   attn_tokenizer_free(model->tokenizer);
+  attn_model_bytes_return(model->n_tokenizer);
   for (int i = 0; i < ATTN_N_PROMPT; i++) attn_release(model->prompt[i]);
   for (int i = 0; i < ATTN_N_ORIGIN; i++) attn_release(model->origin[i]);
   attn_release(model->key);
@@ -145,7 +146,16 @@ static uint64_t count_bytes(const attn_model *model) {
   const attn_graph *g = &model->graph;
   uint64_t n_layer = g->encoder.n_layer + g->decoder.n_layer;
   uint64_t n = sizeof *model + model->weights.n_byte + n_layer * sizeof(attn_layer);
-  return n + (model->tokenizer ? attn_tokenizer_memory(model->tokenizer) : 0);
+  return n + model->n_tokenizer;
+}
+
+/* Its memory counts; it is the model's own when all went well. */
+static attn_status take_tokenizer(attn_model *model, const attn_tokenizer *tokenizer,
+                                  attn_error *err) {
+  uint64_t n = tokenizer ? attn_tokenizer_memory(tokenizer) : 0;
+  attn_status rc = attn_model_bytes_take(n, err);
+  if (rc == ATTN_OK) model->n_tokenizer = n;
+  return rc;
 }
 
 static attn_status load_weights(attn_model *model, attn_settings *settings,
@@ -170,7 +180,8 @@ attn_status attn_model_load(attn_settings *settings, attn_tokenizer *tokenizer,
   attn_model *model = attn_alloc_zero(sizeof *model);
   if (!model) return attn_no_memory(err);
   model->n_user = 1;
-  attn_status rc = attn_settings_sort(settings, err);
+  attn_status rc = take_tokenizer(model, tokenizer, err);
+  if (rc == ATTN_OK) rc = attn_settings_sort(settings, err);
   if (rc == ATTN_OK && is_tokenizer(settings)) {
     describe_tokenizer(&model->info);
   } else if (rc == ATTN_OK) {

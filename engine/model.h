@@ -17,7 +17,7 @@ struct attn_model {
   attn_tokenizer *tokenizer; /* or NULL */
   char *prompt[ATTN_N_PROMPT]; /* NULL: empty */
   size_t n_prompt[ATTN_N_PROMPT];
-  uint64_t n_byte;
+  uint64_t n_byte, n_tokenizer; /* memory, of it the tokenizer's */
 
   /* the list of published models, under its lock */
   char *key; /* NULL: not published */

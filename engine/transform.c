@@ -65,6 +65,8 @@ static attn_status expect_elements(masks *m, const char *path, uint32_t n) {
 
 static attn_status make_bias(masks *m, int which) {
   uint64_t n = (uint64_t)m->n_query[which] * m->n_key[which];
+  attn_status rc = attn_limit_call(n * sizeof(float), m->err);
+  if (rc != ATTN_OK) return rc;
   if (!m->bias[which]) m->bias[which] = attn_alloc_zero(n * sizeof(float));
   return m->bias[which] ? ATTN_OK : attn_no_memory(m->err);
 }

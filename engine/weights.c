@@ -519,8 +519,21 @@ static attn_status load_dense(loader *l, attn_dense *dense) {
   return load_part(l, &(part){base, {n_out, 0, 0, n_out}, 0, 0}, 0, with_bias, &dense->linear);
 }
 
+/* Of all that the source has, whether they are used or not. */
+static attn_status check_bytes(const loader *l) {
+  attn_status rc = ATTN_OK;
+  for (size_t i = 0; rc == ATTN_OK && i < l->source->n_tensor; i++) {
+    const attn_tensor *t = &l->source->tensor[i];
+    rc = attn_limit_check(ATTN_LIMIT_TENSOR_BYTES, t->n_byte, l->err,
+                          "tensor \"%s\" has %llu bytes", t->name,
+                          (unsigned long long)t->n_byte);
+  }
+  return rc;
+}
+
 static attn_status load_graph(loader *l, attn_graph *g) {
-  attn_status rc = load_embeddings(l, g);
+  attn_status rc = check_bytes(l);
+  if (rc == ATTN_OK) rc = load_embeddings(l, g);
   if (rc == ATTN_OK) rc = load_stack(l, l->a->encoder, g, &g->encoder);
   if (rc == ATTN_OK) rc = load_stack(l, l->a->decoder, g, &g->decoder);
   if (rc == ATTN_OK) rc = load_head(l, g);
@@ -576,6 +589,8 @@ attn_status attn_weights_load(attn_graph *graph, const attn_architecture *archit
   rc = load_graph(&l, graph);
   if (rc != ATTN_OK) return rc;
   if (l.overflow) return attn_no_memory(err);
+  rc = attn_model_bytes_take(l.n_byte, err);
+  if (rc != ATTN_OK) return rc;
   weights->n_byte = l.n_byte;
   return read_weights(&l, graph, weights);
 }
@@ -597,4 +612,5 @@ void attn_weights_free(attn_graph *graph, attn_weights *weights) {
   attn_release(graph->encoder.layer);
   attn_release(graph->decoder.layer);
   attn_release_aligned(weights->memory);
+  attn_model_bytes_return(weights->n_byte);
 }

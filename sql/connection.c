@@ -22,6 +22,7 @@ struct attn_connection {
   sqlite3 *db;
   int n_user;
   int is_finding; /* a model is being found or loaded */
+  int is_direct;  /* a function that is direct only is being called */
   char nowhere[33]; /* the origin of models in databases that have no file */
   attn_workspace *workspace;
   held_model held[N_HELD]; /* the latest used first */
@@ -51,6 +52,14 @@ void attn_connection_release(void *connection) {
 }
 
 sqlite3 *attn_connection_db(attn_connection *c) { return c->db; }
+
+int attn_connection_enter(attn_connection *c) {
+  if (c->is_direct) return 0;
+  c->is_direct = 1;
+  return 1;
+}
+
+void attn_connection_leave(attn_connection *c) { c->is_direct = 0; }
 
 attn_workspace *attn_connection_workspace(attn_connection *c) {
   if (!c->workspace) attn_workspace_new(&c->workspace);
@@ -106,6 +115,13 @@ static int acquire(attn_connection *c, const attn_model_row *row, char **error,
   if (*out) return SQLITE_OK;
   attn_model *loaded = NULL;
   int rc = attn_store_load(c->db, row, error, words, &loaded);
+  if (rc == SQLITE_TOOBIG && c->held[0].model) {
+    /* The memory of models is limited, and some are kept in case they are wanted again. */
+    attn_connection_forget(c);
+    sqlite3_free(*error);
+    *error = NULL;
+    rc = attn_store_load(c->db, row, error, words, &loaded);
+  }
   if (rc != SQLITE_OK) return rc;
   if (attn_model_publish(&name, loaded, out) == ATTN_OK) return SQLITE_OK;
   attn_model_release(loaded);

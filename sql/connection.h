@@ -11,7 +11,11 @@ int attn_connection_new(sqlite3 *db, attn_connection **out);
 
 void attn_connection_retain(attn_connection *c);
 
-/* A destructor for sqlite3_create_function_v2. */
+/* A destructor for sqlite3_create_module_v2. */
 void attn_connection_release(void *connection);
+
+/* Begins a call of a function that is direct only: 0 if one is under way.  Ends it. */
+int attn_connection_enter(attn_connection *c);
+void attn_connection_leave(attn_connection *c);
 
 #endif

@@ -67,7 +67,7 @@ static int check_generates(const attn_model *model, int has_target, char **error
 
 static int make_logits(sqlite3_context *ctx, const attn_model *model, attn_sequence text,
                        attn_sequence target, char **error) {
-  attn_connection *c = sqlite3_user_data(ctx);
+  attn_connection *c = attn_connection_of(ctx);
   const attn_model_info *info = attn_model_get_info(model);
   attn_error err = {0};
   float *out;
@@ -90,7 +90,7 @@ static int make_logits(sqlite3_context *ctx, const attn_model *model, attn_seque
 }
 
 static void logits(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
-  attn_connection *c = sqlite3_user_data(ctx);
+  attn_connection *c = attn_connection_of(ctx);
   const attn_model *model;
   ids_argument text = {0}, target = {0};
   char *error = NULL;
@@ -130,7 +130,7 @@ static int read_matrix(sqlite3_value *value, const char *name, uint32_t d, char 
 
 static int transform(sqlite3_context *ctx, const attn_model *model, const attn_matrices *in,
                      sqlite3_value *options, char **error) {
-  sqlite3 *db = attn_connection_db(sqlite3_user_data(ctx));
+  sqlite3 *db = attn_connection_db(attn_connection_of(ctx));
   const uint32_t d = attn_model_get_info(model)->d_model;
   attn_text text = {"{}", 2};
   attn_document document = {0};
@@ -167,7 +167,7 @@ static void transformer(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   char *error = NULL;
   if (sqlite3_value_type(argv[0]) == SQLITE_NULL || sqlite3_value_type(argv[1]) == SQLITE_NULL)
     return;
-  int rc = attn_connection_model_value(sqlite3_user_data(ctx), argv[2], &error, &model);
+  int rc = attn_connection_model_value(attn_connection_of(ctx), argv[2], &error, &model);
   const attn_model_info *info = rc == SQLITE_OK ? attn_model_get_info(model) : NULL;
   if (info && !info->transforms) {
     rc = attn_sql_fail(&error, SQLITE_ERROR,

@@ -8,7 +8,7 @@
 
 static int embed_text(sqlite3_context *ctx, int argc, sqlite3_value **argv, attn_prompt which,
                       char **error) {
-  attn_connection *c = sqlite3_user_data(ctx);
+  attn_connection *c = attn_connection_of(ctx);
   const attn_model *model;
   attn_text text;
   attn_error err = {0};

@@ -26,7 +26,7 @@ static int find_token(const attn_model *model, sqlite3_value *value, char **erro
 }
 
 static void embedding(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
-  attn_connection *c = sqlite3_user_data(ctx);
+  attn_connection *c = attn_connection_of(ctx);
   const attn_model *model;
   char *error = NULL;
   sqlite3_int64 id = -1;

@@ -416,11 +416,10 @@ static int export_model(export *e, const char *name) {
 
 static void attn_export(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   char *error = NULL;
-  export e = {.db = attn_connection_db(sqlite3_user_data(ctx)), .error = &error};
+  export e = {.db = attn_connection_db(attn_connection_of(ctx)), .error = &error};
   attn_text name, folder;
   (void)argc;
-  int rc = attn_check_direct(e.db, "attn_export", &error);
-  if (rc == SQLITE_OK) rc = attn_value_name(argv[0], "attn_export: name", &error, &name);
+  int rc = attn_value_name(argv[0], "attn_export: name", &error, &name);
   if (rc == SQLITE_OK) rc = attn_value_name(argv[1], "attn_export: folder", &error, &folder);
   if (rc == SQLITE_OK) {
     e.folder = folder.text;

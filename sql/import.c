@@ -179,11 +179,10 @@ static int precision_value(sqlite3_value *value, char **error, attn_precision *o
 
 static void attn_import(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   char *error = NULL;
-  import m = {.db = attn_connection_db(sqlite3_user_data(ctx)), .error = &error};
+  import m = {.db = attn_connection_db(attn_connection_of(ctx)), .error = &error};
   attn_text name, path;
   attn_precision precision = ATTN_PRECISION_F32;
-  int rc = attn_check_direct(m.db, "attn_import", &error);
-  if (rc == SQLITE_OK) rc = attn_value_name(argv[0], "attn_import: name", &error, &name);
+  int rc = attn_value_name(argv[0], "attn_import: name", &error, &name);
   if (rc == SQLITE_OK) rc = attn_value_name(argv[1], "attn_import: folder", &error, &path);
   if (rc == SQLITE_OK && argc > 2) rc = precision_value(argv[2], &error, &precision);
   if (rc == SQLITE_OK) rc = import_model(&m, name.text, path.text, precision);

@@ -30,7 +30,7 @@ static int drop_rows(sqlite3 *db, const attn_model_row *row, attn_change *change
 }
 
 static void drop_model(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
-  attn_connection *c = sqlite3_user_data(ctx);
+  attn_connection *c = attn_connection_of(ctx);
   sqlite3 *db = attn_connection_db(c);
   attn_model_row row = {0};
   attn_text name;
@@ -72,7 +72,7 @@ static int rename_rows(sqlite3 *db, const attn_model_row *row, const char *name,
 }
 
 static void rename_model(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
-  attn_connection *c = sqlite3_user_data(ctx);
+  attn_connection *c = attn_connection_of(ctx);
   sqlite3 *db = attn_connection_db(c);
   attn_model_row row = {0};
   attn_text old, name;
@@ -100,7 +100,7 @@ static void rename_model(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
 /* ---------------------------------------------------------------------- default */
 
 static void get_default(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
-  sqlite3 *db = attn_connection_db(sqlite3_user_data(ctx));
+  sqlite3 *db = attn_connection_db(attn_connection_of(ctx));
   attn_model_row row = {0};
   char *error = NULL;
   (void)argc, (void)argv;
@@ -123,7 +123,7 @@ static void get_default(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
 }
 
 static void set_default(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
-  sqlite3 *db = attn_connection_db(sqlite3_user_data(ctx));
+  sqlite3 *db = attn_connection_db(attn_connection_of(ctx));
   attn_model_row row = {0};
   attn_text name;
   char *error = NULL;
@@ -153,7 +153,7 @@ static void create_tables(sqlite3_context *ctx, int argc, sqlite3_value **argv) 
   int rc = SQLITE_OK;
   if (argc) rc = attn_value_name(argv[0], "attn_create: schema", &error, &schema);
   if (rc == SQLITE_OK) {
-    rc = attn_store_create(attn_connection_db(sqlite3_user_data(ctx)), schema.text, &error);
+    rc = attn_store_create(attn_connection_db(attn_connection_of(ctx)), schema.text, &error);
   }
   if (rc == SQLITE_OK) {
     sqlite3_result_text(ctx, schema.text, (int)schema.n_text, SQLITE_TRANSIENT);

@@ -62,7 +62,7 @@ static int quantize_model(quantize *q, const char *old, const char *wanted) {
 
 static void attn_quantize(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   char *error = NULL;
-  quantize q = {.db = attn_connection_db(sqlite3_user_data(ctx)), .error = &error};
+  quantize q = {.db = attn_connection_db(attn_connection_of(ctx)), .error = &error};
   attn_text old, name;
   (void)argc;
   int rc = attn_value_name(argv[0], "attn_quantize: name", &error, &old);

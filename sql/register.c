@@ -12,7 +12,7 @@
 static const attn_function *const functions[] = {
     attn_embed_functions,  attn_tokens_functions, attn_models_functions,
     attn_import_functions, attn_export_functions, attn_quantize_functions,
-    attn_threads_functions,
+    attn_threads_functions, attn_limit_functions,
     attn_index_functions,  attn_info_functions,   attn_highlight_functions,
     attn_decode_functions, attn_embedding_functions,
     attn_matrix_functions, attn_step_functions,   attn_svg_functions,
@@ -32,20 +32,86 @@ static const attn_table *const tables[] = {
     &attn_rows_table,
     &attn_train_table,
     &attn_nearest_table,
+    &attn_limits_table,
 };
 
-static int register_function(attn_connection *c, const attn_function *f) {
+/* ------------------------------------------------------------------ a function's call */
+
+/* The user data of a function. */
+typedef struct registration {
+  attn_connection *connection;
+  const attn_function *function;
+} registration;
+
+attn_connection *attn_connection_of(sqlite3_context *ctx) {
+  return ((registration *)sqlite3_user_data(ctx))->connection;
+}
+
+static registration *new_registration(attn_connection *c, const attn_function *f) {
+  registration *r = sqlite3_malloc64(sizeof *r);
+  if (!r) return NULL;
+  *r = (registration){c, f};
   attn_connection_retain(c);
-  return sqlite3_create_function_v2(attn_connection_db(c), f->name, f->n_arg, f->flags, c,
-                                    f->call, NULL, NULL, attn_connection_release);
+  return r;
+}
+
+static void free_registration(void *user_data) {
+  registration *r = user_data;
+  attn_connection_release(r->connection);
+  sqlite3_free(r);
+}
+
+/* Is `name`, in lower case, in a text? */
+static int mentions(const char *text, const char *name) {
+  int n = (int)strlen(name);
+  while (*text && sqlite3_strnicmp(text, name, n) != 0) text++;
+  return *text != 0;
+}
+
+static int is_named_by_statement(sqlite3 *db, const char *function) {
+  sqlite3_stmt *stmt = NULL;
+  while ((stmt = sqlite3_next_stmt(db, stmt)) != NULL) {
+    const char *sql = sqlite3_stmt_busy(stmt) ? sqlite3_sql(stmt) : NULL;
+    if (sql && mentions(sql, function)) return 1;
+  }
+  return 0;
+}
+
+/* SQLITE_DIRECTONLY should say who may call, but SQLite 3.40 lets a CHECK constraint call
+** what is direct only, and checks are made by whoever writes to the table, or by PRAGMA
+** integrity_check.  So a statement that runs has to name the function, and the statements
+** that such a function runs itself, over tables that may have such constraints, may call no
+** other. */
+static void call_direct(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
+  const registration *r = sqlite3_user_data(ctx);
+  char *error = NULL;
+  if (is_named_by_statement(attn_connection_db(r->connection), r->function->name) &&
+      attn_connection_enter(r->connection)) {
+    r->function->call(ctx, argc, argv);
+    attn_connection_leave(r->connection);
+    return;
+  }
+  int rc = attn_sql_fail(&error, SQLITE_ERROR, "unsafe use of %s()", r->function->name);
+  attn_result_error(ctx, rc, error);
+}
+
+static int register_function(attn_connection *c, const attn_function *f) {
+  registration *r = new_registration(c, f);
+  if (!r) return SQLITE_NOMEM;
+  return sqlite3_create_function_v2(
+      attn_connection_db(c), f->name, f->n_arg, f->flags, r,
+      f->flags & SQLITE_DIRECTONLY ? call_direct : f->call, NULL, NULL, free_registration);
 }
 
 static int register_aggregate(attn_connection *c, const attn_aggregate *a) {
-  attn_connection_retain(c);
+  registration *r = new_registration(c, &a->row);
+  if (!r) return SQLITE_NOMEM;
   return sqlite3_create_function_v2(attn_connection_db(c), a->row.name, a->row.n_arg,
-                                    a->row.flags, c, NULL, a->row.call, a->end,
-                                    attn_connection_release);
+                                    a->row.flags, r, NULL, a->row.call, a->end,
+                                    free_registration);
 }
+
+/* ------------------------------------------------------------------- names in use */
 
 /* Is `name` among names, each of which has a blank on either side? */
 static int lists(const char *names, const char *name) {
@@ -90,6 +156,8 @@ static int taken_names(sqlite3 *db, char **error, char **out) {
   *out = sqlite3_str_finish(names);
   return rc == SQLITE_OK && !*out ? SQLITE_NOMEM : rc;
 }
+
+/* --------------------------------------------------------------------- all of it */
 
 static int register_vec(attn_connection *c, const char *taken) {
   int rc = SQLITE_OK;

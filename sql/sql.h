@@ -23,9 +23,12 @@ enum { ATTN_SUBTYPE_F32 = 223, ATTN_SUBTYPE_BIT = 224, ATTN_SUBTYPE_INT8 = 225 }
 
 /* ------------------------------------------------------------------ connections */
 
-/* The state of one database connection, the user data of every function; it
-** lives as long as one of them is registered. */
+/* The state of one database connection, which every function is registered with; it
+** lives as long as one of them is. */
 typedef struct attn_connection attn_connection;
+
+/* That of a function that is called. */
+attn_connection *attn_connection_of(sqlite3_context *ctx);
 
 sqlite3 *attn_connection_db(attn_connection *c);
 
@@ -69,7 +72,7 @@ extern const attn_aggregate attn_matrix_aggregates[];
 
 extern const attn_function attn_embed_functions[], attn_tokens_functions[],
     attn_models_functions[], attn_import_functions[], attn_quantize_functions[], attn_export_functions[],
-    attn_info_functions[], attn_threads_functions[], attn_vec_functions[],
+    attn_info_functions[], attn_threads_functions[], attn_limit_functions[], attn_vec_functions[],
     attn_index_functions[], attn_highlight_functions[], attn_matrix_functions[],
     attn_step_functions[], attn_svg_functions[], attn_decode_functions[],
     attn_embedding_functions[], attn_train_tokenizer_functions[];
@@ -105,7 +108,7 @@ struct attn_rows {
 extern const attn_table attn_models_table, attn_tokens_table, attn_embed_each_table,
     attn_vec_each_table, attn_status_table, attn_attention_table, attn_heads_table,
     attn_hidden_table, attn_explain_table, attn_rows_table,
-    attn_generate_table, attn_train_table, attn_nearest_table;
+    attn_generate_table, attn_train_table, attn_nearest_table, attn_limits_table;
 
 int attn_table_register(attn_connection *c, const attn_table *table);
 
@@ -131,11 +134,6 @@ void attn_result_error(sqlite3_context *ctx, int code, char *error);
 
 /* 1 when the connection has been asked to interrupt (SQLite 3.41 and later). */
 int attn_interrupted(void *db);
-
-/* An error unless a statement that runs names the function.  SQLITE_DIRECTONLY should say
-** so, but SQLite 3.40 lets a CHECK constraint call what is direct only, and checks are
-** made by whoever writes to the table, or by PRAGMA integrity_check. */
-int attn_check_direct(sqlite3 *db, const char *function, char **error);
 
 /* The same for long work within one row, with any SQLite and with progress handlers, fifty
 ** times a second at most.  Start with all zero. */

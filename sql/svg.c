@@ -153,7 +153,7 @@ static int draw(attn_connection *c, int argc, sqlite3_value **argv, char **error
 }
 
 static void svg(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
-  attn_connection *c = sqlite3_user_data(ctx);
+  attn_connection *c = attn_connection_of(ctx);
   char *error = NULL;
   if (argc == 0) {
     sqlite3_result_error(ctx, "attn_svg: no arguments found; expected a kind", -1);

@@ -32,7 +32,7 @@ static void count_tokens(sqlite3_context *ctx, int argc, sqlite3_value **argv,
   const attn_model *model;
   char *error = NULL;
   if (sqlite3_value_type(argv[0]) == SQLITE_NULL) return;
-  int rc = tokenize(sqlite3_user_data(ctx), argv[0], argc > 1 ? argv[1] : NULL, 1, &error,
+  int rc = tokenize(attn_connection_of(ctx), argv[0], argc > 1 ? argv[1] : NULL, 1, &error,
                     &model, &tokens);
   if (rc != SQLITE_OK) {
     attn_result_error(ctx, rc, error);
@@ -101,7 +101,7 @@ static int read_ids(sqlite3 *db, sqlite3_value *json, char **error, int32_t **ou
 }
 
 static void decode(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
-  attn_connection *c = sqlite3_user_data(ctx);
+  attn_connection *c = attn_connection_of(ctx);
   const attn_model *model;
   attn_buffer text = {0};
   attn_error err = {0};

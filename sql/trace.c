@@ -79,6 +79,7 @@ static void choose(int64_t number, uint32_t n, uint32_t *first, uint32_t *n_chos
 static int allocate(attn_trace *trace, char **error) {
   const attn_model_info *info = attn_model_get_info(trace->model);
   const uint64_t n = trace->tokens.n, limit = 0x7fffff00 / sizeof(float);
+  attn_error err = {""};
   switch (trace->kind) {
   case ATTN_TRACE_HIDDEN:
   case ATTN_TRACE_LAST: trace->n_block = n * info->d_model; break;
@@ -94,6 +95,8 @@ static int allocate(attn_trace *trace, char **error) {
                          (unsigned long long)n, (unsigned long long)n_number,
                          (unsigned long long)limit);
   }
+  int rc = attn_sql_status(attn_limit_call(n_number * sizeof *trace->x, &err), &err, error);
+  if (rc != SQLITE_OK) return rc;
   trace->x = sqlite3_malloc64(n_number * sizeof *trace->x + 1);
   return trace->x ? SQLITE_OK : SQLITE_NOMEM;
 }

@@ -458,10 +458,9 @@ static int train(training *t, attn_text name, attn_text query, attn_text options
 
 static void attn_train_tokenizer(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   char *error = NULL;
-  training t = {.db = attn_connection_db(sqlite3_user_data(ctx)), .error = &error};
+  training t = {.db = attn_connection_db(attn_connection_of(ctx)), .error = &error};
   attn_text name, query, options = {"{}", 2};
-  int rc = attn_check_direct(t.db, "attn_train_tokenizer", &error);
-  if (rc == SQLITE_OK) rc = attn_value_name(argv[0], WHO "name", &error, &name);
+  int rc = attn_value_name(argv[0], WHO "name", &error, &name);
   if (rc == SQLITE_OK) rc = attn_value_text(argv[1], WHO "query", &error, &query);
   if (rc == SQLITE_OK && argc > 2 && sqlite3_value_type(argv[2]) != SQLITE_NULL) {
     rc = attn_value_name(argv[2], WHO "options", &error, &options);

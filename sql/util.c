@@ -19,6 +19,7 @@ int attn_sql_status(attn_status status, const attn_error *err, char **error) {
   case ATTN_OK: return SQLITE_OK;
   case ATTN_NOMEM: return SQLITE_NOMEM;
   case ATTN_INTERRUPTED: return SQLITE_INTERRUPT;
+  case ATTN_LIMIT: return attn_sql_fail(error, SQLITE_TOOBIG, "%s", err->message);
   default: return attn_sql_fail(error, SQLITE_ERROR, "%s", err->message);
   }
 }
@@ -50,22 +51,6 @@ int attn_interrupted(void *db) {
   (void)db;
 #endif
   return 0;
-}
-
-/* Is `name`, in lower case, in a text? */
-static int mentions(const char *text, const char *name) {
-  int n = (int)strlen(name);
-  while (*text && sqlite3_strnicmp(text, name, n) != 0) text++;
-  return *text != 0;
-}
-
-int attn_check_direct(sqlite3 *db, const char *function, char **error) {
-  sqlite3_stmt *stmt = NULL;
-  while ((stmt = sqlite3_next_stmt(db, stmt)) != NULL) {
-    const char *sql = sqlite3_stmt_busy(stmt) ? sqlite3_sql(stmt) : NULL;
-    if (sql && mentions(sql, function)) return SQLITE_OK;
-  }
-  return attn_sql_fail(error, SQLITE_ERROR, "unsafe use of %s()", function);
 }
 
 int attn_value_text(sqlite3_value *value, const char *what, char **error, attn_text *out) {

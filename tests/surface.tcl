@@ -50,6 +50,21 @@ offer attn_threads {- direct} { SELECT attn_threads(2), attn_threads() } \
   { SELECT attn_threads('many') } \
   {attn_threads: the number of threads is many; expected 1 to 64, or 0 for the number of cores}
 
+offer attn_limit {- direct} { SELECT attn_limit('layers', 1000), attn_limit('layers') } \
+  { SELECT attn_limit('layers', 0) } \
+  {attn_limit: layers is 0; expected a whole number from 1 to 1024}
+wrong attn_limit { SELECT attn_limit('size') } \
+  {attn_limit: no limit "size"; there are: layers, heads, dimension, feed_forward, vocabulary, tokens, tensor_bytes, model_bytes, call_bytes}
+wrong attn_limit { SELECT attn_limit(NULL) } {attn_limit: name is NULL; expected text}
+wrong attn_limit { SELECT attn_limit('heads', NULL) } \
+  {attn_limit: heads is NULL; expected a whole number from 1 to 1024}
+wrong attn_limit { SELECT attn_limit('heads', 1025) } \
+  {attn_limit: heads is 1025; expected a whole number from 1 to 1024}
+wrong attn_limit { SELECT attn_limit('call_bytes', '9.5') } \
+  {attn_limit: call_bytes is 9.5; expected a whole number from 1 to 9223372036854775807}
+offer attn_limits table { SELECT name, value, maximum, counts FROM attn_limits } \
+  { SELECT * FROM attn_limits(1) } {too many arguments on attn_limits() - max 0}
+
 # --------------------------------------------------------------------------- tokens
 offer attn_tokens table { SELECT position, id, token, start, end FROM attn_tokens('some words') } \
   { SELECT * FROM attn_tokens } {attn_tokens: 0 arguments found; expected 1 to 2}

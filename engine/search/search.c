@@ -298,6 +298,11 @@ static int stopped(const attn_search *s) {
   return s->options.stop && s->options.stop(s->options.ctx);
 }
 
+/* What rows wait in, all of them where none is far enough. */
+static attn_status check_memory(const attn_search *s, attn_error *err) {
+  return attn_limit_call((s->open.n_alloc + s->worst.n_alloc) * sizeof(heap_item), err);
+}
+
 attn_status attn_search_scan(attn_search *s, const void *chunk, uint32_t number,
                              const uint64_t *filter, attn_error *err) {
   chunk_view v;
@@ -313,7 +318,7 @@ attn_status attn_search_scan(attn_search *s, const void *chunk, uint32_t number,
       if (mask && scan_block(s, &b, &v, number, slot, mask)) return attn_no_memory(err);
     }
   }
-  return ATTN_OK;
+  return check_memory(s, err);
 }
 
 uint64_t attn_search_met(const attn_search *s) {

@@ -113,7 +113,9 @@ static attn_status load(attn_tokenizer *t, const attn_settings *s,
 attn_status attn_tokenizer_new(attn_settings *settings, const attn_vocab *vocab,
                                attn_error *err, attn_tokenizer **out) {
   *out = NULL;
-  attn_status rc = attn_settings_sort(settings, err);
+  attn_status rc = attn_limit_check(ATTN_LIMIT_VOCABULARY, vocab->n, err,
+                                    "the vocabulary has %u tokens", vocab->n);
+  if (rc == ATTN_OK) rc = attn_settings_sort(settings, err);
   if (rc != ATTN_OK) return rc;
   attn_tokenizer *t = attn_alloc_zero(sizeof *t);
   if (!t) return attn_no_memory(err);

@@ -149,6 +149,9 @@ int attn_storage_set_text(attn_index *index, const char *key, const char *value)
 int attn_storage_set_blob(attn_index *index, const char *key, const void *data,
                           sqlite3_uint64 n);
 
+/* An error where vectors of d numbers are more than a limit lets through. */
+int attn_storage_check_dimension(attn_index *index, uint32_t d);
+
 /* Reads the stamp; or all that _config says into the index. */
 int attn_storage_stamp(attn_index *index, sqlite3_int64 *out);
 int attn_storage_load(attn_index *index);

@@ -153,7 +153,10 @@ int attn_ivf_train(attn_index *index) {
   int rc = attn_ivf_drop(index);
   if (rc != SQLITE_OK || n_list == 0) return rc;
   if (n > index->directory.n_live) n = (size_t)index->directory.n_live;
-  float *x = sqlite3_malloc64((n + n_list) * d * sizeof *x);
+  sqlite3_uint64 n_byte = (n + n_list) * d * sizeof(float);
+  rc = attn_sql_status(attn_limit_call(n_byte, &err), &err, &index->base.zErrMsg);
+  if (rc != SQLITE_OK) return rc;
+  float *x = sqlite3_malloc64(n_byte);
   if (!x) return SQLITE_NOMEM;
   float *center = x + n * d;
   attn_train_options options = {

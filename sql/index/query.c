@@ -21,9 +21,12 @@ enum { FIRST_K = 64, GROWTH = 8 };
 
 /* ------------------------------------------------------------------- sets of ids */
 
-static int append_id(attn_ids *ids, sqlite3_int64 id) {
+static int append_id(attn_ids *ids, sqlite3_int64 id, char **error) {
   if (ids->n == ids->n_alloc) {
+    attn_error err = {""};
     size_t n = 2 * ids->n_alloc + 256;
+    int rc = attn_sql_status(attn_limit_call(n * sizeof id, &err), &err, error);
+    if (rc != SQLITE_OK) return rc;
     sqlite3_int64 *p = sqlite3_realloc64(ids->id, n * sizeof *p);
     if (!p) return SQLITE_NOMEM;
     ids->id = p;
@@ -108,7 +111,7 @@ static int collect_ids(attn_cursor *cursor, const attn_plan *plan) {
   sqlite3_stmt *stmt;
   int rc = attn_plan_rows(index, plan, ATTN_PLAN_MATCH, 0, &stmt);
   while (rc == SQLITE_OK && (rc = attn_storage_step(index, stmt)) == SQLITE_ROW) {
-    rc = append_id(&cursor->filter, sqlite3_column_int64(stmt, 0));
+    rc = append_id(&cursor->filter, sqlite3_column_int64(stmt, 0), &index->base.zErrMsg);
   }
   sqlite3_finalize(stmt);
   sort_ids(&cursor->filter);

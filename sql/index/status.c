@@ -190,7 +190,7 @@ static int create_triggers(sqlite3 *db, const char *sql, char **error) {
 }
 
 static void triggers(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
-  attn_connection *c = sqlite3_user_data(ctx);
+  attn_connection *c = attn_connection_of(ctx);
   attn_index *index = NULL;
   attn_text name;
   char *error = NULL, *sql = NULL;

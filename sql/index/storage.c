@@ -430,6 +430,14 @@ static int copy_center(attn_index *index, sqlite3_stmt *stmt) {
   return SQLITE_OK;
 }
 
+int attn_storage_check_dimension(attn_index *index, uint32_t d) {
+  attn_error err = {""};
+  return attn_sql_status(attn_limit_check(ATTN_LIMIT_DIMENSION, d, &err,
+                                          "%s has vectors of %u numbers",
+                                          index->config.table, (unsigned)d),
+                         &err, &index->base.zErrMsg);
+}
+
 /* What waits until all entries are read. */
 typedef struct loaded {
   int center_bytes;
@@ -461,6 +469,7 @@ static int load_entry(attn_index *index, sqlite3_stmt *stmt, loaded *out) {
                                 index->config.table, number);
     }
     index->dimension = (uint32_t)number;
+    return attn_storage_check_dimension(index, index->dimension);
   }
   return SQLITE_OK;
 }

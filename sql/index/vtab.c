@@ -128,7 +128,8 @@ static int create(attn_index *index) {
   if (rc == SQLITE_OK && attn_config_embeds(config)) {
     rc = attn_index_model(index, 1, &model);
   } else if (rc == SQLITE_OK) {
-    rc = attn_storage_set_int(index, "dimension", config->dimension);
+    rc = attn_storage_check_dimension(index, config->dimension);
+    if (rc == SQLITE_OK) rc = attn_storage_set_int(index, "dimension", config->dimension);
   }
   if (rc == SQLITE_OK) rc = attn_storage_set_int(index, "deferred", config->deferred);
   if (rc == SQLITE_OK) rc = attn_storage_set_int(index, "exact", config->exact);
