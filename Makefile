@@ -18,9 +18,10 @@ CFLAGS  ?= -O2 -g
 # Nothing is thrown through C, so its unwind tables, a tenth of the file, are left out.
 CFLAGS_ALL := -std=c11 $(if $(WINDOWS),-D__USE_MINGW_ANSI_STDIO=1,-fPIC) -fvisibility=hidden -ffp-contract=off -fno-math-errno \
   -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections $(WARN) $(CFLAGS)
-# Code and constants share their pages, which saves the padding between them; what nobody
-# calls is left out.
-LDFLAGS_ELF := -Wl,-z,nodelete -Wl,-z,defs -Wl,-z,noseparate-code -Wl,--gc-sections
+# Code and constants share their pages, which saves the padding between them (zig cc's linker
+# has no such option); what nobody calls is left out.
+LDFLAGS_ELF := -Wl,-z,nodelete -Wl,-z,defs -Wl,--gc-sections \
+  $(if $(findstring zig,$(CC)),,-z noseparate-code)
 LDFLAGS_ALL := -shared $(if $(WINDOWS),$(if $(findstring mingw,$(MACHINE)),-static),$(LDFLAGS_ELF)) $(LDFLAGS)
 LDLIBS  := -lm -lpthread
 
