@@ -21,11 +21,13 @@
 #     debug      SQLite with asserts and byte-exact memory checks
 #     asan       the extension under AddressSanitizer and UBSan
 #     release    the system's SQLite library, by way of libsqlite3-tcl
-#     isa-scalar isa-avx2 ...  ATTN_ISA set so, on the debug build
+#     isa-scalar isa-avx2 ...  ATTN_ISA set so, on the debug build; the others have the
+#                best that the machine has
 #   A file takes part in the isa-* ones when it has the line `# isa: all`.
 #   Slow ones look smaller there: [sample LIST n] is all of LIST in the debug
 #   configuration and every nth element elsewhere.
-# - Fault simulation goes in NAME_fault.test; it is left out of `release`.
+# - Fault simulation goes in NAME_fault.test, which calls load_faults first; it is left
+#   out of `release`.
 # - What takes a minute goes in tests/long/NAME.test and runs in `make test-all`, whose
 #   parts are the programs in tests/parts (tests/all says how to add one).
 # - Tcl 8.6 has no characters beyond U+FFFF; in SQL: CAST(x'F09F9880' AS TEXT).
@@ -112,6 +114,20 @@ proc cosine {a b} {
     set bb [expr {$bb + $y * $y}]
   }
   return [expr {$ab / sqrt($aa * $bb)}]
+}
+
+# SQLite's fault simulation, whose faults are tried one by one where debug is the
+# configuration, and elsewhere every nth.
+proc load_faults {n} {
+  uplevel #0 [list source $::testdir/malloc_common.tcl]
+  if {[config] eq "debug"} return
+  rename do_faultsim_test do_each_faultsim_test
+  proc do_faultsim_test {name args} "
+    set prep {}
+    catch { set prep \[dict get \$args -prep] }
+    dict set args -prep \"incr iFail [expr {$n - 1}]\n\$prep\"
+    do_each_faultsim_test \$name {*}\$args
+  "
 }
 
 source $env(ATTN_TESTER)

@@ -9,7 +9,7 @@
 #             direct (SQLITE_DIRECTONLY) or - (neither); "- direct" where the numbers
 #             of arguments differ.  A table that is not of functions: table or direct.
 #   example   a statement that works in the database below and gives a row or writes.
-#             faults_fault.test runs it while the Nth allocation, read, write, lock or
+#             surface_fault.test runs it while the Nth allocation, read, write, lock or
 #             step fails, for every N: the result is the same or the error of the fault,
 #             and the database is as before.  An example changes tables, makes files
 #             below exported/, or neither; it need not undo that.

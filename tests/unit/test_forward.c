@@ -2,8 +2,6 @@
 ** test_forward.c - the forward pass of tiny random graphs beside the formulas in
 ** double, and its bits: the same on every instruction set, for a text alone and
 ** for the same text anywhere in a batch.
-**
-** isa: all
 */
 #include "unit.h"
 #include "../../engine/encoder.h"
@@ -367,28 +365,35 @@ static void check_values(const attn_graph *graph, const attn_batch *batch, doubl
   CHECK(worst <= limit);
 }
 
-/* Alone, in the reverse order and on every instruction set: the same bits. */
+/* Sequences [first, first + n) of the batch alone: the bits of `results`. */
+static int same_bits(const attn_graph *graph, const attn_batch *batch, size_t first,
+                     size_t n) {
+  attn_batch part = {batch->id, batch->begin + first,
+                     batch->n_skip ? batch->n_skip + first : NULL, n, batch->type};
+  memset(others, 0, n * graph->dimension * sizeof *others);
+  run(graph, &part, others);
+  return memcmp(others, results + first * graph->dimension,
+                n * graph->dimension * sizeof *others) == 0;
+}
+
+/* Each text alone, and on every instruction set some alone and together: the same bits.
+** The portable code is slow and has the fewest ways to go, so it sees the first texts
+** only, of which one has the greatest length. */
 static void check_bits(const attn_graph *graph, const attn_batch *batch) {
   static const char *const tiers[] = {"scalar", "avx2",    "avx512", "avx512vnni",
                                       "neon",   "dotprod", NULL};
-  const size_t size = graph->dimension * sizeof(float);
   int same = 1;
-  for (size_t i = 0; i < batch->n; i++) {
-    attn_batch one = {batch->id, batch->begin + i,
-                      batch->n_skip ? batch->n_skip + i : NULL, 1, batch->type};
-    run(graph, &one, others);
-    same = same && memcmp(others, results + i * graph->dimension, size) == 0;
-  }
+  for (size_t i = 0; i < batch->n; i++) same = same && same_bits(graph, batch, i, 1);
   CHECK(same);
 
   const attn_kernels *chosen = attn_kernels_get();
   for (int t = 0; tiers[t]; t++) {
     const attn_kernels *tier = attn_kernels_by_name(tiers[t]);
     if (!tier) continue;
+    const size_t n = t == 0 && batch->n > 8 ? 8 : batch->n;
     attn_kernels_use(tier);
-    memset(others, 0, sizeof others);
-    run(graph, batch, others);
-    same = memcmp(others, results, batch->n * size) == 0;
+    same = same_bits(graph, batch, 0, n);
+    for (size_t i = 0; i < n; i += 7) same = same && same_bits(graph, batch, i, 1);
     if (!same) printf("! %s differs\n", tiers[t]);
     CHECK(same);
   }
