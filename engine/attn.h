@@ -60,6 +60,11 @@ typedef struct attn_allocator {
 
 void attn_set_allocator(const attn_allocator *allocator);
 
+/* Memory of it on a 64-byte boundary, on huge pages where it is large and the system has
+** them.  Release with attn_release_aligned. */
+void *attn_alloc_aligned(uint64_t n);
+void attn_release_aligned(void *p);
+
 /* --------------------------------------------------------------------- limits */
 
 /* Bounds for the whole process, whose memory and time they guard.  They hold for what is

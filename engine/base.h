@@ -35,11 +35,6 @@ void *attn_alloc_zero(uint64_t n);
 void *attn_resize(void *p, uint64_t n); /* p stays valid when NULL is returned */
 void attn_release(void *p);             /* NULL is fine */
 
-/* The same on a 64-byte boundary, on huge pages where it is large and the
-** system has them.  Release with attn_release_aligned. */
-void *attn_alloc_aligned(uint64_t n);
-void attn_release_aligned(void *p);
-
 /* Appends to a text: ATTN_NOMEM or ATTN_OK. */
 attn_status attn_buffer_add(attn_buffer *buffer, const char *text, size_t n);
 

@@ -6,6 +6,11 @@
 ** that its own snapshot of the database names, whatever others have written since,
 ** and copies of a database share what they have in common.
 **
+** The codes of a large chunk are a fifth of a megabyte.  If each were allocated by itself
+** the system would hand out its pages one by one, which takes several times as long as
+** to read them; so they lie in slabs on huge pages, several in each, and all that lie in
+** one have one size.
+**
 ** What is kept is bounded (attn_cache(bytes)).  Beyond that an entry goes that chance
 ** chooses: scans read chunks one after another, over and over, and the least recently
 ** used one would always be the one that is wanted next.  Entries in use are counted
@@ -15,27 +20,93 @@
 #include <pthread.h>
 #include <string.h>
 
+/* n_place places of `size` bytes; bit i of free: nothing is in number i. */
+typedef struct slab {
+  struct slab *next;
+  sqlite3_uint64 size, free, all_free;
+  char *memory;
+} slab;
+
 struct attn_codes {
   attn_codes *next; /* in a bucket */
+  slab *slab;       /* NULL: memory of its own */
   sqlite3_int64 stamp;
   sqlite3_uint64 n_byte;
   int n_user; /* the cache itself is one */
   void *data; /* behind the struct, on a multiple of 64 bytes */
 };
 
-enum { N_BUCKET = 4096 };
+enum { N_BUCKET = 4096, SLAB = 8 << 20, LEAST = SLAB / 64, MOST = SLAB / 4 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static attn_codes *bucket[N_BUCKET];
 static sqlite3_int64 limit = (sqlite3_int64)512 << 20, used;
+static slab *slabs;
 static int n_index;
 static unsigned hand; /* the next bucket to lose an entry; stamps are random */
 
+/* A slab with a place of that size; NULL: there is no memory. */
+static slab *find_slab(sqlite3_uint64 size) {
+  slab *s = slabs;
+  while (s && (s->size != size || !s->free)) s = s->next;
+  if (s) return s;
+  s = sqlite3_malloc64(sizeof *s);
+  if (!s) return NULL;
+  s->memory = attn_alloc_aligned(SLAB);
+  if (!s->memory) {
+    sqlite3_free(s);
+    return NULL;
+  }
+  s->size = size;
+  s->free = s->all_free = UINT64_MAX >> (64 - SLAB / size);
+  s->next = slabs;
+  slabs = s;
+  return s;
+}
+
+/* Frees the slabs that are empty, but for one of each size while there are indexes. */
+static void trim_slabs(void) {
+  for (slab **at = &slabs; *at;) {
+    slab *s = *at, *other = slabs;
+    while (other && (other == s || other->size != s->size || !other->free)) {
+      other = other->next;
+    }
+    if (s->free == s->all_free && (other || !n_index)) {
+      *at = s->next;
+      attn_release_aligned(s->memory);
+      sqlite3_free(s);
+    } else {
+      at = &s->next;
+    }
+  }
+}
+
+static void *take_place(sqlite3_uint64 size, slab **from) {
+  *from = size < LEAST || size > MOST ? NULL : find_slab(size);
+  if (!*from) return attn_alloc_aligned(size); /* there may be enough for one */
+  int i = __builtin_ctzll((*from)->free);
+  (*from)->free &= (*from)->free - 1;
+  return (*from)->memory + (sqlite3_uint64)i * size;
+}
+
+static void give_place(slab *s, void *place) {
+  if (!s) {
+    attn_release_aligned(place);
+    return;
+  }
+  s->free |= 1ull << (sqlite3_uint64)((char *)place - s->memory) / s->size;
+  if (s->free == s->all_free) trim_slabs();
+}
+
 attn_codes *attn_codes_new(sqlite3_uint64 n) {
-  attn_codes *codes = sqlite3_malloc64(sizeof *codes + n + 64);
+  slab *slab;
+  sqlite3_uint64 head = (sizeof(attn_codes) + 63) / 64 * 64;
+  pthread_mutex_lock(&mutex);
+  attn_codes *codes = take_place(head + (n + 63) / 64 * 64, &slab);
+  pthread_mutex_unlock(&mutex);
   if (!codes) return NULL;
-  *codes = (attn_codes){.n_byte = n, .n_user = 1};
-  codes->data = (void *)(((uintptr_t)(codes + 1) + 63) & ~(uintptr_t)63);
+  *codes = (attn_codes){.slab = slab, .n_byte = n, .n_user = 1};
+  codes->data = (char *)codes + head;
   return codes;
 }
 
@@ -50,7 +121,7 @@ void attn_codes_retain(attn_codes *codes) {
 }
 
 static void release(attn_codes *codes) {
-  if (--codes->n_user == 0) sqlite3_free(codes);
+  if (--codes->n_user == 0) give_place(codes->slab, codes);
 }
 
 void attn_codes_release(attn_codes *codes) {
@@ -129,7 +200,10 @@ void attn_cache_open(void) {
 
 void attn_cache_close(void) {
   pthread_mutex_lock(&mutex);
-  if (--n_index == 0) clear();
+  if (--n_index == 0) {
+    clear();
+    trim_slabs();
+  }
   pthread_mutex_unlock(&mutex);
 }
 
@@ -137,7 +211,7 @@ sqlite3_int64 attn_cache_limit(sqlite3_int64 n_byte) {
   pthread_mutex_lock(&mutex);
   if (n_byte >= 0) {
     limit = n_byte;
-    make_room(0);
+    if (used > limit) clear(); /* what chance would leave keeps every slab */
   }
   sqlite3_int64 result = limit;
   pthread_mutex_unlock(&mutex);
