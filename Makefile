@@ -58,7 +58,7 @@ libattn.a: $(OBJ_SO)
 # What reads settings and waits for others is made small.
 SMALL := sql/% engine/format/% $(addprefix engine/tokenizer/,added component detokenizer \
   matcher normalizer pre_tokenizer template vocabulary) $(addprefix engine/train/,bert corpus \
-  encoder names train vocab) $(addprefix engine/,architecture base cores decoder embed generate \
+  encoder names train vocab) $(addprefix engine/,architecture base cloze cores decoder embed generate \
   graph limits linear matrix model positions principal sample search/chunk settings sha256 stack \
   threads transform vector_json weights words)
 

@@ -15,6 +15,12 @@
   .activation_absent = ATTN_GELU, .eps = "layer_norm_eps", .eps_absent = 1e-12,          \
   .fixed = {{"is_decoder", 0}, {"add_cross_attention", 0}}
 
+#define BERT_CLOZE                                                                       \
+  .cloze = {"cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm",    \
+            "cls.predictions", "cls.predictions.decoder"}
+#define ROBERTA_CLOZE                                                                    \
+  .cloze = {"lm_head.dense", "lm_head.layer_norm", "lm_head", "lm_head.decoder"}
+
 #define BERT_TENSORS                                                                     \
   .word = "embeddings.word_embeddings", .type = "embeddings.token_type_embeddings",      \
   .n_type = "type_vocab_size", .encoder = &bert_encoder
@@ -150,10 +156,13 @@ static const attn_stack_names torch_decoder = {TORCH_STACK("decoder", "3"), TORC
 /* -------------------------------------------------------------------------- the table */
 
 static const attn_architecture architectures[] = {
-    {.model_type = "bert", BERT_SETTINGS, BERT_TENSORS},
-    {.model_type = "roberta", BERT_SETTINGS, BERT_TENSORS, .positions_after_pad = 1},
-    {.model_type = "xlm-roberta", BERT_SETTINGS, BERT_TENSORS, .positions_after_pad = 1},
-    {.model_type = "camembert", BERT_SETTINGS, BERT_TENSORS, .positions_after_pad = 1},
+    {.model_type = "bert", BERT_SETTINGS, BERT_TENSORS, BERT_CLOZE},
+    {.model_type = "roberta", BERT_SETTINGS, BERT_TENSORS, ROBERTA_CLOZE,
+     .positions_after_pad = 1},
+    {.model_type = "xlm-roberta", BERT_SETTINGS, BERT_TENSORS, ROBERTA_CLOZE,
+     .positions_after_pad = 1},
+    {.model_type = "camembert", BERT_SETTINGS, BERT_TENSORS, ROBERTA_CLOZE,
+     .positions_after_pad = 1},
     {.model_type = "distilbert",
      .prefix = "model.",
      .d_model = {"dim", 0},
@@ -162,6 +171,7 @@ static const attn_architecture architectures[] = {
      .activation_absent = ATTN_GELU,
      .eps_absent = 1e-12,
      .word = "embeddings.word_embeddings",
+     .cloze = {"vocab_transform", "vocab_layer_norm", "vocab_projector", "vocab_projector"},
      .encoder = &distilbert_encoder},
     /* A table of words, which sentence-transformers calls StaticEmbedding. */
     {.model_type = "word2vec",

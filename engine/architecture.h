@@ -45,6 +45,12 @@ typedef struct attn_fixed_setting {
   int value;
 } attn_fixed_setting;
 
+/* The head that names hidden words: a linear, a norm, a parameter for each word, and one
+** more, "weight", where the words are not tied to the table of words. */
+typedef struct attn_cloze_names {
+  const char *transform, *norm, *bias, *word;
+} attn_cloze_names;
+
 typedef struct attn_architecture {
   const char *model_type; /* config.json's "model_type" */
   const char *prefix;     /* that a tensor's name may have before it, or NULL */
@@ -76,6 +82,7 @@ typedef struct attn_architecture {
   int has_head;
   const char *head; /* where it is not tied to word */
   const char *head_bias; /* [1, n_vocab]; NULL: none */
+  attn_cloze_names cloze;
   const attn_stack_names *encoder, *decoder; /* or NULL */
 } attn_architecture;
 

@@ -241,6 +241,9 @@ attn_status attn_detokenize(const attn_tokenizer *tokenizer, const int32_t *id, 
 const char *attn_token_text(const attn_tokenizer *tokenizer, int32_t id, uint32_t *n_text);
 int32_t attn_token_id(const attn_tokenizer *tokenizer, const char *text, size_t n_text);
 
+/* 1 for one like [CLS], which stands for no part of a text. */
+int attn_token_is_special(const attn_tokenizer *tokenizer, int32_t id);
+
 /* --------------------------------------------------------------------- models */
 
 typedef enum attn_dtype {
@@ -441,6 +444,12 @@ typedef struct attn_observer {
   void *ctx;
 } attn_observer;
 
+/* Asked now and then, by the calling thread; non-zero: ATTN_INTERRUPTED.  NULL: never. */
+typedef struct attn_stop {
+  int (*ask)(void *ctx);
+  void *ctx;
+} attn_stop;
+
 /* How to embed; all zero is the plain way. */
 typedef struct attn_embed_options {
   attn_text prompt; /* put before every text */
@@ -482,13 +491,47 @@ attn_status attn_encode(attn_workspace *workspace, const attn_model *model,
                         const attn_batch *batch, const attn_embed_options *options,
                         attn_error *err, float *out);
 
-/* -------------------------------------------------------------------- decoding */
+/* ---------------------------------------------------------------- hidden words
+**
+** A model that learned by cloze has a head that names the words of a text that are hidden
+** (BertForMaskedLM). */
 
-/* Asked now and then, by the calling thread; non-zero: ATTN_INTERRUPTED.  NULL: never. */
-typedef struct attn_stop {
-  int (*ask)(void *ctx);
-  void *ctx;
-} attn_stop;
+/* The token that stands for a hidden word; -1 where the model cannot name any. */
+int32_t attn_model_mask(const attn_model *model);
+
+/* Hides some tokens, as learning by cloze does: `share` of those that are not special, one
+** at least, drawn by the seed and the number of the text.  They are replaced in id[n] and
+** returned, ascending: their places at[n] and what they were, was[n].  Returns how many. */
+typedef struct attn_hiding {
+  double share;
+  uint64_t seed;
+} attn_hiding;
+
+/* From a JSON object, flattened: mask, the share (0.15), and seed (1). */
+attn_status attn_hiding_read(attn_settings *options, attn_error *err, attn_hiding *out);
+
+size_t attn_hide(const attn_model *model, const attn_hiding *how, uint64_t number, size_t n,
+                 int32_t *id, uint32_t *at, int32_t *was);
+
+/* The probabilities of every word at n places of a batch, at[n] as numbers of its ids,
+** ascending: out is [n, n_vocab].
+** Example: of "the [MASK] sat", at 2, the largest may be that of cat. */
+attn_status attn_name_hidden(attn_workspace *workspace, const attn_model *model,
+                             const attn_batch *batch, const uint32_t *at, size_t n,
+                             attn_stop stop, attn_error *err, float *out);
+
+/* A row of it: the place of a word among the n, 1 for the likeliest, which is *best; and
+** all, the likeliest first.  Of equal ones that of the smaller id. */
+typedef struct attn_guess {
+  int32_t id;
+  float probability;
+} attn_guess;
+
+uint32_t attn_rank(const float *probability, uint32_t n, int32_t id, attn_guess *best);
+attn_status attn_likeliest(const float *probability, uint32_t n, attn_error *err,
+                           attn_guess **out);
+
+/* -------------------------------------------------------------------- decoding */
 
 typedef struct attn_sequence {
   const int32_t *id;

@@ -83,6 +83,14 @@ typedef enum attn_pool {
   ATTN_N_POOL
 } attn_pool;
 
+/* From token vectors to what hidden words are; see cloze.c. */
+typedef struct attn_cloze {
+  attn_linear transform; /* d_model -> d_model */
+  attn_norm norm;
+  const float *word; /* [n_vocab, d_model]; NULL: the table of words */
+  const float *bias; /* [n_vocab]; NULL: there is no such head */
+} attn_cloze;
+
 typedef struct attn_dense {
   attn_linear linear;
   uint32_t module; /* its place in the list of modules */
@@ -119,6 +127,8 @@ typedef struct attn_graph {
   attn_linear head;
   int has_head, is_tied;
   float head_scale; /* of the vectors that go in */
+
+  attn_cloze cloze; /* where the model's tensors have it */
 
   /* from token vectors to one vector; n_pool is 0: not at all */
   attn_pool pool[ATTN_N_POOL];

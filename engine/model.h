@@ -15,6 +15,7 @@ struct attn_model {
   attn_generation generation;
   attn_weights weights;
   attn_tokenizer *tokenizer; /* or NULL */
+  int32_t mask; /* its token for a hidden word, or -1 */
   char *prompt[ATTN_N_PROMPT]; /* NULL: empty */
   size_t n_prompt[ATTN_N_PROMPT];
   uint64_t n_byte, n_tokenizer; /* memory, of it the tokenizer's */

@@ -495,6 +495,42 @@ static attn_status load_head(loader *l, attn_graph *g) {
   return read_tensor(l, l->a->head_bias, &of, &(destination){.table = g->head.bias});
 }
 
+static int has_parameter(const loader *l, const char *base, const char *suffix) {
+  char name[MAX_NAME];
+  size_t i;
+  return search(l->source, parameter(name, base, 0, suffix), &i);
+}
+
+/* The head that names hidden words is there whole, or is of no interest.  Where its words
+** are its own, it may have a bias beside them that goes before the other. */
+static attn_status load_cloze(loader *l, attn_graph *g) {
+  const attn_cloze_names *names = &l->a->cloze;
+  const char *bias = names->bias;
+  char name[MAX_NAME];
+  int is_tied = 1;
+  uint32_t d = g->d_model;
+  attn_status rc = attn_settings_bool(l->settings, l->err, &is_tied,
+                                      "$.transformer.tie_word_embeddings");
+  if (rc != ATTN_OK || !names->transform) return rc;
+  if (!is_tied && has_parameter(l, names->word, "bias")) bias = names->word;
+  if (!has_parameter(l, names->transform, "weight") ||
+      !has_parameter(l, names->transform, "bias") ||
+      !has_parameter(l, names->norm, "weight") || !has_parameter(l, names->norm, "bias") ||
+      !has_parameter(l, bias, "bias") ||
+      !(is_tied || has_parameter(l, names->word, "weight"))) {
+    return ATTN_OK;
+  }
+  init_linear(l, d, d, ATTN_PRECISION_F32, &g->cloze.transform);
+  rc = load_part(l, &(part){names->transform, {d, 0, 0, d}, 0, 0}, 0, 1, &g->cloze.transform);
+  if (rc == ATTN_OK) rc = load_norm(l, names->norm, 0, g, &g->cloze.norm);
+  if (rc == ATTN_OK) {
+    rc = load_table(l, parameter(name, bias, 0, "bias"), g->n_vocab, 0, &g->cloze.bias);
+  }
+  if (rc != ATTN_OK || is_tied) return rc;
+  return load_table(l, parameter(name, names->word, 0, "weight"), g->n_vocab, d,
+                    &g->cloze.word);
+}
+
 static attn_status load_dense(loader *l, attn_dense *dense) {
   const attn_settings *s = l->settings;
   char base[MAX_NAME];
@@ -537,6 +573,7 @@ static attn_status load_graph(loader *l, attn_graph *g) {
   if (rc == ATTN_OK) rc = load_stack(l, l->a->encoder, g, &g->encoder);
   if (rc == ATTN_OK) rc = load_stack(l, l->a->decoder, g, &g->decoder);
   if (rc == ATTN_OK) rc = load_head(l, g);
+  if (rc == ATTN_OK) rc = load_cloze(l, g);
   for (uint32_t i = 0; rc == ATTN_OK && i < g->n_dense; i++) {
     rc = load_dense(l, &g->dense[i]);
   }

@@ -18,11 +18,6 @@
 ** The vectors are those of embed(text, model), bit for bit; with prompt 'query' or
 ** 'document' those of embed_query and embed_document.  NULL gives NULL.
 **
-** A query that is read while a statement of the same connection writes might see
-** what that one writes, and in INSERT INTO docs ... FROM attn_embed_each('... docs')
-** never end.  So all of it is read first then, into a temporary table of SQLite's,
-** which goes to a file when it gets large.
-**
 ** A plan may run a table-valued function once for each row of another table: behind LEFT
 ** JOIN, and in a subquery that refers to a row outside.  There it is to be read first:
 **   WITH v AS MATERIALIZED (SELECT * FROM attn_embed_each(...)) SELECT ...
@@ -53,44 +48,6 @@ typedef struct each_rows {
 
   attn_ticker ticker;
 } each_rows;
-
-/* ------------------------------------------------------------------- the query */
-
-static int check_query(sqlite3_stmt *query, char **error) {
-  int n_column = sqlite3_column_count(query);
-  if (n_column != 2) {
-    return attn_sql_fail(
-        error, SQLITE_ERROR,
-        "attn_embed_each: the query has %d column%s; expected two, an id "
-        "and a text",
-        n_column, n_column == 1 ? "" : "s");
-  }
-  return SQLITE_OK;
-}
-
-/* The bytes of a statement without the semicolon that ends it. */
-static int body_length(const char *sql) {
-  size_t n = strlen(sql);
-  while (n && strchr(" \t\r\n\f;", sql[n - 1])) n--;
-  return (int)n;
-}
-
-static int open_query(each_rows *rows, attn_text sql, char **error) {
-  sqlite3 *db = attn_connection_db(rows->base.connection);
-  int rc = attn_prepare_query(db, "attn_embed_each", sql, error, &rows->query);
-  if (rc == SQLITE_OK) rc = check_query(rows->query, error);
-  if (rc != SQLITE_OK || !attn_is_writing(db)) return rc;
-  sqlite3_stmt *stmt;
-  const char *text = sqlite3_sql(rows->query);
-  rc = attn_prepare(db, &stmt, error,
-                    "WITH \"attn_embed_each()\" AS MATERIALIZED (\n%.*s\n)"
-                    " SELECT * FROM \"attn_embed_each()\"",
-                    body_length(text), text);
-  if (rc != SQLITE_OK) return rc;
-  sqlite3_finalize(rows->query);
-  rows->query = stmt;
-  return SQLITE_OK;
-}
 
 /* ----------------------------------------------------------------------- opening */
 
@@ -145,7 +102,9 @@ static int open_each(attn_rows *base, sqlite3_value **argument, char **error) {
   if (rc == SQLITE_OK) {
     rc = attn_ticker_open(attn_connection_db(base->connection), &rows->ticker);
   }
-  return rc == SQLITE_OK ? open_query(rows, sql, error) : rc;
+  if (rc != SQLITE_OK) return rc;
+  return attn_prepare_texts(attn_connection_db(base->connection), "attn_embed_each", sql,
+                            error, &rows->query);
 }
 
 /* ------------------------------------------------------------------------- rows */

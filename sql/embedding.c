@@ -65,18 +65,6 @@ typedef struct nearest_rows {
   uint32_t n, next;
 } nearest_rows;
 
-static int get_count(sqlite3_value *value, char **error, uint32_t *out) {
-  *out = 10;
-  if (!value || sqlite3_value_type(value) == SQLITE_NULL) return SQLITE_OK;
-  sqlite3_int64 k = sqlite3_value_int64(value);
-  if (sqlite3_value_type(value) != SQLITE_INTEGER || k < 0) {
-    return attn_sql_fail(error, SQLITE_ERROR,
-                         "attn_nearest: k is not a number of tokens; expected 0 or more");
-  }
-  *out = k > INT32_MAX ? INT32_MAX : (uint32_t)k;
-  return SQLITE_OK;
-}
-
 static int search(nearest_rows *rows, const float *vector, size_t n, uint32_t k,
                   char **error) {
   attn_error err = {0};
@@ -103,7 +91,7 @@ static int open_nearest(attn_rows *base, sqlite3_value **argument, char **error)
   /* The connection may let go of the model while the rows are read. */
   attn_model_retain(model);
   rows->model = model;
-  rc = get_count(argument[2], error, &k);
+  rc = attn_value_count(argument[2], "attn_nearest", 10, error, &k);
   if (rc == SQLITE_OK) rc = attn_value_floats(argument[0], error, &vector, &n);
   if (rc == SQLITE_OK) rc = search(rows, vector, n, k, error);
   sqlite3_free(vector);

@@ -33,6 +33,8 @@ static const attn_table *const tables[] = {
     &attn_train_table,
     &attn_nearest_table,
     &attn_limits_table,
+    &attn_fill_mask_table,
+    &attn_cloze_table,
 };
 
 /* ------------------------------------------------------------------ a function's call */

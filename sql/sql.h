@@ -108,7 +108,8 @@ struct attn_rows {
 extern const attn_table attn_models_table, attn_tokens_table, attn_embed_each_table,
     attn_vec_each_table, attn_status_table, attn_attention_table, attn_heads_table,
     attn_hidden_table, attn_explain_table, attn_rows_table,
-    attn_generate_table, attn_train_table, attn_nearest_table, attn_limits_table;
+    attn_generate_table, attn_train_table, attn_nearest_table, attn_limits_table,
+    attn_fill_mask_table, attn_cloze_table;
 
 int attn_table_register(attn_connection *c, const attn_table *table);
 
@@ -160,6 +161,15 @@ int attn_prepare(sqlite3 *db, sqlite3_stmt **out, char **error, const char *form
 ** reads and has no parameters. */
 int attn_prepare_query(sqlite3 *db, const char *function, attn_text sql, char **error,
                        sqlite3_stmt **out);
+
+/* The same of two columns, an id and a text.  Whoever reads it sees nothing that is written
+** meanwhile. */
+int attn_prepare_texts(sqlite3 *db, const char *function, attn_text sql, char **error,
+                       sqlite3_stmt **out);
+
+/* k, the last argument of `function`: how many tokens are wanted. */
+int attn_value_count(sqlite3_value *value, const char *function, uint32_t absent,
+                     char **error, uint32_t *out);
 
 /* 1 when the statement that is run, or one around it, writes. */
 int attn_is_writing(sqlite3 *db);

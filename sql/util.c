@@ -120,6 +120,51 @@ int attn_prepare_query(sqlite3 *db, const char *function, attn_text sql, char **
   return rc;
 }
 
+/* The bytes of a statement without the semicolon that ends it. */
+static int body_length(const char *sql) {
+  size_t n = strlen(sql);
+  while (n && strchr(" \t\r\n\f;", sql[n - 1])) n--;
+  return (int)n;
+}
+
+/* A query that is read while a statement of the same connection writes might see what that
+** one writes, and in INSERT INTO docs ... FROM attn_embed_each('... docs') never end.  So
+** all of it is read first then, into a temporary table of SQLite's, which goes to a file
+** when it gets large. */
+int attn_prepare_texts(sqlite3 *db, const char *function, attn_text sql, char **error,
+                       sqlite3_stmt **out) {
+  sqlite3_stmt *stmt = NULL;
+  int rc = attn_prepare_query(db, function, sql, error, out);
+  int n_column = sqlite3_column_count(*out);
+  if (rc == SQLITE_OK && n_column != 2) {
+    rc = attn_sql_fail(error, SQLITE_ERROR,
+                       "%s: the query has %d column%s; expected two, an id and a text",
+                       function, n_column, n_column == 1 ? "" : "s");
+  }
+  if (rc != SQLITE_OK || !attn_is_writing(db)) return rc;
+  const char *text = sqlite3_sql(*out);
+  rc = attn_prepare(db, &stmt, error,
+                    "WITH \"%w()\" AS MATERIALIZED (\n%.*s\n) SELECT * FROM \"%w()\"",
+                    function, body_length(text), text, function);
+  if (rc != SQLITE_OK) return rc;
+  sqlite3_finalize(*out);
+  *out = stmt;
+  return SQLITE_OK;
+}
+
+int attn_value_count(sqlite3_value *value, const char *function, uint32_t absent,
+                     char **error, uint32_t *out) {
+  *out = absent;
+  if (!value || sqlite3_value_type(value) == SQLITE_NULL) return SQLITE_OK;
+  sqlite3_int64 k = sqlite3_value_int64(value);
+  if (sqlite3_value_type(value) != SQLITE_INTEGER || k < 0) {
+    return attn_sql_fail(error, SQLITE_ERROR,
+                         "%s: k is not a number of tokens; expected 0 or more", function);
+  }
+  *out = k > INT32_MAX ? INT32_MAX : (uint32_t)k;
+  return SQLITE_OK;
+}
+
 int attn_is_writing(sqlite3 *db) {
   sqlite3_stmt *stmt = sqlite3_next_stmt(db, NULL);
   while (stmt && !(sqlite3_stmt_busy(stmt) && !sqlite3_stmt_readonly(stmt))) {

@@ -20,7 +20,7 @@
 #     wrong NAME {misuse} {message}     further errors
 #
 # The database (surface_database): model m, the smallest there is, whose folder is $folder,
-# gpt and torch, as small, and tiny (tests/fixtures/st/bert_mean); docs(id, body) of four texts; ai, an index over
+# gpt and torch, as small, tiny (tests/fixtures/st/bert_mean) and masked (cloze/bert); docs(id, body) of four texts; ai, an index over
 # it that waits for two of them; v, an index of ten vectors with a year.
 
 array set offers {}
@@ -37,7 +37,7 @@ proc wrong {name misuse message} { lappend ::misuses $name $misuse $message }
 offer embed pure { SELECT quote(embed('some words')), quote(embed(body, 'tiny')) FROM docs } \
   { SELECT embed(x'00') } {text to embed is a blob; expected text}
 offer embed_query pure { SELECT quote(embed_query('some words')) } \
-  { SELECT embed_query('a', 'none') } {no model "none"; there are: gpt, m, tiny, torch}
+  { SELECT embed_query('a', 'none') } {no model "none"; there are: gpt, m, masked, tiny, torch}
 offer embed_document pure { SELECT quote(embed_document('some words', 'm')) } \
   { SELECT embed_document('a', x'6d') } {model name is a blob; expected text}
 offer attn_embed_each direct { SELECT id, quote(vector) FROM attn_embed_each('SELECT id, body FROM docs') } \
@@ -71,7 +71,7 @@ offer attn_tokens table { SELECT position, id, token, start, end FROM attn_token
 offer attn_token_count pure { SELECT attn_token_count(body), attn_token_count(body, 'tiny') FROM docs } \
   { SELECT attn_token_count(x'00') } {text to tokenize is a blob; expected text}
 offer attn_truncated pure { SELECT attn_truncated('some words words words words words words') } \
-  { SELECT attn_truncated('a', 'none') } {no model "none"; there are: gpt, m, tiny, torch}
+  { SELECT attn_truncated('a', 'none') } {no model "none"; there are: gpt, m, masked, tiny, torch}
 
 # ------------------------------------------------------------------- inside a model
 offer attn_attention table { SELECT layer, head, query, key, weight FROM attn_attention('some words', 'words', 'tiny') } \
@@ -161,6 +161,18 @@ offer attn_nearest table {
   SELECT id, token, similarity FROM attn_nearest(attn_embedding(1), NULL, 3)
 } { SELECT * FROM attn_nearest('[1]', NULL, -1) } \
   {attn_nearest: k is not a number of tokens; expected 0 or more}
+offer attn_fill_mask table {
+  SELECT position, rank, id, token, probability FROM attn_fill_mask('a [MASK]', 'masked', 3)
+} { SELECT * FROM attn_fill_mask('a') } \
+  {attn_fill_mask: the model, of type distilbert, names no hidden words; expected one of masked\
+ language modeling, such as BertForMaskedLM, and with its tokenizer}
+wrong attn_fill_mask { SELECT * FROM attn_fill_mask('a', 'masked') } \
+  {attn_fill_mask: there is no [MASK] among the 3 tokens of the text that the model sees}
+offer attn_cloze direct {
+  SELECT id, position, token, guess, rank, probability
+  FROM attn_cloze('SELECT id, body FROM docs', 'masked', '{"seed":3}')
+} { SELECT * FROM attn_cloze('SELECT 1', 'masked') } \
+  {attn_cloze: the query has 1 column; expected two, an id and a text}
 offer attn_train direct {
   SELECT epoch, step, steps, words, model FROM attn_train('words', 'SELECT body FROM docs',
     '{"dim": 2, "min_count": 1, "epochs": 1, "sample": 0}')
@@ -176,15 +188,15 @@ wrong attn_import { SELECT attn_import('n', '/nowhere', 'int4') } \
 offer attn_quantize direct { SELECT attn_quantize('m', 'q'); SELECT quote(embed('some words', 'q')) } \
   { SELECT attn_quantize('m', 'tiny') } {there is a model "tiny" already}
 offer attn_export direct { SELECT attn_export('m', 'exported') } \
-  { SELECT attn_export('none', 'exported') } {no model "none"; there are: gpt, m, tiny, torch}
+  { SELECT attn_export('none', 'exported') } {no model "none"; there are: gpt, m, masked, tiny, torch}
 offer attn_models table { SELECT name, dimension, layers, pooling, is_default FROM attn_models } \
   { SELECT * FROM attn_models(1) } {too many arguments on attn_models() - max 0}
 offer attn_default {- direct} { SELECT attn_default('tiny'), attn_default() } \
-  { SELECT attn_default('none') } {no model "none"; there are: gpt, m, tiny, torch}
+  { SELECT attn_default('none') } {no model "none"; there are: gpt, m, masked, tiny, torch}
 offer attn_rename direct { SELECT attn_rename('m', 'n') } \
   { SELECT attn_rename('m', 'tiny') } {there is a model "tiny" already}
 offer attn_drop direct { SELECT attn_drop('m') } \
-  { SELECT attn_drop('none') } {no model "none"; there are: gpt, m, tiny, torch}
+  { SELECT attn_drop('none') } {no model "none"; there are: gpt, m, masked, tiny, torch}
 offer attn_create direct { SELECT attn_create('temp') } \
   { SELECT attn_create('none') } {libattn: unknown database "none"}
 
@@ -360,9 +372,10 @@ proc surface_database {} {
   make_smallest $::folder
   make_decoders
   set tiny [fixture st/bert_mean]
+  set masked [fixture cloze/bert]
   db eval {
     SELECT attn_import('m', $::folder);
-    SELECT attn_import('tiny', $tiny);
+    SELECT attn_import('tiny', $tiny), attn_import('masked', $masked);
     SELECT attn_import('gpt', 'gpt'), attn_import('torch', 'torch');
     CREATE TABLE docs(id INTEGER PRIMARY KEY, body);
     INSERT INTO docs(body) VALUES ('some words'), ('words');

@@ -162,6 +162,11 @@ int32_t attn_token_id(const attn_tokenizer *t, const char *text, size_t n_text) 
                               (attn_text){"", 0}, token);
 }
 
+int attn_token_is_special(const attn_tokenizer *t, int32_t id) {
+  const attn_added_token *added = t ? attn_added_by_id(&t->added, id) : NULL;
+  return added && added->special;
+}
+
 /* ------------------------------------------------------------- a pass over a text */
 
 typedef struct pass {
