@@ -108,10 +108,13 @@ static int tell(hidden *h, size_t i, char **error, const float **out) {
   if (i >= h->first + h->n_told) {
     const attn_batch batch = {.id = h->id, .begin = h->begin, .n = h->n_text};
     const attn_stop stop = {attn_ticker_ask, &h->ticker};
-    sqlite3_free(h->probability);
     h->first = i;
     h->n_told = h->n_at - i < MAX_AT_ONCE ? h->n_at - i : MAX_AT_ONCE;
-    h->probability = sqlite3_malloc64(h->n_told * n_vocab * sizeof *h->probability);
+    const uint64_t n_byte = (uint64_t)h->n_told * n_vocab * sizeof *h->probability;
+    rc = attn_sql_status(attn_limit_call(n_byte, &err), &err, error);
+    if (rc != SQLITE_OK) return rc;
+    sqlite3_free(h->probability);
+    h->probability = sqlite3_malloc64(n_byte);
     if (!h->probability) return SQLITE_NOMEM;
     rc = attn_sql_status(attn_name_hidden(h->workspace, h->model, &batch, h->at + i,
                                           h->n_told, stop, &err, h->probability),
