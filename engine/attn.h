@@ -139,7 +139,7 @@ void attn_get_threads(uint32_t *n, uint32_t *n_running);
 /* ------------------------------------------------------------------- settings */
 
 /* A JSON document, flattened by the caller (SQLite's json_tree): one entry per
-** node.  `path` is json_tree's fullkey: "$.hidden_size", "$.modules[1].type".  Nodes
+** node.  `path` is json_tree's fullkey: "$.hidden_size", "$.modules[1].\"a.b\"".  Nodes
 ** with a path of 512 bytes or more may be left out.
 ** The engine sorts the array in place; the strings are borrowed for the call. */
 typedef enum attn_kind {

@@ -61,8 +61,66 @@ static attn_kind kind_of(const char *type) {
   return ATTN_OBJECT;
 }
 
-/* A row of json_tree: fullkey, type, atom. */
-static int add_node(attn_document *document, sqlite3_stmt *stmt) {
+/* ------------------------------------------------------------------------- paths
+**
+** The fullkey of SQLite 3.38 is $.a.[CLS].b where that of later ones is $.a."[CLS]".b; but
+** json_tree gives parents before their children.  So a path is that of the parent, and
+** then the element that the fullkey ends with, in the quotes that it may lack. */
+
+/* A node on the way from the root. */
+typedef struct ancestor {
+  size_t n_key; /* bytes of its fullkey, by which its children name it */
+  const char *path;
+  size_t n_path;
+} ancestor;
+
+typedef struct way {
+  ancestor node[MAX_PATH]; /* an element has a byte at least */
+  size_t n;
+} way;
+
+static int is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+static int needs_quotes(const char *element) {
+  if (*element != '.' || element[1] == '"') return 0;
+  if (!is_letter(element[1])) return 1;
+  for (element += 2; *element; element++) {
+    if (!is_letter(*element) && !(*element >= '0' && *element <= '9')) return 1;
+  }
+  return 0;
+}
+
+/* The path of a row of json_tree (fullkey, type, atom, path of the parent), which is on
+** the way then; NULL without memory. */
+static const char *add_to_way(attn_document *document, way *way, sqlite3_stmt *stmt) {
+  static const ancestor nothing = {0, "", 0};
+  const char *key = (const char *)sqlite3_column_text(stmt, 0);
+  size_t n_key = (size_t)sqlite3_column_bytes(stmt, 0),
+         n_parent = (size_t)sqlite3_column_bytes(stmt, 3);
+  while (way->n && way->node[way->n - 1].n_key > n_parent) way->n--;
+  const ancestor *parent = way->n ? &way->node[way->n - 1] : &nothing;
+  const char *element = key ? key + parent->n_key : "";
+  int quotes = needs_quotes(element);
+  size_t n = n_key - parent->n_key, n_path = parent->n_path + n + 2 * (size_t)quotes;
+  char *path = key ? new_string(document, n_path) : NULL;
+  if (!path) return NULL;
+  memcpy(path, parent->path, parent->n_path);
+  char *end = path + parent->n_path;
+  if (quotes) {
+    *end++ = '.';
+    *end++ = '"';
+    memcpy(end, element + 1, n - 1);
+    memcpy(end + n - 1, "\"", 2);
+  } else {
+    memcpy(end, element, n + 1);
+  }
+  way->node[way->n++] = (ancestor){n_key, path, n_path};
+  return path;
+}
+
+/* ------------------------------------------------------------------------- nodes */
+
+static int add_node(attn_document *document, way *way, sqlite3_stmt *stmt) {
   attn_settings *s = &document->settings;
   if (sqlite3_column_bytes(stmt, 0) >= MAX_PATH) return SQLITE_OK;
   if (s->n_entry == document->n_alloc) {
@@ -74,8 +132,7 @@ static int add_node(attn_document *document, sqlite3_stmt *stmt) {
   }
   attn_setting *node = &s->entry[s->n_entry];
   memset(node, 0, sizeof *node);
-  size_t n_path;
-  node->path = copy_column(document, stmt, 0, &n_path);
+  node->path = add_to_way(document, way, stmt);
   const char *type = (const char *)sqlite3_column_text(stmt, 1);
   if (!node->path || !type) return SQLITE_NOMEM;
   node->kind = kind_of(type);
@@ -93,15 +150,19 @@ static int add_node(attn_document *document, sqlite3_stmt *stmt) {
 int attn_document_read(sqlite3 *db, const char *json, int n_json, const char *root,
                        const char *what, char **error, attn_document *out) {
   sqlite3_stmt *stmt = NULL;
+  way way;
   memset(out, 0, sizeof *out);
+  way.n = 0;
   int rc = attn_prepare(db, &stmt, error,
-                        "SELECT '$' || substr(fullkey, length(?2) + 1), type, atom "
+                        "SELECT '$' || substr(fullkey, length(?2) + 1), type, atom,"
+                        "  CASE WHEN length(path) >= length(?2)"
+                        "    THEN '$' || substr(path, length(?2) + 1) END "
                         "FROM json_tree(?1, ?2)");
   if (rc != SQLITE_OK) return rc;
   sqlite3_bind_text(stmt, 1, json, n_json, SQLITE_STATIC);
   sqlite3_bind_text(stmt, 2, root, -1, SQLITE_STATIC);
   while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-    rc = add_node(out, stmt);
+    rc = add_node(out, &way, stmt);
   }
   if (rc == SQLITE_DONE) {
     rc = SQLITE_OK;

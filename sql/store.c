@@ -162,7 +162,8 @@ static int default_name(sqlite3 *db, const char *schema, char **error, char **ou
   }
   if (rc != SQLITE_OK || *out) return rc;
   rc = attn_prepare(db, &stmt, error,
-                    "SELECT min(name) FROM \"%w\".attn_model HAVING count(*) = 1", schema);
+                    "SELECT CASE count(*) WHEN 1 THEN min(name) END FROM \"%w\".attn_model",
+                    schema);
   return rc == SQLITE_OK ? query_text(db, stmt, error, out) : rc;
 }
 

@@ -144,7 +144,9 @@ int attn_prepare_texts(sqlite3 *db, const char *function, attn_text sql, char **
   if (rc != SQLITE_OK || !attn_is_writing(db)) return rc;
   const char *text = sqlite3_sql(*out);
   rc = attn_prepare(db, &stmt, error,
-                    "WITH \"%w()\" AS MATERIALIZED (\n%.*s\n) SELECT * FROM \"%w()\"",
+                    "WITH \"%w()\" AS MATERIALIZED (SELECT * FROM (\n%.*s\n)"
+                    " UNION ALL SELECT NULL, NULL WHERE 0)" /* or 3.38 merges the two */
+                    " SELECT * FROM \"%w()\"",
                     function, body_length(text), text, function);
   if (rc != SQLITE_OK) return rc;
   sqlite3_finalize(*out);

@@ -15,6 +15,7 @@ proc sqlite3 {name args} {
   uplevel #0 $::G(perm:dbconfig)
 }
 proc forcedelete {args} { foreach f $args { file delete -force {*}[glob -nocomplain -- $f] } }
+proc forcecopy {from to} { file copy -force $from $to }
 proc reset_db {} {
   catch {db close}
   forcedelete test.db test.db-journal test.db-wal
