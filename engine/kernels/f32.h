@@ -83,27 +83,26 @@ INLINE v16 result16(const product *g, size_t row, terms t, const float *sums) {
 
 /* ------------------------------------------------------------------------ rows */
 
+/* Lanes beyond the row hold -inf, and give 0. */
 static void softmax_row(size_t n, float scale, float *x) {
   const size_t whole = n / 16 * 16, rest = n - whole;
-  v16 most = v16_set(-INFINITY), sum = v16_set(0.0f), by = v16_set(scale);
+  const v16 by = v16_set(scale * 0x1.715476p+0f); /* log2 e */
+  v16 most = v16_set(-INFINITY), last = most, sum = v16_set(0.0f);
   for (size_t i = 0; i < whole; i += 16) most = v16_max(v16_load(x + i), most);
-  if (rest) most = v16_max(v16_load_n(x + whole, rest, most), most);
-  most = v16_set(v16_max_of(most));
+  if (rest) last = v16_load_n(x + whole, rest, last);
+  most = v16_set(v16_max_of(v16_max(last, most)));
   for (size_t i = 0; i < whole; i += 16) {
-    v16 e = exp16(v16_mul(v16_sub(v16_load(x + i), most), by));
+    v16 e = exp2_of16(v16_mul(v16_sub(v16_load(x + i), most), by));
     v16_store(x + i, e);
     sum = v16_add(sum, e);
   }
   if (rest) {
-    v16 e = exp16(v16_mul(v16_sub(v16_load_n(x + whole, rest, most), most), by));
-    v16_store_n(x + whole, rest, e);
-    sum = v16_add(sum, v16_load_n(x + whole, rest, v16_set(0.0f)));
+    last = exp2_of16(v16_mul(v16_sub(last, most), by));
+    sum = v16_add(sum, last);
   }
-  v16 part = v16_set(1.0f / v16_sum(sum));
+  const v16 part = v16_set(1.0f / v16_sum(sum));
   for (size_t i = 0; i < whole; i += 16) v16_store(x + i, v16_mul(v16_load(x + i), part));
-  if (rest) {
-    v16_store_n(x + whole, rest, v16_mul(v16_load_n(x + whole, rest, part), part));
-  }
+  if (rest) v16_store_n(x + whole, rest, v16_mul(last, part));
 }
 
 static void softmax(size_t m, size_t n, float scale, float *x, size_t ld) {

@@ -27,6 +27,13 @@ INLINE v16 exp2_16(v16 u, v16 r) {
   return v16_mul(p, v16_shift_left_23(u));
 }
 
+/* 2^t for t up to 127; below 2^-126.5 it is 0. */
+INLINE v16 exp2_of16(v16 t) {
+  t = v16_max(v16_set(-127.0f), t); /* a NaN stays */
+  v16 u = v16_add(t, v16_set(EXPONENT));
+  return exp2_16(u, v16_add(t, v16_sub(v16_set(EXPONENT), u)));
+}
+
 /* exp(x) = 2^(x log2 e), with log2 e in two parts.  What is below 2^-126.5 is 0,
 ** what is above 2^127.5 is inf. */
 INLINE v16 exp16(v16 x) {

@@ -55,7 +55,7 @@ static int same(float a, float b) {
 
 /* FNV-1a over all results of the scalar kernels.  It is the same on every
 ** processor, and changes only when the order of a sum or a polynomial does. */
-static const uint64_t all_results = 0xd5f294a5a918af1eu;
+static const uint64_t all_results = 0x240b3f1348c33344u;
 static uint64_t hash = 14695981039346656037u;
 
 static void add_to_hash(size_t n, const float *x) {
