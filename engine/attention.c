@@ -19,12 +19,47 @@ enum {
   N_QUERY = 56 /* queries at a time: a multiple of every kernel's tile but 6's */
 };
 
-/* Row j of x becomes output j: x[n, d], rows ld apart. */
+typedef float four __attribute__((vector_size(16)));
+
+static inline four load_four(const float *p) {
+  four x;
+  memcpy(&x, p, sizeof x);
+  return x;
+}
+
+static inline four first_of_both(four a, four b) {
+  return (four){a[0], b[0], a[1], b[1]};
+}
+
+static inline four last_of_both(four a, four b) {
+  return (four){a[2], b[2], a[3], b[3]};
+}
+
+/* Four rows of four numbers become four columns, each four of 16 numbers. */
+static inline void turn_four(const float *const row[4], size_t at, float *packed) {
+  four a = load_four(row[0] + at), b = load_four(row[1] + at);
+  four c = load_four(row[2] + at), d = load_four(row[3] + at);
+  four ac = first_of_both(a, c), bd = first_of_both(b, d);
+  four ac_last = last_of_both(a, c), bd_last = last_of_both(b, d);
+  const four column[4] = {first_of_both(ac, bd), last_of_both(ac, bd),
+                          first_of_both(ac_last, bd_last), last_of_both(ac_last, bd_last)};
+  memcpy(packed, &column[0], sizeof a);
+  memcpy(packed + ATTN_PANEL, &column[1], sizeof a);
+  memcpy(packed + 2 * ATTN_PANEL, &column[2], sizeof a);
+  memcpy(packed + 3 * ATTN_PANEL, &column[3], sizeof a);
+}
+
+/* Row j of x becomes output j: x[n, d], rows ld apart.  What fills up four rows is never
+** looked at. */
 static void pack_rows(size_t n, size_t d, const float *x, size_t ld, float *packed) {
-  for (size_t j = 0; j < n; j += ATTN_PANEL, x += ATTN_PANEL * ld) {
-    size_t width = n - j < ATTN_PANEL ? n - j : ATTN_PANEL;
-    for (size_t k = 0; k < d; k++, packed += ATTN_PANEL) {
-      for (size_t i = 0; i < width; i++) packed[i] = x[i * ld + k];
+  const size_t whole = d / 4 * 4;
+  for (size_t j = 0; j < n; j += 4) {
+    float *to = packed + attn_packed_index(j, d);
+    const float *row[4];
+    for (size_t i = 0; i < 4; i++) row[i] = x + (j + i < n ? j + i : n - 1) * ld;
+    for (size_t k = 0; k < whole; k += 4) turn_four(row, k, to + k * ATTN_PANEL);
+    for (size_t k = whole; k < d; k++) {
+      for (size_t i = 0; i < 4; i++) to[k * ATTN_PANEL + i] = row[i][k];
     }
   }
 }
