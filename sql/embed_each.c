@@ -22,7 +22,7 @@
 ** JOIN, and in a subquery that refers to a row outside.  There it is to be read first:
 **   WITH v AS MATERIALIZED (SELECT * FROM attn_embed_each(...)) SELECT ...
 */
-#include "sql.h"
+#include "vec.h"
 #include <string.h>
 
 enum {
@@ -196,9 +196,7 @@ static void each_column(attn_rows *base, sqlite3_context *ctx, int i) {
   if (i == 0) {
     sqlite3_result_value(ctx, rows->id[rows->next]);
   } else if (at >= 0) {
-    sqlite3_result_blob64(ctx, rows->vector + (size_t)at * n, n * sizeof *rows->vector,
-                          SQLITE_TRANSIENT);
-    sqlite3_result_subtype(ctx, ATTN_SUBTYPE_F32);
+    attn_result_floats_copy(ctx, rows->vector + (size_t)at * n, n);
   }
 }
 

@@ -76,17 +76,6 @@ static void attention_column(attn_rows *base, sqlite3_context *ctx, int i) {
   }
 }
 
-/* A copy of n numbers as a vector. */
-static void result_vector(sqlite3_context *ctx, const float *x, size_t n) {
-  float *copy = sqlite3_malloc64(n * sizeof *copy);
-  if (!copy) {
-    sqlite3_result_error_nomem(ctx);
-    return;
-  }
-  for (size_t i = 0; i < n; i++) copy[i] = x[i];
-  attn_result_floats(ctx, copy, n);
-}
-
 static void heads_column(attn_rows *base, sqlite3_context *ctx, int i) {
   look_rows *rows = (look_rows *)base;
   const attn_trace *trace = &rows->trace;
@@ -98,7 +87,7 @@ static void heads_column(attn_rows *base, sqlite3_context *ctx, int i) {
   case 1: result_number(ctx, trace->head + head % trace->n_head); break;
   case 2: result_number(ctx, position); break;
   case 3: attn_trace_result_token(ctx, trace, position); break;
-  default: result_vector(ctx, x + (size_t)(i - 4) * n * d, d); break;
+  default: attn_result_floats_copy(ctx, x + (size_t)(i - 4) * n * d, d); break;
   }
 }
 
@@ -110,7 +99,7 @@ static void hidden_column(attn_rows *base, sqlite3_context *ctx, int i) {
   case 0: result_number(ctx, trace->layer + row / n); break;
   case 1: result_number(ctx, row % n); break;
   case 2: attn_trace_result_token(ctx, trace, row % n); break;
-  default: result_vector(ctx, trace->x + row * d, d); break;
+  default: attn_result_floats_copy(ctx, trace->x + row * d, d); break;
   }
 }
 

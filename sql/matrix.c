@@ -373,13 +373,7 @@ static void row_column(attn_rows *base, sqlite3_context *ctx, int i) {
     return;
   }
   const size_t n = rows->n_column;
-  float *copy = sqlite3_malloc64(n * sizeof *copy);
-  if (copy) {
-    memcpy(copy, rows->x + (rows->next - 1) * n, n * sizeof *copy);
-    attn_result_floats(ctx, copy, n);
-  } else {
-    sqlite3_result_error_nomem(ctx);
-  }
+  attn_result_floats_copy(ctx, rows->x + (rows->next - 1) * n, n);
 }
 
 static void close_rows(attn_rows *base) { sqlite3_free(((matrix_rows *)base)->x); }

@@ -12,6 +12,7 @@
 ** Memory that the engine hands out is SQLite's: see register.c.
 */
 #include "vec.h"
+#include <string.h>
 
 /* A vector's subtype is that of float32 and its type. */
 #define SUBTYPE(type) (ATTN_SUBTYPE_F32 + (unsigned)(type))
@@ -160,6 +161,16 @@ void attn_result_floats(sqlite3_context *ctx, float *values, size_t n) {
   attn_vector v;
   attn_vector_from_floats(values, n, &v);
   attn_result_vector(ctx, &v);
+}
+
+void attn_result_floats_copy(sqlite3_context *ctx, const float *values, size_t n) {
+  float *copy = sqlite3_malloc64(n * sizeof *copy);
+  if (!copy) {
+    sqlite3_result_error_nomem(ctx);
+    return;
+  }
+  memcpy(copy, values, n * sizeof *copy);
+  attn_result_floats(ctx, copy, n);
 }
 
 /* Ends a function: a vector or an error, one of which is there. */

@@ -20,7 +20,8 @@ int attn_value_floats(sqlite3_value *value, char **error, float **values, size_t
 /* Makes a vector the result, with its subtype, and takes over what it owns. */
 void attn_result_vector(sqlite3_context *ctx, attn_vector *vector);
 
-/* The same for values[n], memory from sqlite3_malloc64. */
+/* The same for values[n], memory from sqlite3_malloc64, and for a copy of them. */
 void attn_result_floats(sqlite3_context *ctx, float *values, size_t n);
+void attn_result_floats_copy(sqlite3_context *ctx, const float *values, size_t n);
 
 #endif

@@ -14,6 +14,7 @@
 ** is changed while a cursor is open on it.
 */
 #include "cursor.h"
+#include "../vec.h"
 #include <math.h>
 #include <string.h>
 
@@ -512,8 +513,7 @@ static int vector_column(attn_cursor *cursor, sqlite3_context *ctx) {
     sqlite3_free(vector);
     return rc;
   }
-  sqlite3_result_blob64(ctx, vector, index->dimension * sizeof *vector, sqlite3_free);
-  sqlite3_result_subtype(ctx, ATTN_SUBTYPE_F32);
+  attn_result_floats(ctx, vector, index->dimension);
   return SQLITE_OK;
 }
 
