@@ -113,7 +113,7 @@ static attn_status make_negative(cbow *c, attn_error *err) {
   uint32_t *list = attn_alloc(n * sizeof *list); /* small ones, and large ones from the end */
   if (share && list) {
     for (uint32_t i = 0; i < n; i++) {
-      double root = sqrt((double)c->corpus.count[i]);
+      double root = sqrt((double)c->corpus.words.count[i]);
       sum += share[i] = root * sqrt(root);
     }
     for (uint32_t i = 0; i < n; i++) {
@@ -172,7 +172,7 @@ static attn_status make_worker(const cbow *c, worker *w, attn_error *err) {
 }
 
 static attn_status make_tables(cbow *c, attn_error *err) {
-  c->n_row = (uint32_t)c->corpus.n_word + 1;
+  c->n_row = (uint32_t)c->corpus.words.n + 1;
   c->stride = (option(c, DIM) + 15u) / 16 * 16;
   uint64_t n = (uint64_t)c->n_row * c->stride;
   c->in = attn_alloc_aligned(n * sizeof(float));
@@ -210,47 +210,26 @@ static int has_context(const attn_corpus *corpus) {
   return 0;
 }
 
-static attn_status check_corpus(const cbow *c, size_t n_word, uint64_t most,
-                                attn_error *err) {
-  const attn_corpus *corpus = &c->corpus;
-  if (n_word == 0) {
-    return attn_fail(err, ATTN_INVALID,
-                     "the corpus is empty: there is no word in the texts of the query");
-  }
-  if (corpus->n_word < 2) {
-    return attn_fail(err, ATTN_INVALID,
-                     "the corpus has %zu different words, the most frequent of which comes "
-                     "%llu times, and %zu that come %u times or more (min_count); expected "
-                     "2 at least",
-                     n_word, (unsigned long long)most, corpus->n_word,
-                     option(c, MIN_COUNT));
-  }
-  if (!has_context(corpus)) {
-    return attn_fail(err, ATTN_INVALID,
-                     "no text of the corpus has two words beside each other that come %u "
-                     "times or more (min_count)",
-                     option(c, MIN_COUNT));
-  }
-  return ATTN_OK;
+static attn_status check_context(const cbow *c, attn_error *err) {
+  if (has_context(&c->corpus)) return ATTN_OK;
+  return attn_fail(err, ATTN_INVALID,
+                   "no text of the corpus has two words beside each other that come %u "
+                   "times or more (min_count)",
+                   option(c, MIN_COUNT));
 }
 
 static attn_status prepare(attn_trainer *base, attn_error *err) {
   cbow *c = (cbow *)base;
-  size_t n_word = c->corpus.n_word;
-  uint64_t most = 0;
   if (c->base.value[MIN_ALPHA] > c->base.value[ALPHA]) {
     return attn_fail(err, ATTN_INVALID,
                      "option min_alpha is %.15g; expected no more than alpha, %.15g",
                      c->base.value[MIN_ALPHA], c->base.value[ALPHA]);
   }
-  for (size_t i = 0; i < n_word; i++) {
-    if (c->corpus.count[i] > most) most = c->corpus.count[i];
-  }
   /* The vocabulary of a model has at most 2^24 tokens. */
   uint32_t max_vocab = option(c, MAX_VOCAB);
   attn_status rc = attn_corpus_finish(&c->corpus, option(c, MIN_COUNT),
                                       max_vocab ? max_vocab : 1 << 23, err);
-  if (rc == ATTN_OK) rc = check_corpus(c, n_word, most, err);
+  if (rc == ATTN_OK) rc = check_context(c, err);
   return rc == ATTN_OK ? make_tables(c, err) : rc;
 }
 
@@ -428,8 +407,7 @@ static attn_status config(const attn_trainer *base, attn_error *err, char **out)
 static attn_text token(const attn_trainer *base, uint32_t id) {
   const attn_corpus *corpus = &((const cbow *)base)->corpus;
   if (id == 0) return (attn_text){"[UNK]", 5};
-  uint64_t begin = corpus->begin[id - 1];
-  return (attn_text){corpus->text + begin, (size_t)(corpus->begin[id] - begin)};
+  return attn_names_text(&corpus->words, id - 1);
 }
 
 /* Closes the gaps between the rows of `in`. */

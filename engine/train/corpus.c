@@ -2,121 +2,22 @@
 ** corpus.c - texts as numbers of words.
 */
 #include "corpus.h"
-#include "../tokenizer/vocabulary.h"
 #include "../tokenizer/words.h"
 #include <math.h>
 #include <stdlib.h>
 
-enum { BLOCK = 1 << 18, MAX_PROBE = 256 };
+enum { BLOCK = 1 << 18 };
 
 void attn_corpus_free(attn_corpus *c) {
   for (size_t i = 0; i < c->n_block; i++) attn_release(c->block[i]);
   attn_release(c->block);
-  attn_release(c->text);
-  attn_release(c->begin);
-  attn_release(c->count);
-  attn_release(c->slot);
+  attn_names_free(&c->words);
   attn_release(c->chunk);
   memset(c, 0, sizeof *c);
 }
 
 uint32_t attn_corpus_id(const attn_corpus *c, uint64_t i) {
   return c->block[i / BLOCK][i % BLOCK];
-}
-
-/* ----------------------------------------------------------------------- words */
-
-static attn_text word_text(const attn_corpus *c, size_t i) {
-  return (attn_text){c->text + c->begin[i], (size_t)(c->begin[i + 1] - c->begin[i])};
-}
-
-static uint64_t word_hash(attn_text word) {
-  return attn_hash(ATTN_HASH_EMPTY, word.text, word.n_text);
-}
-
-static void *grow(void *list, size_t n, size_t size) {
-  return n > SIZE_MAX / size ? NULL : attn_resize(list, n * size);
-}
-
-/* The slot of a word, or the free one where it belongs; NULL when too many are tried,
-** which only words that were made for it do. */
-static uint32_t *find_slot(const attn_corpus *c, attn_text word) {
-  uint64_t mask = (UINT64_C(1) << c->n_slot_log2) - 1;
-  uint64_t i = word_hash(word) >> (64 - c->n_slot_log2);
-  for (int n = 0; n < MAX_PROBE; n++, i = (i + 1) & mask) {
-    uint32_t *slot = &c->slot[i];
-    if (*slot == 0) return slot;
-    attn_text other = word_text(c, *slot - 1);
-    if (other.n_text == word.n_text && memcmp(other.text, word.text, word.n_text) == 0) {
-      return slot;
-    }
-  }
-  return NULL;
-}
-
-static attn_status too_alike(attn_error *err) {
-  return attn_fail(err, ATTN_INVALID,
-                   "the corpus has more than %d different words of the same hash",
-                   MAX_PROBE);
-}
-
-/* Twice as many slots, at least 4096. */
-static attn_status grow_slots(attn_corpus *c, attn_error *err) {
-  uint32_t *old = c->slot;
-  unsigned n_log2 = c->n_slot_log2 ? c->n_slot_log2 + 1 : 12;
-  uint32_t *slot = n_log2 > 31 ? NULL : attn_alloc_zero(sizeof *slot << n_log2);
-  if (!slot) return attn_no_memory(err);
-  c->slot = slot;
-  c->n_slot_log2 = n_log2;
-  attn_release(old);
-  for (size_t i = 0; i < c->n_word; i++) {
-    uint32_t *at = find_slot(c, word_text(c, i));
-    if (!at) return too_alike(err);
-    *at = (uint32_t)i + 1;
-  }
-  return ATTN_OK;
-}
-
-static attn_status reserve_word(attn_corpus *c, size_t n_text, attn_error *err) {
-  if (c->n_word == c->n_word_alloc) {
-    size_t n = 2 * c->n_word_alloc + 1024;
-    uint64_t *begin = grow(c->begin, n + 1, sizeof *begin);
-    if (begin) c->begin = begin;
-    uint64_t *count = begin ? grow(c->count, n, sizeof *count) : NULL;
-    if (!count) return attn_no_memory(err);
-    if (c->n_word == 0) begin[0] = 0;
-    c->count = count;
-    c->n_word_alloc = n;
-  }
-  if (c->n_text_alloc - c->begin[c->n_word] < n_text) {
-    size_t n = 2 * c->n_text_alloc + n_text + 8192;
-    char *text = attn_resize(c->text, n);
-    if (!text) return attn_no_memory(err);
-    c->text = text;
-    c->n_text_alloc = n;
-  }
-  return ATTN_OK;
-}
-
-static attn_status find_word(attn_corpus *c, attn_text word, attn_error *err,
-                             uint32_t *out) {
-  attn_status rc = ATTN_OK;
-  if (2 * c->n_word >= (c->n_slot_log2 ? (size_t)1 << c->n_slot_log2 : 0)) {
-    rc = grow_slots(c, err);
-  }
-  if (rc == ATTN_OK) rc = reserve_word(c, word.n_text, err);
-  if (rc != ATTN_OK) return rc;
-  uint32_t *slot = find_slot(c, word);
-  if (!slot) return too_alike(err);
-  if (*slot == 0) {
-    size_t i = c->n_word++;
-    memcpy(c->text + c->begin[i], word.text, word.n_text);
-    c->begin[i + 1] = c->begin[i] + word.n_text;
-    c->count[i] = 0;
-    *slot = (uint32_t)i + 1;
-  }
-  *out = *slot - 1;
-  return ATTN_OK;
 }
 
 /* ------------------------------------------------------------------------- ids */
@@ -126,7 +27,7 @@ static attn_status add_id(attn_corpus *c, uint32_t id, attn_error *err) {
   if (i == c->n_block) {
     if (c->n_block == c->n_block_alloc) {
       size_t n = 2 * c->n_block_alloc + 16;
-      uint32_t **block = grow(c->block, n, sizeof *block);
+      uint32_t **block = attn_resize(c->block, n * sizeof *block);
       if (!block) return attn_no_memory(err);
       c->block = block;
       c->n_block_alloc = n;
@@ -147,9 +48,9 @@ typedef struct adding {
 static attn_status add_word(void *ctx, attn_text word) {
   adding *a = ctx;
   uint32_t id = 0;
-  attn_status rc = find_word(a->corpus, word, a->err, &id);
+  attn_status rc = attn_names_add(&a->corpus->words, word, a->err, &id);
   if (rc != ATTN_OK) return rc;
-  a->corpus->count[id]++;
+  a->corpus->words.count[id]++;
   return add_id(a->corpus, id, a->err);
 }
 
@@ -176,33 +77,23 @@ static int by_count(const void *a, const void *b) {
 }
 
 /* Puts the words that are kept in order; id[old word] is their id or 0. */
-static attn_status order_words(attn_corpus *c, const ranked *rank, size_t n, uint32_t *id) {
-  uint64_t *begin = attn_alloc((n + 1) * sizeof *begin);
-  uint64_t *count = attn_alloc(n * sizeof *count);
-  char *text = attn_alloc(c->begin[c->n_word]);
-  if (!begin || !count || !text) {
-    attn_release(begin);
-    attn_release(count);
-    attn_release(text);
-    return ATTN_NOMEM;
+static attn_status order_words(attn_corpus *c, const ranked *rank, size_t n, uint32_t *id,
+                               attn_error *err) {
+  attn_names kept = {0};
+  attn_status rc = ATTN_OK;
+  for (size_t i = 0; rc == ATTN_OK && i < n; i++) {
+    uint32_t new = 0;
+    rc = attn_names_add(&kept, attn_names_text(&c->words, rank[i].word), err, &new);
+    if (rc != ATTN_OK) break;
+    kept.count[new] = rank[i].count;
+    id[rank[i].word] = new + 1;
   }
-  begin[0] = 0;
-  for (size_t i = 0; i < n; i++) {
-    attn_text word = word_text(c, rank[i].word);
-    memcpy(text + begin[i], word.text, word.n_text);
-    begin[i + 1] = begin[i] + word.n_text;
-    count[i] = rank[i].count;
-    id[rank[i].word] = (uint32_t)i + 1;
+  if (rc != ATTN_OK) {
+    attn_names_free(&kept);
+    return rc;
   }
-  attn_release(c->begin);
-  attn_release(c->count);
-  attn_release(c->text);
-  attn_release(c->slot);
-  c->begin = begin;
-  c->count = count;
-  c->text = text;
-  c->slot = NULL;
-  c->n_word = n;
+  attn_names_free(&c->words);
+  c->words = kept;
   return ATTN_OK;
 }
 
@@ -225,10 +116,10 @@ static void renumber(attn_corpus *c, const uint32_t *id) {
 }
 
 /* A chunk ends with the text in which it gets full. */
-static attn_status cut(attn_corpus *c) {
+static attn_status cut(attn_corpus *c, attn_error *err) {
   size_t n_alloc = (size_t)(c->n_total / ATTN_CHUNK_WORDS) + 2;
   c->chunk = attn_alloc(n_alloc * sizeof *c->chunk);
-  if (!c->chunk) return ATTN_NOMEM;
+  if (!c->chunk) return attn_no_memory(err);
   uint64_t n_word = 0, n_before = 0;
   c->chunk[0] = (attn_chunk){0, 0};
   for (uint64_t i = 0; i < c->n_id; i++) {
@@ -242,27 +133,50 @@ static attn_status cut(attn_corpus *c) {
   return ATTN_OK;
 }
 
-attn_status attn_corpus_finish(attn_corpus *c, uint64_t min_count, uint64_t max_word,
+/* Of the words n are kept. */
+static attn_status check_words(const attn_names *words, size_t n, uint32_t min_count,
                                attn_error *err) {
-  ranked *rank = attn_alloc((c->n_word + 1) * sizeof *rank);
-  uint32_t *id = attn_alloc_zero((c->n_word + 1) * sizeof *id);
+  uint64_t most = 0;
+  for (uint32_t i = 0; i < words->n; i++) {
+    if (words->count[i] > most) most = words->count[i];
+  }
+  if (most == 0) {
+    return attn_fail(err, ATTN_INVALID,
+                     "the corpus is empty: there is no word in the texts of the query");
+  }
+  if (n < 2) {
+    return attn_fail(err, ATTN_INVALID,
+                     "the corpus has %u different words, the most frequent of which comes "
+                     "%llu times, and %zu that come %u times or more (min_count); expected "
+                     "2 at least",
+                     words->n, (unsigned long long)most, n, min_count);
+  }
+  return ATTN_OK;
+}
+
+attn_status attn_corpus_finish(attn_corpus *c, uint32_t min_count, uint32_t max_word,
+                               attn_error *err) {
+  const uint32_t n_word = c->words.n;
+  ranked *rank = attn_alloc((n_word + UINT64_C(1)) * sizeof *rank);
+  uint32_t *id = attn_alloc_zero((n_word + UINT64_C(1)) * sizeof *id);
   size_t n = 0;
-  attn_status rc = rank && id ? ATTN_OK : ATTN_NOMEM;
-  for (size_t i = 0; rc == ATTN_OK && i < c->n_word; i++) {
-    if (c->count[i] >= min_count) rank[n++] = (ranked){c->count[i], (uint32_t)i};
+  attn_status rc = rank && id ? ATTN_OK : attn_no_memory(err);
+  for (uint32_t i = 0; rc == ATTN_OK && i < n_word; i++) {
+    if (c->words.count[i] >= min_count) rank[n++] = (ranked){c->words.count[i], i};
   }
   if (rc == ATTN_OK) qsort(rank, n, sizeof *rank, by_count);
-  if (max_word && n > max_word) n = (size_t)max_word;
-  if (rc == ATTN_OK && c->n_word) rc = order_words(c, rank, n, id);
+  if (max_word && n > max_word) n = max_word;
+  if (rc == ATTN_OK) rc = check_words(&c->words, n, min_count, err);
+  if (rc == ATTN_OK) rc = order_words(c, rank, n, id, err);
   if (rc == ATTN_OK) renumber(c, id);
-  if (rc == ATTN_OK) rc = cut(c);
+  if (rc == ATTN_OK) rc = cut(c, err);
   attn_release(rank);
   attn_release(id);
-  return rc == ATTN_OK ? rc : attn_no_memory(err);
+  return rc;
 }
 
 uint32_t attn_corpus_keep(const attn_corpus *c, double sample, size_t i) {
-  double r = sample * (double)c->n_total / (double)c->count[i], p = sqrt(r) + r;
+  double r = sample * (double)c->n_total / (double)c->words.count[i], p = sqrt(r) + r;
   return sample > 0 && p < 1 ? (uint32_t)(p * 0x1p32) : UINT32_MAX;
 }
 
@@ -277,9 +191,10 @@ static void hash_numbers(attn_sha256 *hash, const uint64_t *number, size_t n) {
 void attn_corpus_hash(const attn_corpus *c, char hex[65]) {
   attn_sha256 hash;
   attn_sha256_init(&hash);
-  hash_numbers(&hash, c->begin, c->n_word ? c->n_word + 1 : 0);
-  hash_numbers(&hash, c->count, c->n_word);
-  if (c->n_word) attn_sha256_update(&hash, c->text, (size_t)c->begin[c->n_word]);
+  const attn_names *words = &c->words;
+  hash_numbers(&hash, words->begin, words->n ? words->n + UINT64_C(1) : 0);
+  hash_numbers(&hash, words->count, words->n);
+  if (words->n) attn_sha256_update(&hash, words->text, (size_t)words->begin[words->n]);
   for (uint64_t i = 0; i < c->n_id; i++) {
     uint32_t id = attn_corpus_id(c, i);
     const unsigned char bytes[4] = {(unsigned char)id, (unsigned char)(id >> 8),

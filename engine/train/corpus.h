@@ -10,7 +10,7 @@
 #ifndef ATTN_CORPUS_H
 #define ATTN_CORPUS_H
 
-#include "../base.h"
+#include "names.h"
 
 enum {
   ATTN_CHUNK_WORDS = 10000,
@@ -26,13 +26,7 @@ typedef struct attn_chunk {
 } attn_chunk;
 
 typedef struct attn_corpus {
-  /* words: text[begin[i] .. begin[i + 1]), seen count[i] times */
-  char *text;
-  uint64_t *begin, *count;
-  size_t n_word, n_word_alloc, n_text_alloc;
-  uint32_t *slot; /* open addressing: word + 1, or 0 */
-  unsigned n_slot_log2;
-
+  attn_names words;
   uint32_t **block; /* of ids, ATTN_TEXT_END behind each text that has some */
   size_t n_block, n_block_alloc;
   uint64_t n_id;
@@ -51,8 +45,8 @@ attn_status attn_corpus_add(attn_corpus *corpus, const attn_tokenizer *words,
                             attn_text text, attn_error *err);
 
 /* Keeps words that come min_count times or more, of these the max_word most frequent
-** (0: all). */
-attn_status attn_corpus_finish(attn_corpus *corpus, uint64_t min_count, uint64_t max_word,
+** (0: all).  Fewer than two are an error. */
+attn_status attn_corpus_finish(attn_corpus *corpus, uint32_t min_count, uint32_t max_word,
                                attn_error *err);
 
 /* The share of the occurrences of word i that subsampling keeps, times 2^32, cut to

@@ -166,7 +166,7 @@ static attn_status make_network(encoder *e, attn_error *err) {
   attn_get_threads(&e->n_thread, &running);
   if (option(e, THREADS)) e->n_thread = option(e, THREADS);
   attn_bert_place(&e->bert,
-                  &(attn_bert_shape){.n_vocab = (uint32_t)e->corpus.n_word + N_SPECIAL,
+                  &(attn_bert_shape){.n_vocab = (uint32_t)e->corpus.words.n + N_SPECIAL,
                                      .d_model = option(e, D_MODEL),
                                      .n_layer = option(e, N_LAYER),
                                      .n_head = option(e, N_HEAD),
@@ -187,35 +187,13 @@ static attn_status check_options(const encoder *e, attn_error *err) {
   return ATTN_OK;
 }
 
-static attn_status check_corpus(const encoder *e, size_t n_word, uint64_t most,
-                                attn_error *err) {
-  if (n_word == 0) {
-    return attn_fail(err, ATTN_INVALID,
-                     "the corpus is empty: there is no word in the texts of the query");
-  }
-  if (e->corpus.n_word < 2) {
-    return attn_fail(err, ATTN_INVALID,
-                     "the corpus has %zu different words, the most frequent of which comes "
-                     "%llu times, and %zu that come %u times or more (min_count); expected "
-                     "2 at least",
-                     n_word, (unsigned long long)most, e->corpus.n_word, option(e, MIN_COUNT));
-  }
-  return ATTN_OK;
-}
-
 static attn_status prepare(attn_trainer *base, attn_error *err) {
   encoder *e = (encoder *)base;
-  size_t n_word = e->corpus.n_word;
-  uint64_t most = 0;
-  for (size_t i = 0; i < n_word; i++) {
-    if (e->corpus.count[i] > most) most = e->corpus.count[i];
-  }
   e->corpus.keeps_unknown = 1;
   attn_status rc = check_options(e, err);
   if (rc == ATTN_OK) {
     rc = attn_corpus_finish(&e->corpus, option(e, MIN_COUNT), option(e, MAX_VOCAB), err);
   }
-  if (rc == ATTN_OK) rc = check_corpus(e, n_word, most, err);
   if (rc == ATTN_OK) rc = make_pieces(e, err);
   if (rc == ATTN_OK) rc = make_network(e, err);
   return rc == ATTN_OK ? make_batch(e, err) : rc;
@@ -244,7 +222,7 @@ static uint32_t seen_as(const encoder *e, uint32_t id, uint64_t random) {
   uint32_t which = (uint32_t)(random & UINT32_MAX) % 10;
   if (which == 0) return id;
   if (which > 1) return MASKED;
-  return N_SPECIAL + attn_random_below(random, (uint32_t)e->corpus.n_word);
+  return N_SPECIAL + attn_random_below(random, (uint32_t)e->corpus.words.n);
 }
 
 /* Text i of the batch, its rows and masked words behind those before it. */
@@ -389,9 +367,7 @@ static attn_status config(const attn_trainer *base, attn_error *err, char **out)
 static attn_text token(const attn_trainer *base, uint32_t id) {
   const attn_corpus *corpus = &((const encoder *)base)->corpus;
   if (id < N_SPECIAL) return (attn_text){special[id], strlen(special[id])};
-  uint64_t begin = corpus->begin[id - N_SPECIAL];
-  return (attn_text){corpus->text + begin,
-                     (size_t)(corpus->begin[id - N_SPECIAL + 1] - begin)};
+  return attn_names_text(&corpus->words, id - N_SPECIAL);
 }
 
 static attn_status result(attn_trainer *base, attn_error *err, attn_train_result *out) {

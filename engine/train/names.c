@@ -11,6 +11,7 @@ enum { MAX_PROBE = 256 };
 void attn_names_free(attn_names *names) {
   attn_release(names->text);
   attn_release(names->begin);
+  attn_release(names->count);
   attn_release(names->slot);
   memset(names, 0, sizeof *names);
 }
@@ -61,9 +62,11 @@ static attn_status reserve(attn_names *names, size_t n_text, attn_error *err) {
   if (names->n == names->n_alloc) {
     uint64_t n = 2 * names->n_alloc + 256;
     uint64_t *begin = attn_resize(names->begin, (n + 1) * sizeof *begin);
-    if (!begin) return attn_no_memory(err);
+    if (begin) names->begin = begin;
+    uint64_t *count = begin ? attn_resize(names->count, n * sizeof *count) : NULL;
+    if (!count) return attn_no_memory(err);
     if (names->n == 0) begin[0] = 0;
-    names->begin = begin;
+    names->count = count;
     names->n_alloc = n;
   }
   if (names->n_text_alloc - names->begin[names->n] < n_text) {
@@ -90,6 +93,7 @@ attn_status attn_names_add(attn_names *names, attn_text text, attn_error *err,
     uint32_t i = names->n++;
     if (text.n_text) memcpy(names->text + names->begin[i], text.text, text.n_text);
     names->begin[i + 1] = names->begin[i] + text.n_text;
+    names->count[i] = 0;
     *slot = i + 1;
   }
   *out = *slot - 1;

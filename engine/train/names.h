@@ -1,5 +1,5 @@
 /*
-** names.h - distinct texts, numbered from 0 as they come.
+** names.h - distinct texts, numbered from 0 as they come, with a count beside each.
 */
 #ifndef ATTN_NAMES_H
 #define ATTN_NAMES_H
@@ -9,6 +9,7 @@
 typedef struct attn_names {
   char *text;
   uint64_t *begin; /* of a text: [n + 1] */
+  uint64_t *count; /* [n], for whoever counts; of a new text 0 */
   uint32_t n;
   uint64_t n_text_alloc, n_alloc;
   uint32_t *slot; /* open addressing, at most half full: number + 1, or 0 */

@@ -50,8 +50,6 @@ typedef struct candidate {
 struct attn_vocab_trainer {
   const attn_vocab_options *options;
   attn_names words, tokens;
-  uint64_t *count; /* of each word */
-  size_t n_count_alloc;
   symbol *symbol;   /* the words, one behind the other */
   uint64_t *begin;  /* of a word among them: [n + 1]; it may end before the next begins */
   uint32_t *length; /* of a word, in symbols */
@@ -102,8 +100,8 @@ void attn_vocab_trainer_free(attn_vocab_trainer *t) {
   attn_names_free(&t->tokens);
   for (size_t i = 0; i < t->n_pair; i++) attn_release(t->pair[i].words.word);
   for (size_t i = 0; i < t->n_heap; i++) attn_release(t->heap[i].words.word);
-  void *memory[] = {t->count, t->symbol,  t->begin, t->length, t->pair,    t->slot,
-                    t->heap,  t->touched, t->merge, (void *)t->token, t->n_token, t->merged};
+  void *memory[] = {t->symbol, t->begin, t->length, t->pair,          t->slot,   t->heap,
+                    t->touched, t->merge, (void *)t->token, t->n_token, t->merged};
   for (size_t i = 0; i < sizeof memory / sizeof *memory; i++) attn_release(memory[i]);
   attn_release(t);
 }
@@ -118,13 +116,10 @@ typedef struct adding {
 static attn_status count_word(void *ctx, attn_text word) {
   adding *a = ctx;
   trainer *t = a->trainer;
-  uint32_t i = 0, n = t->words.n;
+  uint32_t i = 0;
   attn_status rc = attn_names_add(&t->words, word, a->err, &i);
-  if (rc == ATTN_OK) rc = reserve(&t->count, i, &t->n_count_alloc, sizeof *t->count, a->err);
-  if (rc != ATTN_OK) return rc;
-  if (t->words.n > n) t->count[i] = 0;
-  t->count[i]++;
-  return ATTN_OK;
+  if (rc == ATTN_OK) t->words.count[i]++;
+  return rc;
 }
 
 attn_status attn_vocab_trainer_add(attn_vocab_trainer *t, const attn_tokenizer *words,
@@ -171,12 +166,12 @@ static attn_status add_token(trainer *t, attn_text text, attn_error *err) {
 }
 
 /* The letters of a list of names as sorted tokens, the first n of them by count. */
-static attn_status add_sorted(trainer *t, const attn_names *names, const uint64_t *count,
-                              uint32_t limit, attn_error *err) {
+static attn_status add_sorted(trainer *t, const attn_names *names, uint32_t limit,
+                              attn_error *err) {
   letter *list = attn_alloc((names->n + UINT64_C(1)) * sizeof *list);
   if (!list) return attn_no_memory(err);
   for (uint32_t i = 0; i < names->n; i++) {
-    list[i] = (letter){attn_names_text(names, i), count ? count[i] : 0};
+    list[i] = (letter){attn_names_text(names, i), names->count[i]};
   }
   uint32_t n = names->n < limit ? names->n : limit;
   if (names->n) qsort(list, names->n, sizeof *list, by_count);
@@ -187,34 +182,26 @@ static attn_status add_sorted(trainer *t, const attn_names *names, const uint64_
   return rc;
 }
 
-static attn_status count_letters(attn_names *letters, uint64_t **count, size_t *n_alloc,
-                                 attn_text text, uint64_t n, attn_error *err) {
+static attn_status count_letters(attn_names *letters, attn_text text, uint64_t n,
+                                 attn_error *err) {
   attn_status rc = ATTN_OK;
   while (rc == ATTN_OK && text.n_text) {
-    uint32_t i = 0, before = letters->n;
+    uint32_t i = 0;
     rc = attn_names_add(letters, take_char(&text), err, &i);
-    if (rc == ATTN_OK) rc = reserve(count, i, n_alloc, sizeof **count, err);
     if (rc != ATTN_OK) return rc;
-    if (letters->n > before) (*count)[i] = 0;
-    (*count)[i] = n == UINT64_MAX ? n : (*count)[i] + n;
+    letters->count[i] = n == UINT64_MAX ? n : letters->count[i] + n;
   }
   return rc;
 }
 
 static attn_status add_alphabet(trainer *t, attn_error *err) {
   attn_names letters = {0};
-  uint64_t *count = NULL;
-  size_t n_alloc = 0;
   attn_status rc = ATTN_OK;
   for (uint32_t i = 0; rc == ATTN_OK && i < t->words.n; i++) {
-    rc = count_letters(&letters, &count, &n_alloc, attn_names_text(&t->words, i),
-                       t->count[i], err);
+    rc = count_letters(&letters, attn_names_text(&t->words, i), t->words.count[i], err);
   }
-  if (rc == ATTN_OK) {
-    rc = count_letters(&letters, &count, &n_alloc, t->options->alphabet, UINT64_MAX, err);
-  }
-  if (rc == ATTN_OK) rc = add_sorted(t, &letters, count, t->options->limit_alphabet, err);
-  attn_release(count);
+  if (rc == ATTN_OK) rc = count_letters(&letters, t->options->alphabet, UINT64_MAX, err);
+  if (rc == ATTN_OK) rc = add_sorted(t, &letters, t->options->limit_alphabet, err);
   attn_names_free(&letters);
   return rc;
 }
@@ -269,7 +256,7 @@ static attn_status add_forms(trainer *t, attn_error *err) {
   for (uint32_t i = 0; rc == ATTN_OK && i < t->words.n; i++) {
     rc = each_letter(t, attn_names_text(&t->words, i), &buffer, note_form, &forms, err);
   }
-  if (rc == ATTN_OK) rc = add_sorted(t, &forms, NULL, UINT32_MAX, err);
+  if (rc == ATTN_OK) rc = add_sorted(t, &forms, UINT32_MAX, err);
   attn_buffer_free(&buffer);
   attn_names_free(&forms);
   return rc;
@@ -351,7 +338,7 @@ static attn_status change_count(trainer *t, uint32_t left, uint32_t right, uint3
   attn_status rc = find_pair(t, left, right, err, &i);
   if (rc != ATTN_OK) return rc;
   pair *p = &t->pair[i];
-  p->count += sign * (int64_t)t->count[word];
+  p->count += sign * (int64_t)t->words.count[word];
   if (sign < 0 || (p->words.n && p->words.word[p->words.n - 1] == word)) return ATTN_OK;
   if (p->words.n == 0) {
     rc = reserve(&t->touched, t->n_touched, &t->n_touched_alloc, sizeof *t->touched, err);

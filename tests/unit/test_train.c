@@ -78,15 +78,15 @@ static void test_vocabulary(const attn_tokenizer *words) {
   size_t i = 0;
   CHECK(add_texts(&corpus, words, to_corpus) == ATTN_OK);
   CHECK(attn_corpus_finish(&corpus, 2, 0, NULL) == ATTN_OK);
-  while (fscanf(f, "%399s %llu %llu", word, &count, &keep) == 3 && i < corpus.n_word) {
-    size_t n = (size_t)(corpus.begin[i + 1] - corpus.begin[i]);
-    CHECK(n == strlen(word) && memcmp(word, corpus.text + corpus.begin[i], n) == 0);
-    CHECK(corpus.count[i] == count);
+  while (fscanf(f, "%399s %llu %llu", word, &count, &keep) == 3 && i < corpus.words.n) {
+    size_t n = (size_t)(corpus.words.begin[i + 1] - corpus.words.begin[i]);
+    CHECK(n == strlen(word) && memcmp(word, corpus.words.text + corpus.words.begin[i], n) == 0);
+    CHECK(corpus.words.count[i] == count);
     double difference = (double)attn_corpus_keep(&corpus, 1e-3, i) - (double)keep;
     CHECK(fabs(difference) <= 2);
     i++;
   }
-  CHECK(i == corpus.n_word && feof(f));
+  CHECK(i == corpus.words.n && feof(f));
   CHECK(attn_corpus_keep(&corpus, 0, 0) == UINT32_MAX);
   fclose(f);
   /* Every word is in one chunk. */
@@ -106,7 +106,7 @@ static void test_chunks(const attn_tokenizer *words) {
   CHECK(attn_corpus_add(&corpus, words, (attn_text){"c", 1}, NULL) == ATTN_OK);
   CHECK(attn_corpus_add(&corpus, words, (attn_text){"  ", 2}, NULL) == ATTN_OK);
   CHECK(attn_corpus_finish(&corpus, 1, 2, NULL) == ATTN_OK);
-  CHECK(corpus.n_word == 2 && corpus.text[0] == 'a' && corpus.n_total == N);
+  CHECK(corpus.words.n == 2 && corpus.words.text[0] == 'a' && corpus.n_total == N);
   CHECK(corpus.n_id == N + 1 && corpus.n_chunk == 3);
   CHECK(corpus.chunk[1].n_before == ATTN_CHUNK_MAX);
   free(text);
