@@ -121,8 +121,11 @@ int attn_register(sqlite3 *db, char **error);
 
 /* --------------------------------------------------------------------- conversion */
 
-/* The result code for an engine's status, and its message. */
+/* The result code for an engine's status, and its message, which can begin with the name
+** of a function. */
 int attn_sql_status(attn_status status, const attn_error *err, char **error);
+int attn_function_status(const char *function, attn_status status, const attn_error *err,
+                         char **error);
 
 /* A message of our own: code, after *error is made. */
 int attn_sql_fail(char **error, int code, const char *format, ...);
@@ -170,6 +173,12 @@ int attn_prepare_texts(sqlite3 *db, const char *function, attn_text sql, char **
 /* k, the last argument of `function`: how many tokens are wanted. */
 int attn_value_count(sqlite3_value *value, const char *function, uint32_t absent,
                      char **error, uint32_t *out);
+
+/* Runs a query of one column, whose texts (none is NULL) are given to `each`, and whose
+** rows count from 1. */
+int attn_each_text(sqlite3 *db, const char *function, attn_text sql,
+                   attn_status (*each)(void *ctx, attn_text text, attn_error *err), void *ctx,
+                   char **error);
 
 /* 1 when the statement that is run, or one around it, writes. */
 int attn_is_writing(sqlite3 *db);

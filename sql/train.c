@@ -39,10 +39,7 @@ typedef struct train_rows {
 } train_rows;
 
 static int fail(attn_status status, const attn_error *err, char **error) {
-  if (status == ATTN_OK || status == ATTN_NOMEM || status == ATTN_INTERRUPTED) {
-    return attn_sql_status(status, err, error);
-  }
-  return attn_sql_fail(error, SQLITE_ERROR, "attn_train: %s", err->message);
+  return attn_function_status("attn_train", status, err, error);
 }
 
 static attn_training this_run(const train_rows *rows) {
@@ -102,42 +99,8 @@ static int find_target(train_rows *rows, const char *wanted, char **error) {
   return attn_store_check_free(rows->db, rows->schema, rows->name, error);
 }
 
-/* The text of the row that the query stands on. */
-static int add_text(train_rows *rows, sqlite3_stmt *query, sqlite3_int64 n_read,
-                    char **error) {
-  attn_error err = {0};
-  int type = sqlite3_column_type(query, 0);
-  if (type == SQLITE_NULL) return SQLITE_OK;
-  if (type == SQLITE_BLOB) {
-    return attn_sql_fail(error, SQLITE_ERROR,
-                         "attn_train: row %lld: text is a blob; expected text", n_read);
-  }
-  attn_text text = {(const char *)sqlite3_column_text(query, 0), 0};
-  if (!text.text) return SQLITE_NOMEM;
-  text.n_text = (size_t)sqlite3_column_bytes(query, 0);
-  return fail(attn_trainer_add(rows->trainer, text, &err), &err, error);
-}
-
-static int read_texts(train_rows *rows, attn_text sql, char **error) {
-  sqlite3_stmt *query = NULL;
-  sqlite3_int64 n_read = 0;
-  int rc = attn_prepare_query(rows->db, "attn_train", sql, error, &query);
-  int n_column = sqlite3_column_count(query);
-  if (rc == SQLITE_OK && n_column != 1) {
-    rc = attn_sql_fail(error, SQLITE_ERROR,
-                       "attn_train: the query has %d columns; expected one, the text",
-                       n_column);
-  }
-  while (rc == SQLITE_OK && (rc = sqlite3_step(query)) == SQLITE_ROW) {
-    rc = add_text(rows, query, ++n_read, error);
-  }
-  if (rc == SQLITE_DONE) {
-    rc = SQLITE_OK;
-  } else if (rc != SQLITE_OK && !*error && rc != SQLITE_NOMEM) {
-    rc = attn_sql_db_error(rows->db, "attn_train: query", error);
-  }
-  sqlite3_finalize(query);
-  return rc;
+static attn_status add_text(void *ctx, attn_text text, attn_error *err) {
+  return attn_trainer_add(((train_rows *)ctx)->trainer, text, err);
 }
 
 static int begin(train_rows *rows, char **error) {
@@ -173,7 +136,7 @@ static int open_train(attn_rows *base, sqlite3_value **argument, char **error) {
   if (rc == SQLITE_OK) rc = new_trainer(rows, argument[2], error);
   if (rc == SQLITE_OK) rc = find_target(rows, name.text, error);
   if (rc == SQLITE_OK) rc = new_words(rows, error);
-  if (rc == SQLITE_OK) rc = read_texts(rows, sql, error);
+  if (rc == SQLITE_OK) rc = attn_each_text(rows->db, "attn_train", sql, add_text, rows, error);
   return rc == SQLITE_OK ? begin(rows, error) : rc;
 }
 
@@ -192,17 +155,14 @@ static int read_floats(void *ctx, uint64_t offset, size_t n, void *out, char **e
   return SQLITE_OK;
 }
 
-static int make_vocab(const train_rows *rows, const attn_train_result *result, char **out,
-                      sqlite3_int64 *n) {
+static int make_vocab(const train_rows *rows, const attn_train_result *result,
+                      attn_parts *parts) {
   sqlite3_str *blob = sqlite3_str_new(rows->db);
   for (uint32_t i = 0; i < result->n_token; i++) {
     attn_text token = result->token(rows->trainer, i);
     attn_vocab_append(blob, token.text, (uint32_t)token.n_text);
   }
-  *n = sqlite3_str_length(blob);
-  int rc = sqlite3_str_errcode(blob);
-  *out = sqlite3_str_finish(blob);
-  return rc == SQLITE_OK && !*out ? SQLITE_NOMEM : rc;
+  return attn_vocab_finish(blob, ATTN_PART_VOCAB, parts);
 }
 
 static int write_tensors(attn_writer *writer, const attn_train_result *result) {
@@ -259,9 +219,7 @@ static int finish(train_rows *rows, char **error) {
   if (rc == SQLITE_OK) {
     rc = fail(attn_trainer_result(rows->trainer, &err, &result), &err, error);
   }
-  if (rc == SQLITE_OK) {
-    rc = make_vocab(rows, &result, &parts.data[ATTN_PART_VOCAB], &parts.n[ATTN_PART_VOCAB]);
-  }
+  if (rc == SQLITE_OK) rc = make_vocab(rows, &result, &parts);
   if (rc == SQLITE_OK) rc = attn_begin(rows->db, error);
   if (rc == SQLITE_OK) {
     attn_writer_model model = {&info, config, NULL, &parts};

@@ -325,63 +325,9 @@ static int make_words(training *t) {
   return rc;
 }
 
-/* A SELECT of one column, and nothing behind it. */
-static int prepare_query(training *t, attn_text sql, sqlite3_stmt **out) {
-  sqlite3_stmt *second = NULL;
-  const char *rest = NULL;
-  int rc = sqlite3_prepare_v2(t->db, sql.text, (int)sql.n_text, out, &rest);
-  if (rc == SQLITE_OK && *out) {
-    rc = sqlite3_prepare_v2(t->db, rest, (int)(sql.text + sql.n_text - rest), &second, NULL);
-  }
-  if (rc != SQLITE_OK) {
-    return attn_sql_db_error(t->db, "attn_train_tokenizer: query", t->error);
-  }
-  int is_alone = second == NULL, n_column = sqlite3_column_count(*out);
-  sqlite3_finalize(second);
-  if (!*out) return fail(t, "the query is empty");
-  if (!is_alone) return fail(t, "the query is more than one statement");
-  if (!sqlite3_stmt_readonly(*out)) return fail(t, "the query writes; expected a SELECT");
-  if (n_column != 1) {
-    return attn_sql_fail(t->error, SQLITE_ERROR,
-                         WHO "the query has %d columns; expected one, a text", n_column);
-  }
-  if (sqlite3_bind_parameter_count(*out)) {
-    return fail(t, "the query has parameters, and nothing gives them a value");
-  }
-  return SQLITE_OK;
-}
-
-static int add_text(training *t, sqlite3_value *value, sqlite3_int64 row) {
-  attn_text text;
-  attn_error err = {""};
-  if (sqlite3_value_type(value) == SQLITE_NULL) return SQLITE_OK;
-  if (sqlite3_value_type(value) == SQLITE_BLOB) {
-    return attn_sql_fail(t->error, SQLITE_ERROR,
-                         WHO "row %lld is a blob; expected a text", row);
-  }
-  int rc = attn_value_text(value, "a text", t->error, &text);
-  if (rc != SQLITE_OK) return rc;
-  return attn_sql_status(attn_vocab_trainer_add(t->trainer, t->words, text, &err), &err,
-                         t->error);
-}
-
-static int read_texts(training *t, attn_text sql) {
-  sqlite3_stmt *query = NULL;
-  int rc = prepare_query(t, sql, &query);
-  for (sqlite3_int64 row = 1; rc == SQLITE_OK && (rc = sqlite3_step(query)) == SQLITE_ROW;
-       row++) {
-    /* A column's value can be read once it is copied. */
-    sqlite3_value *value = sqlite3_value_dup(sqlite3_column_value(query, 0));
-    rc = value ? add_text(t, value, row) : SQLITE_NOMEM;
-    sqlite3_value_free(value);
-  }
-  if (rc == SQLITE_DONE) {
-    rc = SQLITE_OK;
-  } else if (!*t->error && rc != SQLITE_NOMEM) {
-    rc = attn_sql_db_error(t->db, "attn_train_tokenizer: query", t->error);
-  }
-  sqlite3_finalize(query);
-  return rc;
+static attn_status add_text(void *ctx, attn_text text, attn_error *err) {
+  training *t = ctx;
+  return attn_vocab_trainer_add(t->trainer, t->words, text, err);
 }
 
 /* -------------------------------------------------------------------------- result */
@@ -442,12 +388,12 @@ static int train(training *t, attn_text name, attn_text query, attn_text options
   if (rc == SQLITE_OK) {
     rc = attn_sql_status(attn_vocab_trainer_new(&t->vocab, &err, &t->trainer), &err, t->error);
   }
-  if (rc == SQLITE_OK) rc = read_texts(t, query);
+  if (rc == SQLITE_OK) {
+    rc = attn_each_text(t->db, "attn_train_tokenizer", query, add_text, t, t->error);
+  }
   if (rc == SQLITE_OK) {
     attn_status status = attn_vocab_trainer_learn(t->trainer, attn_ticker_ask, &t->ticker, &err);
-    rc = status == ATTN_INVALID
-             ? attn_sql_fail(t->error, SQLITE_ERROR, WHO "%s", err.message)
-             : attn_sql_status(status, &err, t->error);
+    rc = attn_function_status("attn_train_tokenizer", status, &err, t->error);
   }
   if (rc == SQLITE_OK) rc = take_result(t);
   if (rc == SQLITE_OK) rc = attn_begin(t->db, t->error);

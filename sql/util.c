@@ -14,14 +14,20 @@ int attn_sql_fail(char **error, int code, const char *format, ...) {
   return *error ? code : SQLITE_NOMEM;
 }
 
-int attn_sql_status(attn_status status, const attn_error *err, char **error) {
+int attn_function_status(const char *function, attn_status status, const attn_error *err,
+                         char **error) {
+  int code = status == ATTN_LIMIT ? SQLITE_TOOBIG : SQLITE_ERROR;
   switch (status) {
   case ATTN_OK: return SQLITE_OK;
   case ATTN_NOMEM: return SQLITE_NOMEM;
   case ATTN_INTERRUPTED: return SQLITE_INTERRUPT;
-  case ATTN_LIMIT: return attn_sql_fail(error, SQLITE_TOOBIG, "%s", err->message);
-  default: return attn_sql_fail(error, SQLITE_ERROR, "%s", err->message);
+  default:
+    return attn_sql_fail(error, code, "%s%s%s", function, *function ? ": " : "", err->message);
   }
+}
+
+int attn_sql_status(attn_status status, const attn_error *err, char **error) {
+  return attn_function_status("", status, err, error);
 }
 
 int attn_sql_db_error(sqlite3 *db, const char *doing, char **error) {
@@ -99,11 +105,16 @@ static int check_query(sqlite3_stmt *first, sqlite3_stmt *second, const char *fu
                  : SQLITE_OK;
 }
 
+static int query_error(sqlite3 *db, const char *function, char **error) {
+  char doing[64];
+  sqlite3_snprintf(sizeof doing, doing, "%s: query", function);
+  return attn_sql_db_error(db, doing, error);
+}
+
 int attn_prepare_query(sqlite3 *db, const char *function, attn_text sql, char **error,
                        sqlite3_stmt **out) {
   sqlite3_stmt *second = NULL;
   const char *rest = NULL;
-  char doing[64];
   *out = NULL;
   int rc = sqlite3_prepare_v2(db, sql.text, (int)sql.n_text, out, &rest);
   if (rc == SQLITE_OK && *out) {
@@ -113,8 +124,7 @@ int attn_prepare_query(sqlite3 *db, const char *function, attn_text sql, char **
   if (rc == SQLITE_OK) {
     rc = check_query(*out, second, function, error);
   } else {
-    sqlite3_snprintf(sizeof doing, doing, "%s: query", function);
-    rc = attn_sql_db_error(db, doing, error);
+    rc = query_error(db, function, error);
   }
   sqlite3_finalize(second);
   return rc;
@@ -165,6 +175,47 @@ int attn_value_count(sqlite3_value *value, const char *function, uint32_t absent
   }
   *out = k > INT32_MAX ? INT32_MAX : (uint32_t)k;
   return SQLITE_OK;
+}
+
+/* The text of the row that the query stands on. */
+static int take_text(sqlite3_stmt *query, const char *function, sqlite3_int64 row,
+                     attn_status (*each)(void *ctx, attn_text text, attn_error *err),
+                     void *ctx, char **error) {
+  attn_error err = {0};
+  int type = sqlite3_column_type(query, 0);
+  if (type == SQLITE_NULL) return SQLITE_OK;
+  if (type == SQLITE_BLOB) {
+    return attn_sql_fail(error, SQLITE_ERROR, "%s: row %lld: text is a blob; expected text",
+                         function, row);
+  }
+  attn_text text = {(const char *)sqlite3_column_text(query, 0), 0};
+  if (!text.text) return SQLITE_NOMEM;
+  text.n_text = (size_t)sqlite3_column_bytes(query, 0);
+  return attn_function_status(function, each(ctx, text, &err), &err, error);
+}
+
+int attn_each_text(sqlite3 *db, const char *function, attn_text sql,
+                   attn_status (*each)(void *ctx, attn_text text, attn_error *err), void *ctx,
+                   char **error) {
+  sqlite3_stmt *query = NULL;
+  sqlite3_int64 row = 0;
+  int rc = attn_prepare_query(db, function, sql, error, &query);
+  int n_column = sqlite3_column_count(query);
+  if (rc == SQLITE_OK && n_column != 1) {
+    rc = attn_sql_fail(error, SQLITE_ERROR,
+                       "%s: the query has %d columns; expected one, the text", function,
+                       n_column);
+  }
+  while (rc == SQLITE_OK && (rc = sqlite3_step(query)) == SQLITE_ROW) {
+    rc = take_text(query, function, ++row, each, ctx, error);
+  }
+  if (rc == SQLITE_DONE) {
+    rc = SQLITE_OK;
+  } else if (rc != SQLITE_OK && !*error && rc != SQLITE_NOMEM) {
+    rc = query_error(db, function, error);
+  }
+  sqlite3_finalize(query);
+  return rc;
 }
 
 int attn_is_writing(sqlite3 *db) {

@@ -107,14 +107,18 @@ void attn_vocab_append(sqlite3_str *blob, const char *text, uint32_t n) {
   sqlite3_str_append(blob, text, (int)n);
 }
 
-/* Makes a part of a string builder that began with `db`'s limits. */
-static int finish_part(sqlite3_str *blob, int rc, int part, attn_parts *parts) {
+int attn_vocab_finish(sqlite3_str *blob, int part, attn_parts *parts) {
   parts->n[part] = sqlite3_str_length(blob);
-  int code = sqlite3_str_errcode(blob);
+  int rc = sqlite3_str_errcode(blob);
   parts->data[part] = sqlite3_str_finish(blob);
-  if (rc == SQLITE_OK) rc = code;
   /* Of no text at all, nothing comes out. */
   return rc == SQLITE_OK && !parts->data[part] && parts->n[part] ? SQLITE_NOMEM : rc;
+}
+
+/* The same behind what made the texts, whose error comes first. */
+static int finish_part(sqlite3_str *blob, int rc, int part, attn_parts *parts) {
+  int finished = attn_vocab_finish(blob, part, parts);
+  return rc == SQLITE_OK ? finished : rc;
 }
 
 int attn_vocab_write(sqlite3 *db, const attn_vocab *vocab, int has_merges,
@@ -123,13 +127,13 @@ int attn_vocab_write(sqlite3 *db, const attn_vocab *vocab, int has_merges,
   for (uint32_t i = 0; i < vocab->n; i++) {
     attn_vocab_append(blob, vocab->token[i], vocab->n_token[i]);
   }
-  int rc = finish_part(blob, SQLITE_OK, ATTN_PART_VOCAB, out);
+  int rc = attn_vocab_finish(blob, ATTN_PART_VOCAB, out);
   if (rc != SQLITE_OK || !has_merges) return rc;
   blob = sqlite3_str_new(db);
   for (size_t i = 0; i < 2 * (size_t)vocab->n_merge; i++) {
     attn_vocab_append(blob, vocab->merge[i].text, (uint32_t)vocab->merge[i].n_text);
   }
-  return finish_part(blob, SQLITE_OK, ATTN_PART_MERGES, out);
+  return attn_vocab_finish(blob, ATTN_PART_MERGES, out);
 }
 
 /* --------------------------------------------------------------- tokenizer.json */

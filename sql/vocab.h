@@ -35,8 +35,9 @@ int attn_vocab_read(const attn_vocab_request *request, char **tokenizer, char **
 ** the error. */
 int attn_vocab_parse(const attn_parts *parts, const char *model, char **error,
                      attn_vocab *out);
-/* Appends a text to the blob of a part that is being made. */
+/* Appends a text to the blob of a part that is being made, and takes it into the parts. */
 void attn_vocab_append(sqlite3_str *blob, const char *text, uint32_t n);
+int attn_vocab_finish(sqlite3_str *blob, int part, attn_parts *parts);
 
 void attn_vocab_free(attn_vocab *vocab);
 
