@@ -12,20 +12,13 @@
 ** multiplied by zero but not looked at: no token changes what stands before it, be it
 ** infinite, and a cache of keys and values gives the same bits as their whole.
 */
+#include "four.h"
 #include "layers.h"
 #include <math.h>
 
 enum {
   N_QUERY = 56 /* queries at a time: a multiple of every kernel's tile but 6's */
 };
-
-typedef float four __attribute__((vector_size(16)));
-
-static inline four load_four(const float *p) {
-  four x;
-  memcpy(&x, p, sizeof x);
-  return x;
-}
 
 static inline four first_of_both(four a, four b) {
   return (four){a[0], b[0], a[1], b[1]};
@@ -37,16 +30,14 @@ static inline four last_of_both(four a, four b) {
 
 /* Four rows of four numbers become four columns, each four of 16 numbers. */
 static inline void turn_four(const float *const row[4], size_t at, float *packed) {
-  four a = load_four(row[0] + at), b = load_four(row[1] + at);
-  four c = load_four(row[2] + at), d = load_four(row[3] + at);
+  four a = four_load(row[0] + at), b = four_load(row[1] + at);
+  four c = four_load(row[2] + at), d = four_load(row[3] + at);
   four ac = first_of_both(a, c), bd = first_of_both(b, d);
   four ac_last = last_of_both(a, c), bd_last = last_of_both(b, d);
-  const four column[4] = {first_of_both(ac, bd), last_of_both(ac, bd),
-                          first_of_both(ac_last, bd_last), last_of_both(ac_last, bd_last)};
-  memcpy(packed, &column[0], sizeof a);
-  memcpy(packed + ATTN_PANEL, &column[1], sizeof a);
-  memcpy(packed + 2 * ATTN_PANEL, &column[2], sizeof a);
-  memcpy(packed + 3 * ATTN_PANEL, &column[3], sizeof a);
+  four_store(packed, first_of_both(ac, bd));
+  four_store(packed + ATTN_PANEL, last_of_both(ac, bd));
+  four_store(packed + 2 * ATTN_PANEL, first_of_both(ac_last, bd_last));
+  four_store(packed + 3 * ATTN_PANEL, last_of_both(ac_last, bd_last));
 }
 
 /* Row j of x becomes output j: x[n, d], rows ld apart.  What fills up four rows is never
@@ -145,11 +136,9 @@ static void add_relative(const head *h, size_t query, size_t n, float *row) {
 static void add_biases(const head *h, size_t i, size_t m, size_t n) {
   for (size_t r = 0; r < m; r++) {
     float *row = h->scores + r * h->ld_scores;
-    for (size_t k = 0; k < n; k++) row[k] *= h->stack->score_scale;
+    scale_row(n, h->stack->score_scale, row);
     if (h->mask->relative) add_relative(h, h->first + i + r, n, row);
-    if (!h->mask->bias) continue;
-    const float *bias = h->mask->bias + (i + r) * h->n_key;
-    for (size_t k = 0; k < n; k++) row[k] += bias[k];
+    if (h->mask->bias) add_row(n, h->mask->bias + (i + r) * h->n_key, row);
   }
 }
 

@@ -7,6 +7,7 @@
 ** only attention and pooling see where a sequence ends.
 */
 #include "encoder.h"
+#include "four.h"
 #include "stack.h"
 #include <math.h>
 
@@ -104,7 +105,7 @@ static void pool_words(const attn_graph *graph, const int32_t *id, const attn_ro
     for (uint32_t t = rows->begin[i]; t < rows->begin[i + 1]; t++) {
       const float *word = graph->word + (size_t)id[t] * d;
       attn_show_hidden(graph, rows, i, t - rows->begin[i], 1, 0, word);
-      for (size_t k = 0; k < d; k++) out[k] += word[k];
+      add_row(d, word, out);
     }
     for (size_t k = 0; n && k < d; k++) out[k] /= (float)n;
   }

@@ -2,6 +2,7 @@
 ** pool.c - from token vectors to one vector a sequence, as sentence-transformers
 ** does it.
 */
+#include "four.h"
 #include "layers.h"
 #include <math.h>
 
@@ -29,9 +30,7 @@ static void pool_max(size_t first, size_t n, size_t d, const float *x, float *ou
 
 static void sum_rows(size_t first, size_t n, size_t d, const float *x, float *out) {
   pool_cls(first, n, d, x, out);
-  for (size_t i = first + 1; i < n; i++) {
-    for (size_t k = 0; k < d; k++) out[k] += x[i * d + k];
-  }
+  for (size_t i = first + 1; i < n; i++) add_row(d, x + i * d, out);
 }
 
 static void divide(size_t d, float *x, float by) {

@@ -8,6 +8,7 @@
 **   x = norm(x)
 */
 #include "stack.h"
+#include "four.h"
 #include "int8.h"
 
 enum { LINE = 16 }; /* a cache line in floats */
@@ -94,9 +95,9 @@ void attn_embed_tokens(const attn_graph *graph, const attn_stack *stack, const i
     const float *position = stack->position ? stack->position + (size_t)at * d : NULL;
     if (type && types && graph->n_type > 1) type += types[i] * d;
     attn_copy_word(graph, id[i], x);
-    for (size_t k = 0; graph->word_scale != 1 && k < d; k++) x[k] *= graph->word_scale;
-    for (size_t k = 0; type && k < d; k++) x[k] += type[k];
-    for (size_t k = 0; position && k < d; k++) x[k] += position[k];
+    if (graph->word_scale != 1) scale_row(d, graph->word_scale, x);
+    if (type) add_row(d, type, x);
+    if (position) add_row(d, position, x);
   }
 }
 
@@ -183,7 +184,7 @@ static void feed_forward(const attn_pass *p, const attn_layer *layer, size_t m) 
   attn_linear_apply(&layer->up, m, x, scratch, ATTN_SET, p->graph->activation, wide);
   if (p->graph->is_gated) {
     attn_linear_apply(&layer->gate, m, x, scratch, ATTN_SET, ATTN_IDENTITY, gate);
-    for (size_t k = 0; k < m * p->stack->d_ff; k++) wide[k] *= gate[k];
+    multiply_row(m * p->stack->d_ff, gate, wide);
   }
   end_sublayer(p, &layer->norm_ffn, m, &layer->down, wide);
 }
