@@ -33,14 +33,14 @@ def main():
             seconds = report.interleave(contenders, ROUNDS)
             for way, name in WAYS.items():
                 one, all_ = (tokens[key] / seconds[way, n] for n in (1, n_core))
-                rows.append([f"{model}, {key} texts: {name}", f"{one:,.0f}", f"{all_:,.0f}",
+                rows.append([f"libattn {model}, {key} texts: {name}", f"{one:,.0f}", f"{all_:,.0f}",
                              f"{all_ / one:.2f}", f"{len(chosen) / seconds[way, n_core]:,.0f}"])
                 data["tokens_per_second"][f"{model} {key} {way}"] = {"1": one, str(n_core): all_}
         stopwatch.close()
     each = ", ".join(f"{key}: {len(chosen)} of {tokens[key] / len(chosen):.0f} tokens"
                      for key, chosen in sets.items())
     text = report.table(
-        f"libattn, tokens per second by threads ({report.machine()});\n{each};"
+        f"Tokens per second by threads ({report.machine()});\n{each};"
         f" median of {ROUNDS} interleaved rounds",
         ["", "1 thread", f"{n_core} threads", "ratio", "rows/s"], rows)
     text += "".join(f"\n  left out: {m}" for m in database.missing)

@@ -35,7 +35,7 @@ def main():
         one = peak(database, f"SELECT embed('a', '{model}') IS NULL")
         all_ = peak(database, "SELECT count(vector) FROM attn_embed_each("
                               f"'SELECT id, text FROM texts', '{model}')")
-        cells.append([model, f"{weights:.0f}", f"{one:.0f}", f"{all_:.0f}", f"{all_ - weights:.0f}"])
+        cells.append([f"libattn {model}", f"{weights:.0f}", f"{one:.0f}", f"{all_:.0f}", f"{all_ - weights:.0f}"])
         data[model] = {"model_mb": weights, "one_row_mb": one, "peak_mb": all_}
     text = report.table(f"Peak resident memory, MB ({report.machine()})",
                         ["", "weights", "one row", f"{N_ROW:,} rows", "beyond the weights"], cells)

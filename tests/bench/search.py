@@ -319,12 +319,12 @@ line {{ stroke: #d1d9e0 }} polyline {{ stroke: #0969da; fill: none }} .e {{ text
 
 def contenders(name, missing):
     if name != "a million":
-        plain = {"libattn": setting("exact", 0), "libattn, exact": setting("exact", 1)}
-        return [libattn("libattn", plain), *peers(missing)]
-    probes = {f"libattn, {p} {CURVE}" + (" (default)" if p == DEFAULT_PROBES else ""): setting("probes", p)
+        plain = {"libattn f32": setting("exact", 0), "libattn f32, exact": setting("exact", 1)}
+        return [libattn("libattn f32", plain), *peers(missing)]
+    probes = {f"libattn f32, {p} {CURVE}" + (" (default)" if p == DEFAULT_PROBES else ""): setting("probes", p)
               for p in (4, 8, 16, 32, 64, 128)}
-    return [libattn("libattn", {"libattn, no lists": [], "libattn, exact": setting("exact", 1)}, ", lists=0"),
-            libattn("libattn, lists", probes, "", ["INSERT INTO v(v) VALUES ('optimize')"])]
+    return [libattn("libattn f32", {"libattn f32, no lists": [], "libattn f32, exact": setting("exact", 1)}, ", lists=0"),
+            libattn("libattn f32, lists", probes, "", ["INSERT INTO v(v) VALUES ('optimize')"])]
 
 
 def main():

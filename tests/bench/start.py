@@ -57,7 +57,7 @@ def main():
         figures.update(zip(("first_ms", "second_ms", "text_ms"),
                            median_of(RUNS, lambda: opened(database.path, model))))
         data[model] = figures
-        rows.append([model, f"{figures['database_mb']:.0f}", f"{figures['import'] * 1e3:.0f}",
+        rows.append([f"libattn {model}", f"{figures['database_mb']:.0f}", f"{figures['import'] * 1e3:.0f}",
                      f"{figures['import_mb']:.0f}", f"{figures['process'] * 1e3:.0f}", f"{figures['peak_mb']:.0f}",
                      *(f"{figures[k]:.2f}" for k in ("first_ms", "second_ms", "text_ms"))])
     text = report.table(

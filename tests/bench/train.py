@@ -181,7 +181,7 @@ def main():
         rows.append([name, f"{figures['words_per_second']:,.0f}", f"{median:.2f}", f"{figures['seconds_whole']:.2f}",
                      f"{figures['cloze']:.4f}", f"{figures['section']:.3f}", f"{figures['neighbors']:.3f}"])
     title = (f"CBOW on {len(learn):,} package descriptions, {n_word:,} words, {SETTINGS['epochs']} epochs, dim "
-             f"{SETTINGS['dim']}, one core ({report.machine()}), median of {ROUNDS}")
+             f"{SETTINGS['dim']}, float32, one core ({report.machine()}), median of {ROUNDS}")
     report.keep("train", report.table(title, ["", "words/s", "training s", "whole s", "cloze", "section",
                                               "neighbors"], rows), data)
 
