@@ -1,6 +1,6 @@
 /*
 ** test_damage.c - the models of tests/fixtures with one thing wrong: a setting, a tensor,
-** an allocation, a read.
+** an allocation, a read, what they are asked; or somebody interrupts.
 */
 #include "damage.h"
 #include "../../engine/model.h"
@@ -265,6 +265,137 @@ static void damage_reads(model *m) {
   m->fail_at = 0;
 }
 
+/* ----------------------------------------------------------------------- what is asked */
+
+/* A loaded model at work, which is told to stop when it asks for the stop_at-th time. */
+typedef struct work {
+  attn_model *model;
+  int stop_at, n_ask;
+} work;
+
+static int ask(void *ctx) {
+  work *w = ctx;
+  return ++w->n_ask == w->stop_at;
+}
+
+static const int32_t ids[] = {3, 4, 2};
+
+static attn_status generate(void *ctx, attn_settings *options, attn_error *err) {
+  work *w = ctx;
+  attn_generator *g;
+  int32_t id = 0;
+  double logprob;
+  w->n_ask = 0;
+  attn_status status = attn_generator_new(w->model, (attn_sequence){ids, 3}, options,
+                                          (attn_stop){ask, w}, err, &g);
+  CHECK((status == ATTN_OK) == (g != NULL));
+  for (int i = 0; i < 4 && status == ATTN_OK && id >= 0; i++) {
+    status = attn_generator_next(g, err, &id, &logprob);
+  }
+  attn_generator_free(g);
+  return status;
+}
+
+static attn_status get_logits(void *ctx, attn_settings *options, attn_error *err) {
+  work *w = ctx;
+  const attn_model_info *info = attn_model_get_info(w->model);
+  (void)options;
+  float *out = malloc(3 * info->n_vocab * sizeof *out);
+  w->n_ask = 0;
+  attn_status status = attn_logits(w->model, (attn_sequence){ids, info->has_encoder ? 3 : 0},
+                                   (attn_sequence){ids, 3}, (attn_stop){ask, w}, err, out);
+  free(out);
+  return status;
+}
+
+static attn_status transform(void *ctx, attn_settings *options, attn_error *err) {
+  work *w = ctx;
+  size_t d = attn_model_get_info(w->model)->d_model;
+  float *x = calloc(5 * d, sizeof *x), *out = malloc(3 * d * sizeof *out);
+  w->n_ask = 0;
+  attn_status status = attn_transform(w->model, &(attn_matrices){x, x + 2 * d, 2, 3}, options,
+                                      (attn_stop){ask, w}, err, out);
+  free(x);
+  free(out);
+  return status;
+}
+
+static const char *const generator_options =
+    "{\"max_tokens\":3,\"temperature\":0.7,\"top_k\":3,\"top_p\":0.9,\"seed\":7,\"eos\":[1,2],"
+    "\"cache\":true}";
+static const char *const transform_options =
+    "{\"causal\":true,\"src_mask\":[[0,true],[false,0.5]],\"tgt_key_padding_mask\":[0,0,true],"
+    "\"memory_mask\":[[0,0],[0,0],[0,1]],\"memory_key_padding_mask\":[false,-1]}";
+
+static void damage_call(work *w, const char *json, damage_reader call) {
+  document *d = calloc(1, sizeof *d);
+  read_value(d, json, "$");
+  damage_settings(d->entry, d->n, call, w);
+  damage_memory(d->entry, d->n, call, w);
+  attn_status status = ATTN_INTERRUPTED;
+  for (w->stop_at = 1; status == ATTN_INTERRUPTED && w->stop_at < 1000; w->stop_at++) {
+    attn_settings settings = {d->entry, d->n};
+    attn_error err = {""};
+    int live = unit_live;
+    status = call(w, &settings, &err);
+    damage_check(status, &err, live, "a call", "interrupted");
+    CHECK(status == ATTN_INTERRUPTED || status == ATTN_OK);
+  }
+  CHECK(status == ATTN_OK);
+  w->stop_at = 0;
+  free(d);
+}
+
+/* Batches of token ids that bert_mean (320 words, 64 tokens, 2 types) cannot take. */
+static void damage_batches(const attn_model *model) {
+  int32_t id[100] = {0};
+  uint8_t type[100] = {0};
+  uint32_t begin[] = {0, 3, 6}, skip[] = {0, 2};
+  attn_batch batch = {id, begin, skip, 2, type};
+  attn_workspace *ws;
+  attn_error err;
+  float out[64];
+  CHECK(attn_workspace_new(&ws) == ATTN_OK);
+  CHECK_STATUS(ATTN_OK, attn_encode(ws, model, &batch, NULL, &err, out), "");
+  begin[2] = 3;
+  CHECK_STATUS(ATTN_INVALID, attn_encode(ws, model, &batch, NULL, &err, out),
+               "sequence 1 has 0 tokens; expected 1 to 64");
+  begin[2] = 2;
+  CHECK_STATUS(ATTN_INVALID, attn_encode(ws, model, &batch, NULL, &err, out),
+               "sequence 1 has 0 tokens; expected 1 to 64");
+  begin[2] = 68;
+  CHECK_STATUS(ATTN_INVALID, attn_encode(ws, model, &batch, NULL, &err, out),
+               "sequence 1 has 65 tokens; expected 1 to 64");
+  begin[2] = 6, skip[1] = 3;
+  CHECK_STATUS(ATTN_INVALID, attn_encode(ws, model, &batch, NULL, &err, out),
+               "sequence 1 skips 3 of its 3 tokens");
+  skip[1] = 0, id[4] = 320;
+  CHECK_STATUS(ATTN_INVALID, attn_encode(ws, model, &batch, NULL, &err, out),
+               "token id 320 of sequence 1; expected 0 to 319, as the model has embeddings");
+  id[4] = -1;
+  CHECK_STATUS(ATTN_INVALID, attn_encode(ws, model, &batch, NULL, &err, out),
+               "token id -1 of sequence 1; expected 0 to 319, as the model has embeddings");
+  id[4] = 0, type[5] = 2;
+  CHECK_STATUS(ATTN_INVALID, attn_encode(ws, model, &batch, NULL, &err, out),
+               "token type 2 in sequence 1; expected 0 to 1, as the model has embeddings");
+  batch.type = NULL, batch.n_skip = NULL;
+  CHECK_STATUS(ATTN_OK, attn_encode(ws, model, &batch, NULL, &err, out), "");
+  attn_workspace_free(ws);
+}
+
+static void damage_calls(model *m, int is_first) {
+  work w = {0};
+  attn_settings settings = {m->settings.entry, m->settings.n};
+  attn_error err = {""};
+  CHECK(attn_model_load(&settings, NULL, &m->source, &err, &w.model) == ATTN_OK);
+  const attn_model_info *info = attn_model_get_info(w.model);
+  if (is_first) damage_batches(w.model);
+  if (info->generates) damage_call(&w, generator_options, generate);
+  if (info->generates) damage_call(&w, "{}", get_logits);
+  if (info->transforms) damage_call(&w, transform_options, transform);
+  attn_model_release(w.model);
+}
+
 int main(void) {
   static const char *const folders[] = {
       "st/bert_mean",         "st/bert_concat",     "st/bert_legacy",  "st/bert_prompt",
@@ -281,6 +412,7 @@ int main(void) {
     damage_memory(m.settings.entry, m.settings.n, load, &m);
     damage_tensors(&m);
     damage_reads(&m);
+    damage_calls(&m, i == 0);
   }
   CHECK(unit_live == 0);
   return unit_end();
