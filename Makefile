@@ -56,11 +56,11 @@ libattn.a: $(OBJ_SO)
 	$(AR) rcs $@ $^
 
 # What reads settings and waits for others is made small.
-SMALL := sql/% engine/format/% $(addprefix engine/tokenizer/,added component detokenizer \
-  matcher normalizer pre_tokenizer template vocabulary) $(addprefix engine/train/,bert corpus \
-  encoder names train vocab) $(addprefix engine/,architecture base cloze cores decoder embed generate \
-  graph limits linear matrix model positions principal sample search/chunk settings sha256 stack \
-  threads transform vector_json weights words)
+SMALL := sql/% engine/format/% engine/train/% $(addprefix engine/tokenizer/,added component \
+  detokenizer matcher normalizer pre_tokenizer template vocabulary) \
+  $(addprefix engine/,architecture base cloze cores decoder embed generate graph int8 limits linear \
+  matrix model positions principal recast sample search/chunk settings sha256 stack threads \
+  transform vector_json weights words)
 
 $B/%.o: %.c Makefile
 	@mkdir -p $(@D)
