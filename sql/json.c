@@ -120,11 +120,14 @@ static const char *add_to_way(attn_document *document, way *way, sqlite3_stmt *s
 
 /* ------------------------------------------------------------------------- nodes */
 
-static int add_node(attn_document *document, way *way, sqlite3_stmt *stmt) {
+static int add_node(attn_document *document, way *way, sqlite3_stmt *stmt, char **error) {
   attn_settings *s = &document->settings;
   if (sqlite3_column_bytes(stmt, 0) >= MAX_PATH) return SQLITE_OK;
   if (s->n_entry == document->n_alloc) {
+    attn_error err = {""};
     size_t n = 2 * document->n_alloc + 64;
+    int rc = attn_sql_status(attn_limit_call(n * sizeof(attn_setting), &err), &err, error);
+    if (rc != SQLITE_OK) return rc;
     attn_setting *entry = sqlite3_realloc64(s->entry, n * sizeof *entry);
     if (!entry) return SQLITE_NOMEM;
     s->entry = entry;
@@ -162,11 +165,11 @@ int attn_document_read(sqlite3 *db, const char *json, int n_json, const char *ro
   sqlite3_bind_text(stmt, 1, json, n_json, SQLITE_STATIC);
   sqlite3_bind_text(stmt, 2, root, -1, SQLITE_STATIC);
   while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-    rc = add_node(out, &way, stmt);
+    rc = add_node(out, &way, stmt, error);
   }
   if (rc == SQLITE_DONE) {
     rc = SQLITE_OK;
-  } else if (rc != SQLITE_NOMEM) {
+  } else if (rc != SQLITE_NOMEM && !*error) {
     rc = attn_sql_db_error(db, what, error);
   }
   sqlite3_finalize(stmt);

@@ -230,7 +230,7 @@ static int describe_row(model_rows *rows) {
   }
   attn_document_free(&document);
   sqlite3_free(ignored);
-  return rc == SQLITE_ERROR ? SQLITE_OK : rc;
+  return rc == SQLITE_ERROR || rc == SQLITE_TOOBIG ? SQLITE_OK : rc;
 }
 
 static int next_model(attn_rows *base, char **error) {

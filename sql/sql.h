@@ -157,6 +157,11 @@ int attn_value_text(sqlite3_value *value, const char *what, char **error, attn_t
 /* The same for a name or a path, in which NUL is an error. */
 int attn_value_name(sqlite3_value *value, const char *what, char **error, attn_text *out);
 
+/* *out is 1 if the schema has such a table.  A view is none: it may have rows without end,
+** which nobody has stored. */
+int attn_has_table(sqlite3 *db, const char *schema, const char *table, char **error,
+                   int *out);
+
 /* Prepares the statement that the format (of sqlite3_mprintf) makes. */
 int attn_prepare(sqlite3 *db, sqlite3_stmt **out, char **error, const char *format, ...);
 

@@ -133,19 +133,8 @@ static int query_text(sqlite3 *db, sqlite3_stmt *stmt, char **error, char **out)
   return rc;
 }
 
-/* SQLITE_ERROR says that there is no such table; a schema that cannot be read, as it is
-** locked or damaged, has a code of its own. */
-static int has_table(sqlite3 *db, const char *schema, const char *table, char **error,
-                     int *out) {
-  int rc = sqlite3_table_column_metadata(db, schema, table, NULL, NULL, NULL, NULL, NULL,
-                                         NULL);
-  *out = rc == SQLITE_OK;
-  return rc == SQLITE_OK || rc == SQLITE_ERROR ? SQLITE_OK
-                                               : attn_sql_db_error(db, "libattn", error);
-}
-
 int attn_store_exists(sqlite3 *db, const char *schema, char **error, int *out) {
-  return has_table(db, schema, "attn_model", error, out);
+  return attn_has_table(db, schema, "attn_model", error, out);
 }
 
 /* The name that a schema's setting holds, else that of its only model. */
@@ -153,7 +142,7 @@ static int default_name(sqlite3 *db, const char *schema, char **error, char **ou
   sqlite3_stmt *stmt;
   int there;
   *out = NULL;
-  int rc = has_table(db, schema, "attn_setting", error, &there);
+  int rc = attn_has_table(db, schema, "attn_setting", error, &there);
   if (rc == SQLITE_OK && there) {
     rc = attn_prepare(db, &stmt, error,
                       "SELECT value FROM \"%w\".attn_setting WHERE name = 'default'",
@@ -488,9 +477,37 @@ static int check_sizes(tensor_source *s, char **error) {
   return SQLITE_OK;
 }
 
+static int require_table(sqlite3 *db, const attn_model_row *row, const char *table,
+                         char **error) {
+  int there = 0;
+  int rc = attn_has_table(db, row->schema, table, error, &there);
+  if (rc != SQLITE_OK || there) return rc;
+  return attn_sql_fail(error, SQLITE_CORRUPT_VTAB, "model \"%s\": there is no table %s",
+                       row->name, table);
+}
+
+static int open_part(tensor_source *s, const tensor_part *part) {
+  if (s->blob && s->open_row == part->rowid) return SQLITE_OK;
+  int rc = s->blob ? sqlite3_blob_reopen(s->blob, part->rowid)
+                   : sqlite3_blob_open(s->db, s->row->schema, "attn_tensor", "data",
+                                       part->rowid, 0, &s->blob);
+  s->open_row = part->rowid;
+  return rc;
+}
+
+/* Are there numbers to read?  Else their memory should not be taken: a column that is
+** generated has none, however large it says it is. */
+static int check_readable(tensor_source *s, char **error) {
+  if (s->n_part == 0) return SQLITE_OK;
+  int rc = open_part(s, &s->part[0]);
+  return rc == SQLITE_OK ? rc : attn_sql_db_error(s->db, "attn_tensor", error);
+}
+
 static int list_tensors(tensor_source *s, char **error) {
   sqlite3_stmt *stmt;
-  int rc = attn_prepare(s->db, &stmt, error,
+  int rc = require_table(s->db, s->row, "attn_tensor", error);
+  if (rc != SQLITE_OK) return rc;
+  rc = attn_prepare(s->db, &stmt, error,
                         "SELECT rowid, name, part, dtype, shape,"
                         "  CASE typeof(data) WHEN 'blob' THEN length(data) END"
                         " FROM \"%w\".attn_tensor WHERE model = %Q ORDER BY name, part",
@@ -506,16 +523,8 @@ static int list_tensors(tensor_source *s, char **error) {
     rc = attn_sql_db_error(s->db, "attn_tensor", error);
   }
   sqlite3_finalize(stmt);
-  return rc == SQLITE_OK ? check_sizes(s, error) : rc;
-}
-
-static int open_part(tensor_source *s, const tensor_part *part) {
-  if (s->blob && s->open_row == part->rowid) return SQLITE_OK;
-  int rc = s->blob ? sqlite3_blob_reopen(s->blob, part->rowid)
-                   : sqlite3_blob_open(s->db, s->row->schema, "attn_tensor", "data",
-                                       part->rowid, 0, &s->blob);
-  s->open_row = part->rowid;
-  return rc;
+  if (rc == SQLITE_OK) rc = check_sizes(s, error);
+  return rc == SQLITE_OK ? check_readable(s, error) : rc;
 }
 
 static attn_status read_tensor(void *ctx, size_t i, uint64_t offset, uint64_t n, void *out,
@@ -588,10 +597,11 @@ static int read_part(sqlite3 *db, sqlite3_stmt *stmt, const attn_model_row *row,
 int attn_store_parts(sqlite3 *db, const attn_model_row *row, char **error, attn_parts *out) {
   sqlite3_stmt *stmt;
   memset(out, 0, sizeof *out);
-  int rc = attn_prepare(db, &stmt, error,
-                        "SELECT data FROM \"%w\".attn_tokenizer"
-                        " WHERE model = %Q AND part = ?",
-                        row->schema, row->name);
+  int rc = require_table(db, row, "attn_tokenizer", error);
+  if (rc != SQLITE_OK) return rc;
+  rc = attn_prepare(db, &stmt, error,
+                    "SELECT data FROM \"%w\".attn_tokenizer WHERE model = %Q AND part = ?",
+                    row->schema, row->name);
   for (int i = 0; rc == SQLITE_OK && i < ATTN_N_PART; i++) {
     rc = read_part(db, stmt, row, i, error, out);
   }

@@ -77,6 +77,17 @@ int attn_value_name(sqlite3_value *value, const char *what, char **error, attn_t
   return attn_sql_fail(error, SQLITE_ERROR, "%s holds the character NUL", what);
 }
 
+/* SQLITE_ERROR says that there is no such table; a schema that cannot be read, as it is
+** locked or damaged, has a code of its own. */
+int attn_has_table(sqlite3 *db, const char *schema, const char *table, char **error,
+                   int *out) {
+  int rc = sqlite3_table_column_metadata(db, schema, table, NULL, NULL, NULL, NULL, NULL,
+                                         NULL);
+  *out = rc == SQLITE_OK;
+  return rc == SQLITE_OK || rc == SQLITE_ERROR ? SQLITE_OK
+                                               : attn_sql_db_error(db, "libattn", error);
+}
+
 int attn_prepare(sqlite3 *db, sqlite3_stmt **out, char **error, const char *format, ...) {
   va_list ap;
   va_start(ap, format);

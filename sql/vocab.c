@@ -81,6 +81,12 @@ int attn_vocab_parse(const attn_parts *parts, const char *model, char **error,
                        "model \"%s\": attn_tokenizer's vocab is empty", model);
   }
   if (rc != SQLITE_OK) return rc;
+  attn_error err = {""};
+  rc = attn_sql_status(attn_limit_check(ATTN_LIMIT_VOCABULARY, n, &err,
+                                        "model \"%s\": the vocabulary has %u tokens", model,
+                                        (unsigned)n),
+                       &err, error);
+  if (rc != SQLITE_OK) return rc;
   const char **list = sqlite3_malloc64(n * (sizeof *list + sizeof(uint32_t)));
   if (!list) return SQLITE_NOMEM;
   uint32_t *size = (uint32_t *)(list + n);

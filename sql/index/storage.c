@@ -496,6 +496,21 @@ static int load_entries(attn_index *index, loaded *out) {
   return SQLITE_OK;
 }
 
+/* A view in the place of a table would have as many rows as it likes. */
+static int check_tables(attn_index *index) {
+  const attn_config *config = &index->config;
+  int rc = SQLITE_OK, there = 1;
+  for (int i = 0; rc == SQLITE_OK && i < N_TABLE; i++) {
+    if (!has_table(index, tables[i])) continue;
+    char *name = sqlite3_mprintf("%s_%s", config->table, tables[i]);
+    if (!name) return SQLITE_NOMEM;
+    rc = attn_has_table(index->db, config->schema, name, &index->base.zErrMsg, &there);
+    if (rc == SQLITE_OK && !there) rc = attn_index_corrupt(index, "there is no table %s", name);
+    sqlite3_free(name);
+  }
+  return rc;
+}
+
 int attn_storage_load(attn_index *index) {
   sqlite3_free(index->model);
   sqlite3_free(index->sha256);
@@ -503,7 +518,8 @@ int attn_storage_load(attn_index *index) {
   index->dimension = 0;
   attn_chunks_free(index);
   loaded more = {0};
-  int rc = load_entries(index, &more);
+  int rc = check_tables(index);
+  if (rc == SQLITE_OK) rc = load_entries(index, &more);
   if (rc == SQLITE_OK) rc = attn_ivf_load(index, more.list_stamp);
   return rc == SQLITE_OK ? attn_chunks_load(index) : rc;
 }
