@@ -3,7 +3,9 @@
 ** sentence-transformers loads.
 **
 ** The files are those that were imported, as far as libattn knows them, with the
-** tensors in order of name.  What is int8 is written as float32.
+** tensors in order of name.  What is int8 is written as float32.  The last one is
+** config.json of the transformer, without which a folder is no model: what is left of an
+** export that failed is not taken for one.
 */
 #include "file.h"
 #include "json.h"
@@ -20,6 +22,7 @@ typedef struct export {
   const char *folder;
   attn_model_row row;
   char *config; /* attn_model.config */
+  char *transformer; /* its place in the folder: "", or a path that ends with "/" */
   attn_tensor_source *tensors;
   attn_recast *recast; /* the same in float32 */
 } export;
@@ -257,12 +260,12 @@ static int make_folder(export *e, const char *path) {
   return rc;
 }
 
-/* The files of the transformer itself, in a folder that is named with its "/". */
+/* The files of the transformer itself but the last, in a folder that is named with its
+** "/". */
 static int write_transformer(export *e, const char *place) {
   static const struct {
     const char *name, *sql;
   } files[] = {
-      {"config.json", "SELECT ?1 -> '$.transformer'"},
       {"sentence_bert_config.json", "SELECT nullif(?1 -> '$.sentence', 'null')"},
       {"tokenizer_config.json", "SELECT nullif(?1 -> '$.tokenizer_config', 'null')"},
       {"special_tokens_map.json", "SELECT nullif(?1 -> '$.special_tokens_map', 'null')"},
@@ -275,7 +278,17 @@ static int write_transformer(export *e, const char *place) {
     sqlite3_free(name);
   }
   if (rc == SQLITE_OK) rc = write_tokenizer(e, place);
-  return rc == SQLITE_OK ? write_safetensors(e, "") : rc;
+  if (rc == SQLITE_OK) rc = write_safetensors(e, "");
+  if (rc != SQLITE_OK) return rc;
+  e->transformer = sqlite3_mprintf("%s", place);
+  return e->transformer ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+static int write_last(export *e) {
+  char *name = sqlite3_mprintf("%sconfig.json", e->transformer);
+  int rc = name ? write_query(e, name, "SELECT ?1 -> '$.transformer'") : SQLITE_NOMEM;
+  sqlite3_free(name);
+  return rc;
 }
 
 /* A row of modules: type, path, configuration. */
@@ -405,13 +418,14 @@ static int export_model(export *e, const char *name) {
                      "SELECT nullif(?1 -> '$.sentence_transformers', 'null')");
   }
   if (rc == SQLITE_OK) rc = write_license(e);
-  if (rc != SQLITE_OK) return rc;
-  /* Last, as it is what makes the folder a model. */
-  return write_query(e, "modules.json",
+  if (rc == SQLITE_OK) {
+    rc = write_query(e, "modules.json",
                      "SELECT nullif(json_group_array(json_object('idx', key,"
                      " 'name', CAST(key AS TEXT), 'path', json_extract(value, '$.path'),"
                      " 'type', json_extract(value, '$.class'))), '[]')"
                      " FROM json_each(?1, '$.modules')");
+  }
+  return rc == SQLITE_OK ? write_last(e) : rc;
 }
 
 static void attn_export(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
@@ -434,6 +448,7 @@ static void attn_export(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   attn_store_close_tensors(e.tensors);
   attn_model_row_free(&e.row);
   sqlite3_free(e.config);
+  sqlite3_free(e.transformer);
 }
 
 const attn_function attn_export_functions[] = {

@@ -189,6 +189,9 @@ offer attn_quantize direct { SELECT attn_quantize('m', 'q'); SELECT quote(embed(
   { SELECT attn_quantize('m', 'tiny') } {there is a model "tiny" already}
 offer attn_export direct { SELECT attn_export('m', 'exported') } \
   { SELECT attn_export('none', 'exported') } {no model "none"; there are: gpt, m, masked, tiny, torch}
+also attn_export { SELECT attn_export('gpt', 'exported') }
+also attn_export { SELECT attn_import('n', $::folder, 'int8'), attn_export('n', 'exported') }
+long attn_quantize { SELECT attn_quantize('m', 'q'); SELECT attn_export('q', 'exported'); SELECT attn_drop('q') }
 offer attn_models table { SELECT name, dimension, layers, pooling, is_default FROM attn_models } \
   { SELECT * FROM attn_models(1) } {too many arguments on attn_models() - max 0}
 offer attn_default {- direct} { SELECT attn_default('tiny'), attn_default() } \
