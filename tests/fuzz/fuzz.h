@@ -134,6 +134,8 @@ static inline sqlite3 *open_database(void) {
   check(sqlite3_prepare_v2(db, "SELECT attn_version()", -1, &stmt, NULL) == SQLITE_OK,
         "the extension is not loaded");
   sqlite3_finalize(stmt);
+  /* For the process, and so left by the input before. */
+  must(db, "SELECT attn_limit(name, maximum) FROM attn_limits; SELECT attn_threads(0)");
   n_step = 0;
   sqlite3_progress_handler(db, 1000, count_steps, NULL);
   sqlite3_limit(db, SQLITE_LIMIT_LENGTH, 4 << 20);
