@@ -22,10 +22,10 @@ static inline void damage_check(attn_status status, const attn_error *err, int l
   unit_check(ok, "damage", __FILE__, __LINE__);
 }
 
-/* Reads the settings with entry number i wrong in a third of these ways, another third for
-** the next entry. */
+/* Reads the settings with entry number i wrong in every nth of these ways, in others for the
+** next entry. */
 static inline void damage_entry(const attn_setting *setting, size_t n, size_t i,
-                                damage_reader read, void *ctx) {
+                                unsigned nth, damage_reader read, void *ctx) {
   static char long_text[2000];
   memset(long_text, 'x', sizeof long_text);
   const attn_setting values[] = {
@@ -48,7 +48,7 @@ static inline void damage_entry(const attn_setting *setting, size_t n, size_t i,
   };
   enum { N_VALUE = sizeof values / sizeof values[0] };
   attn_setting *copy = malloc(n * sizeof *copy);
-  for (size_t k = i % 3; k <= N_VALUE; k += 3) {
+  for (size_t k = i % nth; k <= N_VALUE; k += nth) {
     attn_settings settings = {copy, n};
     attn_error err = {""};
     int live = unit_live;
@@ -68,7 +68,7 @@ static inline void damage_entry(const attn_setting *setting, size_t n, size_t i,
 
 static inline void damage_settings(const attn_setting *setting, size_t n,
                                    damage_reader read, void *ctx) {
-  for (size_t i = 0; i < n; i++) damage_entry(setting, n, i, read, ctx);
+  for (size_t i = 0; i < n; i++) damage_entry(setting, n, i, 3, read, ctx);
 }
 
 /* Calls `read` with every allocation failing in turn, and it and all after it. */

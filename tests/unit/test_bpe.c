@@ -343,6 +343,12 @@ static void test_no_memory(void) {
   }
 }
 
+static void test_damage(void) {
+  for (configuration *c = configurations; c < configurations + n_configuration; c++) {
+    damage_configuration(c, vocab_of(c));
+  }
+}
+
 int main(void) {
   unit_begin();
   file f = read_file("bpe/models.txt"), settings = read_file("bpe/configurations.txt");
@@ -362,6 +368,7 @@ int main(void) {
   test_merges();
   test_decoder();
   test_no_memory();
+  test_damage();
   for (int i = 0; i < n_configuration; i++) {
     attn_tokenizer_free(configurations[i].tokenizer);
   }

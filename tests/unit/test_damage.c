@@ -216,6 +216,26 @@ static attn_status check(void *ctx, attn_settings *settings, attn_error *err) {
   return status;
 }
 
+/* Every tensor of the model in the other precision. */
+static attn_status recast(void *ctx, attn_settings *settings, attn_error *err) {
+  static char data[1 << 16];
+  model *m = ctx;
+  attn_recast *r;
+  m->n_read = 0;
+  attn_status status = attn_recast_new(settings, &m->source, err, &r);
+  CHECK((status == ATTN_OK) == (r != NULL));
+  const attn_source *source = r ? attn_recast_source(r) : NULL;
+  for (size_t i = 0; status == ATTN_OK && i < source->n_tensor; i++) {
+    uint64_t n = source->tensor[i].n_byte;
+    for (uint64_t at = 0, piece; status == ATTN_OK && at < n; at += piece) {
+      piece = n - at < sizeof data ? n - at : sizeof data;
+      status = source->read(source->ctx, i, at, piece, data, err);
+    }
+  }
+  attn_recast_free(r);
+  return status;
+}
+
 static attn_status load(void *ctx, attn_settings *settings, attn_error *err) {
   model *m = ctx;
   attn_model *loaded;
@@ -273,12 +293,21 @@ static void damage_tensors(model *m) {
   }
 }
 
-static void damage_reads(model *m) {
-  one(m, load, ATTN_OK, "as it is");
+static void damage_reads(model *m, damage_reader read) {
+  one(m, read, ATTN_OK, "as it is");
   int n = m->n_read;
   CHECK(n > 0);
-  for (m->fail_at = 1; m->fail_at <= n; m->fail_at++) one(m, load, ATTN_IO, "a read");
+  for (m->fail_at = 1; m->fail_at <= n; m->fail_at++) one(m, read, ATTN_IO, "a read");
   m->fail_at = 0;
+}
+
+/* As int8, which encoders alone can be. */
+static void damage_recast(model *m) {
+  m->settings.entry[m->settings.n++] =
+      (attn_setting){.path = "$.precision", .kind = ATTN_TEXT, .text = "int8", .n_text = 4};
+  damage_memory(m->settings.entry, m->settings.n, recast, m);
+  damage_reads(m, recast);
+  m->settings.n--;
 }
 
 /* ----------------------------------------------------------------------- what is asked */
@@ -427,7 +456,8 @@ int main(void) {
     damage_settings(m.settings.entry, m.settings.n, check_and_load, &m);
     damage_memory(m.settings.entry, m.settings.n, load, &m);
     damage_tensors(&m);
-    damage_reads(&m);
+    damage_reads(&m, load);
+    if (strncmp(folders[i], "st/", 3) == 0) damage_recast(&m);
     damage_calls(&m, i == 0);
   }
   free_texts();

@@ -4,7 +4,6 @@
 ** tests/fixtures/tokenizer/make.py says what stands in the fixtures.  Where a hash
 ** differs, compare.py shows the tokens of both.
 */
-#include "damage.h"
 #include "tokenizers.h"
 #include "../../engine/tokenizer/vocabulary.h"
 
@@ -481,45 +480,11 @@ static void test_no_memory(void) {
   }
 }
 
-/* A tokenizer of few words, and what it makes of a text. */
-static attn_status read_damaged(void *ctx, attn_settings *settings, attn_error *err) {
-  static const char text[] = "Some [SEP] <l>  x\xcc\x81 New York \xe4\xb8\xad ";
-  attn_tokens tokens = {0};
-  attn_tokenizer *t;
-  attn_buffer back = {0};
-  attn_status status = attn_tokenizer_new(settings, ctx, err, &t);
-  CHECK((status == ATTN_OK) == (t != NULL));
-  if (status == ATTN_OK) status = attn_tokenize(t, text, sizeof text - 1, 8, err, &tokens);
-  int32_t id[8];
-  for (size_t i = 0; i < tokens.n; i++) id[i] = tokens.token[i].id;
-  if (status == ATTN_OK) status = attn_detokenize(t, id, tokens.n, 0, err, &back);
-  attn_buffer_free(&back);
-  attn_tokens_free(&tokens);
-  attn_tokenizer_free(t);
-  return status;
-}
-
-/* Has a configuration before this one the same entry? */
-static int was_damaged(const configuration *c, const attn_setting *s) {
-  for (const configuration *before = configurations; before < c; before++) {
-    for (size_t i = 0; i < before->n; i++) {
-      const attn_setting *t = &before->setting[i];
-      if (t->kind == s->kind && t->integer == s->integer && t->n_text == s->n_text &&
-          memcmp(t->text, s->text, s->n_text) == 0 && strcmp(t->path, s->path) == 0) {
-        return 1;
-      }
-    }
-  }
-  return 0;
-}
-
 static void test_damage(void) {
   attn_vocab few = real_vocab;
   few.n = 200; /* special ones among them */
   for (configuration *c = configurations; c < configurations + n_configuration; c++) {
-    for (size_t i = 0; i < c->n; i++) {
-      if (!was_damaged(c, &c->setting[i])) damage_entry(c->setting, c->n, i, read_damaged, &few);
-    }
+    damage_configuration(c, &few);
   }
 }
 

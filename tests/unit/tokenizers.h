@@ -6,7 +6,7 @@
 #ifndef ATTN_TEST_TOKENIZERS_H
 #define ATTN_TEST_TOKENIZERS_H
 
-#include "unit.h"
+#include "damage.h"
 #include <time.h>
 
 /* -------------------------------------------------------------------- fixtures */
@@ -191,6 +191,50 @@ static inline uint64_t hash_block(const configuration *c, uint32_t first) {
     hash_text(&h, c, (attn_text){text, (size_t)(p - text)}, 0);
   }
   return h;
+}
+
+/* --------------------------------------------------------------------- damages */
+
+/* What a tokenizer makes of a text and of a pair of them, and back; ctx: the vocabulary. */
+static inline attn_status read_damaged(void *ctx, attn_settings *settings, attn_error *err) {
+  static const char text[] = "Some [SEP] <l>  x\xcc\x81 New York \xe4\xb8\xad ";
+  const attn_text pair[2] = {{text, 16}, {text + 5, sizeof text - 6}};
+  attn_tokens tokens = {0};
+  attn_tokenizer *t;
+  attn_buffer back = {0};
+  int32_t id[20];
+  attn_status status = attn_tokenizer_new(settings, ctx, err, &t);
+  CHECK((status == ATTN_OK) == (t != NULL));
+  if (status == ATTN_OK) status = attn_tokenize(t, text, sizeof text - 1, 8, err, &tokens);
+  if (status == ATTN_OK) status = attn_tokenize_pair(t, pair, 9, err, &tokens);
+  CHECK(tokens.n <= 17);
+  for (size_t i = 0; i < tokens.n; i++) id[i] = tokens.token[i].id;
+  if (status == ATTN_OK) status = attn_detokenize(t, id, tokens.n, 0, err, &back);
+  attn_buffer_free(&back);
+  attn_tokens_free(&tokens);
+  attn_tokenizer_free(t);
+  return status;
+}
+
+/* Has a configuration before this one the same entry? */
+static inline int was_damaged(const configuration *c, const attn_setting *s) {
+  for (const configuration *before = configurations; before < c; before++) {
+    for (size_t i = 0; i < before->n; i++) {
+      const attn_setting *t = &before->setting[i];
+      if (t->kind == s->kind && t->integer == s->integer && t->n_text == s->n_text &&
+          memcmp(t->text, s->text, s->n_text) == 0 && strcmp(t->path, s->path) == 0) {
+        return 1;
+      }
+    }
+  }
+  return 0;
+}
+
+static inline void damage_configuration(const configuration *c, const attn_vocab *vocab) {
+  for (size_t i = 0; i < c->n; i++) {
+    if (was_damaged(c, &c->setting[i])) continue;
+    damage_entry(c->setting, c->n, i, 7, read_damaged, (void *)(uintptr_t)vocab);
+  }
 }
 
 #endif
