@@ -56,22 +56,32 @@ int attn_file_read_at(FILE *file, const char *path, sqlite3_int64 offset, void *
                        path, offset + (sqlite3_int64)got, offset + (sqlite3_int64)n);
 }
 
+int attn_file_memory(const char *path, sqlite3_int64 n, char **error, attn_bytes *out) {
+  attn_error err;
+  memset(out, 0, sizeof *out);
+  if (attn_limit_call((uint64_t)n, &err) != ATTN_OK) {
+    return attn_sql_fail(error, SQLITE_TOOBIG, "%s: %s", path, err.message);
+  }
+  out->data = sqlite3_malloc64((sqlite3_uint64)n + 1);
+  if (!out->data) return SQLITE_NOMEM;
+  out->data[n] = 0;
+  out->n = n;
+  return SQLITE_OK;
+}
+
 int attn_file_read(const char *path, sqlite3_int64 max, char **error, attn_bytes *out) {
   FILE *file;
+  sqlite3_int64 n;
   memset(out, 0, sizeof *out);
-  int rc = attn_file_open(path, error, &file, &out->n);
+  int rc = attn_file_open(path, error, &file, &n);
   if (rc != SQLITE_OK) return rc;
-  if (out->n > max) {
+  if (n > max) {
     rc = attn_sql_fail(error, SQLITE_ERROR, "%s: has %lld bytes; expected at most %lld", path,
-                       out->n, max);
+                       n, max);
   } else {
-    out->data = sqlite3_malloc64((sqlite3_uint64)out->n + 1);
-    rc = out->data ? SQLITE_OK : SQLITE_NOMEM;
+    rc = attn_file_memory(path, n, error, out);
   }
-  if (rc == SQLITE_OK) {
-    out->data[out->n] = 0;
-    rc = attn_file_read_at(file, path, 0, out->data, (size_t)out->n, error);
-  }
+  if (rc == SQLITE_OK) rc = attn_file_read_at(file, path, 0, out->data, (size_t)n, error);
   fclose(file);
   if (rc != SQLITE_OK) {
     sqlite3_free(out->data);

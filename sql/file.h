@@ -22,6 +22,9 @@ int attn_file_is(const char *path, char kind);
 /* 1 if a path in modules.json leads to a folder below its own and nowhere else. */
 int attn_file_is_below(const char *path);
 
+/* Memory for n bytes of a file, and a NUL behind them. */
+int attn_file_memory(const char *path, sqlite3_int64 n, char **error, attn_bytes *out);
+
 /* Reads a whole file of at most `max` bytes. */
 int attn_file_read(const char *path, sqlite3_int64 max, char **error, attn_bytes *out);
 

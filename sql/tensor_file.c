@@ -134,10 +134,8 @@ static int read_header(FILE *handle, attn_tensor_file *file, sqlite3_int64 n_fil
     return attn_sql_fail(error, SQLITE_ERROR, "%s: %s", file->path, err.message);
   }
   file->data = 8 + (sqlite3_int64)n;
-  out->n = (sqlite3_int64)n;
-  out->data = sqlite3_malloc64(n + 1);
-  if (!out->data) return SQLITE_NOMEM;
-  out->data[n] = 0;
+  rc = attn_file_memory(file->path, (sqlite3_int64)n, error, out);
+  if (rc != SQLITE_OK) return rc;
   return attn_file_read_at(handle, file->path, 8, out->data, (size_t)n, error);
 }
 
