@@ -132,26 +132,23 @@ attn_text attn_model_prompt(const attn_model *model, attn_prompt which) {
 
 /* What a folder's files say of it, each as a text or as an added token; else one of the
 ** two texts that nearly all of them have. */
-static attn_status find_mask(const attn_settings *s, const attn_tokenizer *tokenizer,
-                             attn_error *err, int32_t *out) {
+static int32_t find_mask(const attn_settings *s, const attn_tokenizer *tokenizer) {
   static const char *const paths[] = {"$.tokenizer_config.mask_token",
                                       "$.tokenizer_config.mask_token.content",
                                       "$.special_tokens_map.mask_token",
                                       "$.special_tokens_map.mask_token.content"};
   static const char *const texts[] = {"[MASK]", "<mask>"};
   attn_text text = {0};
-  *out = -1;
+  int32_t id = -1;
   for (size_t i = 0; !text.n_text && i < sizeof paths / sizeof *paths; i++) {
     const attn_setting *found = attn_settings_find(s, "%s", paths[i]);
-    if (!found || found->kind == ATTN_OBJECT) continue;
-    attn_status rc = attn_settings_text(s, err, &text, "%s", paths[i]);
-    if (rc != ATTN_OK) return rc;
+    if (found && found->kind == ATTN_TEXT) text = (attn_text){found->text, found->n_text};
   }
-  if (text.n_text) *out = attn_token_id(tokenizer, text.text, text.n_text);
-  for (size_t i = 0; *out < 0 && i < sizeof texts / sizeof *texts; i++) {
-    *out = attn_token_id(tokenizer, texts[i], strlen(texts[i]));
+  if (text.n_text) id = attn_token_id(tokenizer, text.text, text.n_text);
+  for (size_t i = 0; id < 0 && i < sizeof texts / sizeof *texts; i++) {
+    id = attn_token_id(tokenizer, texts[i], strlen(texts[i]));
   }
-  return ATTN_OK;
+  return id;
 }
 
 /* ---------------------------------------------------------------------- loading */
@@ -212,7 +209,7 @@ attn_status attn_model_load(attn_settings *settings, attn_tokenizer *tokenizer,
     describe_tokenizer(&model->info);
   } else if (rc == ATTN_OK) {
     rc = load_weights(model, settings, source, err);
-    if (rc == ATTN_OK) rc = find_mask(settings, tokenizer, err, &model->mask);
+    model->mask = find_mask(settings, tokenizer);
   }
   if (rc != ATTN_OK) {
     free_model(model);

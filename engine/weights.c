@@ -509,9 +509,10 @@ static attn_status load_cloze(loader *l, attn_graph *g) {
   char name[MAX_NAME];
   int is_tied = 1;
   uint32_t d = g->d_model;
+  if (!names->transform) return ATTN_OK;
   attn_status rc = attn_settings_bool(l->settings, l->err, &is_tied,
                                       "$.transformer.tie_word_embeddings");
-  if (rc != ATTN_OK || !names->transform) return rc;
+  if (rc != ATTN_OK) return rc;
   if (!is_tied && has_parameter(l, names->word, "bias")) bias = names->word;
   if (!has_parameter(l, names->transform, "weight") ||
       !has_parameter(l, names->transform, "bias") ||

@@ -1,8 +1,9 @@
-"""train.py - CBOW word2vec on one core: libattn and gensim, the same words, the same settings.
+"""train.py [defaults|demo] - CBOW word2vec on one core: libattn, gensim and the C program of
+Mikolov and others, the same words, the same settings.
 
 The corpus is what `apt-cache dumpavail` knows of packages: a text is a package's name and
-description.  A tenth of the packages is held out.  Both learn from the same words (libattn
-cuts the texts itself), and both are judged by the same numpy code, from their vectors alone:
+description.  A tenth of the packages is held out.  All learn from the same words (libattn
+cuts the texts itself), and are judged by the same numpy code, from their vectors alone:
 
   cloze      held-out texts: the mean reciprocal rank of a word among all, by the cosine of
              its vector with the mean of those of the five words on either side
@@ -18,6 +19,8 @@ import statistics
 import subprocess
 import sqlite3
 import struct
+import sys
+import tarfile
 import time
 
 import numpy as np
@@ -25,9 +28,20 @@ from tokenizers import normalizers, pre_tokenizers
 
 import report
 
-ROUNDS = 3
+ROUNDS = {"defaults": 3, "demo": 2}
+EVERY = {"defaults": 1, "demo": 5}  # of the texts
 DATABASE = report.OUT + "/train.db"
-SETTINGS = {"dim": 100, "window": 5, "negative": 5, "sample": 1e-3, "min_count": 5, "epochs": 5}
+CORPUS, VECTORS = report.OUT + "/train_corpus.txt", report.OUT + "/train_vectors.txt"
+PROGRAM = report.OUT + "/word2vec"
+SOURCE = "word2vec==0.11.1"  # of PyPI: the C program and what compiles it
+OPTIMIZED = ["-Ofast", "-march=native", "-funroll-loops", "-w"]  # as its setup.py does
+
+# The C program's two ways of being called: by its defaults, but the learning rate, which is
+# gensim's; and as its demo-word.sh, on every fifth text, as it takes long.
+SETTINGS = {
+    "defaults": {"dim": 100, "window": 5, "negative": 5, "sample": 1e-3, "min_count": 5, "epochs": 5, "alpha": 0.025},
+    "demo": {"dim": 200, "window": 8, "negative": 25, "sample": 1e-4, "min_count": 5, "epochs": 15, "alpha": 0.05},
+}
 
 
 def packages():
@@ -59,8 +73,8 @@ def make_database(texts):
     db.commit()
 
 
-def run_libattn(seed):
-    options = json.dumps({**SETTINGS, "seed": seed, "progress": 1e6})
+def run_libattn(settings, corpus, seed):
+    options = json.dumps({**settings, "seed": seed, "progress": 1e6})
     start = time.perf_counter()
     out = subprocess.run(
         ["sqlite3", "-bail", "-csv", DATABASE, ".load ./libattn",
@@ -69,7 +83,7 @@ def run_libattn(seed):
         check=True, capture_output=True, text=True).stdout
     total = time.perf_counter() - start
     n, speed = map(float, out.strip().split("\n")[-1].split(","))
-    return n / speed, total
+    return n / speed, total, libattn_vectors()
 
 
 def libattn_vectors():
@@ -86,16 +100,57 @@ def libattn_vectors():
     return tokens, table
 
 
-def run_gensim(corpus, seed):
+def run_gensim(settings, corpus, seed):
     from gensim.models import Word2Vec
     start = time.perf_counter()
-    model = Word2Vec(vector_size=SETTINGS["dim"], window=SETTINGS["window"], negative=SETTINGS["negative"],
-                     sample=SETTINGS["sample"], min_count=SETTINGS["min_count"], sg=0, workers=1, seed=seed)
+    model = Word2Vec(vector_size=settings["dim"], sg=0, workers=1, seed=seed,
+                     **{k: settings[k] for k in ("window", "negative", "sample", "min_count", "alpha")})
     model.build_vocab(corpus)
     middle = time.perf_counter()
-    model.train(corpus, total_examples=len(corpus), epochs=SETTINGS["epochs"])
+    model.train(corpus, total_examples=len(corpus), epochs=settings["epochs"])
     end = time.perf_counter()
     return end - middle, end - start, (dict(model.wv.key_to_index), model.wv.vectors.copy())
+
+
+def make_program():
+    """-> whether there is one; compiled from the package's source for this machine."""
+    if os.path.exists(PROGRAM):
+        return True
+    try:
+        subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "-d",
+                        report.OUT, SOURCE], check=True, capture_output=True)
+        archive = next(name for name in os.listdir(report.OUT) if re.fullmatch(r"word2vec-.*\.tar\.gz", name))
+        with tarfile.open(f"{report.OUT}/{archive}") as files:
+            name = next(n for n in files.getnames() if n.endswith("includes/word2vec.c"))
+            source = files.extractfile(name).read()
+        subprocess.run([os.environ.get("CC", "cc"), "-x", "c", "-", "-o", PROGRAM, *OPTIMIZED, "-lm", "-pthread"],
+                       input=source, check=True)
+    except (OSError, StopIteration, subprocess.CalledProcessError) as e:
+        print(f"left out: the C program ({e})")
+        return False
+    return True
+
+
+def run_program(settings, corpus, seed):
+    """Its seconds of training are told by itself; it has no seed."""
+    start = time.perf_counter()
+    out = subprocess.run(
+        [PROGRAM, "-train", CORPUS, "-output", VECTORS, "-cbow", "1", "-hs", "0", "-threads", "1", "-binary", "0",
+         "-size", str(settings["dim"]), "-iter", str(settings["epochs"]), "-min-count", str(settings["min_count"]),
+         *(a for k in ("window", "negative", "sample", "alpha") for a in ("-" + k, str(settings[k])))],
+        check=True, capture_output=True, text=True).stdout
+    total = time.perf_counter() - start
+    n = int(re.search(r"Words in train file: (\d+)", out)[1])
+    speed = 1000 * float(re.findall(r"Words/thread/sec: ([\d.]+)k", out)[-1])
+    index, rows = {}, []
+    with open(VECTORS, encoding="utf-8", errors="replace") as lines:
+        next(lines)
+        for line in lines:
+            word, *numbers = line.split(" ")
+            if word != "</s>":
+                index[word] = len(rows)
+                rows.append([float(x) for x in numbers if x.strip()])
+    return n * settings["epochs"] / speed, total, (index, np.array(rows, np.float32))
 
 
 # ------------------------------------------------------------------------- scores
@@ -141,49 +196,58 @@ def agreement(a, b):
     return statistics.mean(len(x & y) / 10 for x, y in zip(a, b))
 
 
+def measure(name, settings, contenders, corpus, held):
+    seconds, whole = {k: [] for k in contenders}, {k: [] for k in contenders}
+    vectors = {}
+    for i in range(ROUNDS[name]):
+        for key, run in contenders.items():
+            train, total, table = run(settings, corpus, i + 1)
+            seconds[key].append(train)
+            whole[key].append(total)
+            if i == 0:
+                vectors[key] = table
+            elif i == 1 and key == "gensim":
+                vectors["another seed"] = table
+
+    n_word = sum(map(len, corpus))
+    other = vectors["another seed"]
+    order = {"all": [w for w in other[0] if all(w in v[0] for v in vectors.values())]}
+    reference = neighbors(other, order)
+    held_words, held_sections = [words(text) for text, _ in held], [s for _, s in held]
+    rows, data = [], {"machine": report.machine(), "words": n_word, "settings": settings}
+    for key in contenders:
+        median = statistics.median(seconds[key])
+        figures = {"words_per_second": n_word * settings["epochs"] / median, "seconds": median,
+                   "seconds_whole": statistics.median(whole[key]),
+                   "cloze": cloze(vectors[key], held_words[:1000]),
+                   "section": section(vectors[key], held_words, held_sections),
+                   "neighbors": agreement(neighbors(vectors[key], order), reference)}
+        data[key] = figures
+        rows.append([key, f"{figures['words_per_second']:,.0f}", f"{median:.2f}", f"{figures['seconds_whole']:.2f}",
+                     f"{figures['cloze']:.4f}", f"{figures['section']:.3f}", f"{figures['neighbors']:.3f}"])
+    told = ", ".join(f"{k} {v:g}" for k, v in settings.items())
+    title = (f"CBOW on {len(corpus):,} package descriptions, {n_word:,} words, float32, one core ({report.machine()}), median "
+             f"of {ROUNDS[name]}; {name}: {told}")
+    report.keep("train" if name == "defaults" else f"train_{name}",
+                report.table(title, ["", "words/s", "training s", "whole s", "cloze", "section", "neighbors"], rows),
+                data)
+
+
 def main():
     report.use_one_core()
     all_packages = packages()
     learn = [p for i, p in enumerate(all_packages) if i % 10]
     held = [p for i, p in enumerate(all_packages) if i % 10 == 0][:3000]
     corpus = [words(text) for text, _ in learn]
-    held_words, held_sections = [words(text) for text, _ in held], [s for _, s in held]
-    make_database([text for text, _ in learn])
-    n_word = sum(map(len, corpus))
-
-    seconds = {"libattn": [], "gensim": []}
-    whole = {"libattn": [], "gensim": []}
-    vectors = {}
-    for i in range(ROUNDS):
-        train, total = run_libattn(i + 1)
-        seconds["libattn"].append(train)
-        whole["libattn"].append(total)
-        if i == 0:
-            vectors["libattn"] = libattn_vectors()
-        train, total, table = run_gensim(corpus, i + 1)
-        seconds["gensim"].append(train)
-        whole["gensim"].append(total)
-        if i < 2:
-            vectors["gensim" if i == 0 else "gensim, another seed"] = table
-
-    other = vectors["gensim, another seed"]
-    order = {"all": [w for w in other[0] if all(w in v[0] for v in vectors.values())]}
-    reference = neighbors(other, order)
-    rows, data = [], {"machine": report.machine(), "words": n_word, "settings": SETTINGS}
-    for name in ("libattn", "gensim"):
-        median = statistics.median(seconds[name])
-        figures = {"words_per_second": n_word * SETTINGS["epochs"] / median, "seconds": median,
-                   "seconds_whole": statistics.median(whole[name]),
-                   "cloze": cloze(vectors[name], held_words[:1000]),
-                   "section": section(vectors[name], held_words, held_sections),
-                   "neighbors": agreement(neighbors(vectors[name], order), reference)}
-        data[name] = figures
-        rows.append([name, f"{figures['words_per_second']:,.0f}", f"{median:.2f}", f"{figures['seconds_whole']:.2f}",
-                     f"{figures['cloze']:.4f}", f"{figures['section']:.3f}", f"{figures['neighbors']:.3f}"])
-    title = (f"CBOW on {len(learn):,} package descriptions, {n_word:,} words, {SETTINGS['epochs']} epochs, dim "
-             f"{SETTINGS['dim']}, float32, one core ({report.machine()}), median of {ROUNDS}")
-    report.keep("train", report.table(title, ["", "words/s", "training s", "whole s", "cloze", "section",
-                                              "neighbors"], rows), data)
+    contenders = {"libattn": run_libattn, "gensim": run_gensim}
+    if make_program():
+        contenders["word2vec"] = run_program
+    for name in sys.argv[1:] or SETTINGS:
+        some = corpus[::EVERY[name]]
+        make_database([text for text, _ in learn[::EVERY[name]]])
+        with open(CORPUS, "w", encoding="utf-8") as out:
+            out.writelines(" ".join(text) + "\n" for text in some)
+        measure(name, SETTINGS[name], contenders, some, held)
 
 
 if __name__ == "__main__":

@@ -2,18 +2,20 @@
 words of held-out texts it names, beside what CBOW and the frequency of words can do.
 
 The corpus is that of train.py; a tenth of the packages is held out.  In 1,000 of their
-texts 15 % of the words are hidden (words that the vocabulary has; the same ones for all):
+texts 15 % of the words are hidden, as attn_cloze does it, the same ones for all:
 
   unigram   the most frequent word of the corpus, each time
-  cbow      gensim's CBOW (negative sampling, window 5, as many numbers a word, five times
-            the epochs), trained on the same texts: the word with the largest product with
+  cbow      gensim's CBOW (negative sampling, window 5, as many numbers a word, five
+            epochs), trained on the same texts: the word with the largest product with
             the mean of those around it that are not hidden.  Negative sampling learns the
             log of how much more likely a word is there than as a negative one, so the
             log of the latter is added; where that is worse, it is not
-  encoder   the tensors of the database in transformers' BertForMaskedLM
+  encoder   SELECT avg(rank = 1) FROM attn_cloze('SELECT id, body FROM held', 'e')
+
+What attn_cloze says is what transformers' BertForMaskedLM says of the tensors in the
+database, which is checked.
 """
 import json
-import random
 import sqlite3
 import struct
 import subprocess
@@ -66,15 +68,31 @@ def load():
     return tokens, model
 
 
-def hide(texts, tokens):
-    """[(ids, hidden places)]: 15 % of the known words, at least one."""
-    out, draw = [], random.Random(1)
+def ask(held):
+    """-> {(text, place): (token, guess, rank)} of attn_cloze"""
+    db = sqlite3.connect(DATABASE)
+    db.execute("CREATE TABLE held(id INTEGER PRIMARY KEY, body TEXT)")
+    db.executemany("INSERT INTO held VALUES (?, ?)", enumerate(held))
+    db.commit()
+    db.close()
+    out = subprocess.run(
+        ["sqlite3", "-bail", "-json", DATABASE, ".load ./libattn",
+         "SELECT * FROM attn_cloze('SELECT id, body FROM held ORDER BY id', 'e')"],
+        check=True, capture_output=True, text=True).stdout
+    return {(row["id"], row["position"] - 1): (row["token"], row["guess"], row["rank"]) for row in json.loads(out)}
+
+
+def hide(texts, tokens, told):
+    """[(ids, hidden places)]"""
+    out = []
     for text in texts:
         ids = [tokens.get(w, UNKNOWN) for w in text][:OPTIONS["max_length"] - 2]
-        known = [i for i, t in enumerate(ids) if t != UNKNOWN]
-        if known:
-            out.append((ids, set(draw.sample(known, max(1, round(0.15 * len(known)))))))
-    return out
+        out.append((ids, set()))
+    for (text, place), (token, _, _) in told.items():
+        ids, hidden = out[text]
+        assert ids[place] == tokens[token], (text, place, token)
+        hidden.add(place)
+    return [(ids, hidden) for ids, hidden in out if hidden]
 
 
 def accuracy(right, cloze):
@@ -86,6 +104,7 @@ def unigram(cloze):
 
 
 def encoder(model, cloze):
+    """How many transformers names, which is what attn_cloze has to say."""
     import torch
     right = 0
     with torch.inference_mode():
@@ -93,7 +112,7 @@ def encoder(model, cloze):
             seen = [CLS] + [MASK if i in hidden else t for i, t in enumerate(ids)] + [SEP]
             best = model(torch.tensor([seen])).logits[0].argmax(-1).tolist()
             right += sum(best[i + 1] == ids[i] for i in hidden)
-    return accuracy(right, cloze)
+    return right
 
 
 def cbow(corpus, tokens, cloze, epochs):
@@ -121,12 +140,16 @@ def main():
     report.use_cores(2)
     packages = train.packages()
     learn = [train.words(t) for i, (t, _) in enumerate(packages) if i % 10]
-    held = [train.words(t) for i, (t, _) in enumerate(packages) if i % 10 == 0][:HELD]
+    held = [t for i, (t, _) in enumerate(packages) if i % 10 == 0][:HELD]
     train.make_database([t for i, (t, _) in enumerate(packages) if i % 10])
     seconds, n_word, losses = run_encoder()
     tokens, model = load()
-    cloze = hide(held, tokens)
-    scores = {"unigram": unigram(cloze), "cbow": cbow(learn, tokens, cloze, 5), "encoder": encoder(model, cloze)}
+    told = ask(held)
+    cloze = hide([train.words(t) for t in held], tokens, told)
+    named = sum(rank == 1 for _, _, rank in told.values())
+    theirs = encoder(model, cloze)
+    assert abs(named - theirs) <= 1, (named, theirs)  # two words may be equally likely, nearly
+    scores = {"unigram": unigram(cloze), "cbow": cbow(learn, tokens, cloze, 5), "encoder": accuracy(named, cloze)}
     n_hidden = sum(len(hidden) for _, hidden in cloze)
     title = (f"Hidden words of {len(cloze):,} held-out package descriptions that are named ({n_hidden:,} words); "
              f"the encoder read {n_word:,} words in {seconds:.0f} s on two cores ({report.machine()}), "
