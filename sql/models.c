@@ -197,6 +197,11 @@ static int open_schema(model_rows *rows, const char *schema, char **error) {
   int rc = attn_store_find(db, NULL, &ignored, &row);
   sqlite3_free(ignored);
   if (rc != SQLITE_OK && rc != SQLITE_ERROR) return rc;
+  rc = attn_store_require(db, schema, "attn_tensor", error);
+  if (rc != SQLITE_OK) {
+    attn_model_row_free(&row);
+    return rc;
+  }
   const char *chosen =
       row.schema && strcmp(row.schema, schema) == 0 ? row.name : NULL;
   rc = attn_prepare(

@@ -133,6 +133,13 @@ static int query_text(sqlite3 *db, sqlite3_stmt *stmt, char **error, char **out)
   return rc;
 }
 
+int attn_store_require(sqlite3 *db, const char *schema, const char *table, char **error) {
+  int there = 0;
+  int rc = attn_has_table(db, schema, table, error, &there);
+  if (rc != SQLITE_OK || there) return rc;
+  return attn_sql_fail(error, SQLITE_CORRUPT_VTAB, "there is no table %s.%s", schema, table);
+}
+
 int attn_store_exists(sqlite3 *db, const char *schema, char **error, int *out) {
   return attn_has_table(db, schema, "attn_model", error, out);
 }
@@ -477,15 +484,6 @@ static int check_sizes(tensor_source *s, char **error) {
   return SQLITE_OK;
 }
 
-static int require_table(sqlite3 *db, const attn_model_row *row, const char *table,
-                         char **error) {
-  int there = 0;
-  int rc = attn_has_table(db, row->schema, table, error, &there);
-  if (rc != SQLITE_OK || there) return rc;
-  return attn_sql_fail(error, SQLITE_CORRUPT_VTAB, "model \"%s\": there is no table %s",
-                       row->name, table);
-}
-
 static int open_part(tensor_source *s, const tensor_part *part) {
   if (s->blob && s->open_row == part->rowid) return SQLITE_OK;
   int rc = s->blob ? sqlite3_blob_reopen(s->blob, part->rowid)
@@ -505,7 +503,7 @@ static int check_readable(tensor_source *s, char **error) {
 
 static int list_tensors(tensor_source *s, char **error) {
   sqlite3_stmt *stmt;
-  int rc = require_table(s->db, s->row, "attn_tensor", error);
+  int rc = attn_store_require(s->db, s->row->schema, "attn_tensor", error);
   if (rc != SQLITE_OK) return rc;
   rc = attn_prepare(s->db, &stmt, error,
                         "SELECT rowid, name, part, dtype, shape,"
@@ -597,7 +595,7 @@ static int read_part(sqlite3 *db, sqlite3_stmt *stmt, const attn_model_row *row,
 int attn_store_parts(sqlite3 *db, const attn_model_row *row, char **error, attn_parts *out) {
   sqlite3_stmt *stmt;
   memset(out, 0, sizeof *out);
-  int rc = require_table(db, row, "attn_tokenizer", error);
+  int rc = attn_store_require(db, row->schema, "attn_tokenizer", error);
   if (rc != SQLITE_OK) return rc;
   rc = attn_prepare(db, &stmt, error,
                     "SELECT data FROM \"%w\".attn_tokenizer WHERE model = %Q AND part = ?",

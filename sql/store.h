@@ -60,6 +60,9 @@ int attn_store_schemas(sqlite3 *db, char **error, char ***out);
 /* *out is 1 if the schema has the model tables. */
 int attn_store_exists(sqlite3 *db, const char *schema, char **error, int *out);
 
+/* An error if the schema has no such table; a view in its place is none. */
+int attn_store_require(sqlite3 *db, const char *schema, const char *table, char **error);
+
 /* The tensors of a row as the engine reads them.  Close it in any case. */
 typedef struct attn_tensor_source attn_tensor_source;
 

@@ -38,8 +38,23 @@ static int open_names(status_rows *rows, const char *schema, char **error) {
       schema);
 }
 
+/* What is counted is what is stored: views in the place of tables have no end. */
+static int require_tables(sqlite3 *db, const char *schema, const char *name, char **error) {
+  static const char *const tables[] = {"config", "rows",    "pending", "chunks",
+                                       "codes",  "vectors", "lists"};
+  int rc = SQLITE_OK;
+  for (size_t i = 0; rc == SQLITE_OK && i < sizeof tables / sizeof tables[0]; i++) {
+    char *table = sqlite3_mprintf("%s_%s", name, tables[i]);
+    rc = table ? attn_store_require(db, schema, table, error) : SQLITE_NOMEM;
+    sqlite3_free(table);
+  }
+  return rc;
+}
+
 static int open_one(status_rows *rows, const char *schema, const char *name,
                     char **error) {
+  int rc = require_tables(attn_connection_db(rows->base.connection), schema, name, error);
+  if (rc != SQLITE_OK) return rc;
   return attn_prepare(attn_connection_db(rows->base.connection), &rows->one, error,
                       "WITH config AS (SELECT key, value FROM \"%w\".\"%w_config\"),"
                       " counts AS (SELECT (SELECT count(*) FROM \"%w\".\"%w_rows\") AS n,"

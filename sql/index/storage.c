@@ -378,10 +378,27 @@ int attn_storage_set_blob(attn_index *index, const char *key, const void *data,
   return rc == SQLITE_OK ? attn_storage_step(index, stmt) : rc;
 }
 
+/* A view in the place of a table would have as many rows as it likes. */
+static int check_tables(attn_index *index) {
+  const attn_config *config = &index->config;
+  int rc = SQLITE_OK, there = 1;
+  for (int i = 0; rc == SQLITE_OK && i < N_TABLE; i++) {
+    if (!has_table(index, tables[i])) continue;
+    char *name = sqlite3_mprintf("%s_%s", config->table, tables[i]);
+    if (!name) return SQLITE_NOMEM;
+    rc = attn_has_table(index->db, config->schema, name, &index->base.zErrMsg, &there);
+    if (rc == SQLITE_OK && !there) rc = attn_index_corrupt(index, "there is no table %s", name);
+    sqlite3_free(name);
+  }
+  return rc;
+}
+
 int attn_storage_stamp(attn_index *index, sqlite3_int64 *out) {
   sqlite3_stmt *stmt;
   *out = 0;
-  int rc = attn_storage_statement(index, ATTN_CONFIG_GET, &stmt);
+  /* The first statement of all. */
+  int rc = index->statement[ATTN_CONFIG_GET] ? SQLITE_OK : check_tables(index);
+  if (rc == SQLITE_OK) rc = attn_storage_statement(index, ATTN_CONFIG_GET, &stmt);
   if (rc == SQLITE_OK) rc = sqlite3_bind_text(stmt, 1, "stamp", -1, SQLITE_STATIC);
   if (rc == SQLITE_OK) rc = attn_storage_step(index, stmt);
   if (rc != SQLITE_ROW) {
@@ -496,21 +513,6 @@ static int load_entries(attn_index *index, loaded *out) {
   return SQLITE_OK;
 }
 
-/* A view in the place of a table would have as many rows as it likes. */
-static int check_tables(attn_index *index) {
-  const attn_config *config = &index->config;
-  int rc = SQLITE_OK, there = 1;
-  for (int i = 0; rc == SQLITE_OK && i < N_TABLE; i++) {
-    if (!has_table(index, tables[i])) continue;
-    char *name = sqlite3_mprintf("%s_%s", config->table, tables[i]);
-    if (!name) return SQLITE_NOMEM;
-    rc = attn_has_table(index->db, config->schema, name, &index->base.zErrMsg, &there);
-    if (rc == SQLITE_OK && !there) rc = attn_index_corrupt(index, "there is no table %s", name);
-    sqlite3_free(name);
-  }
-  return rc;
-}
-
 int attn_storage_load(attn_index *index) {
   sqlite3_free(index->model);
   sqlite3_free(index->sha256);
@@ -518,8 +520,7 @@ int attn_storage_load(attn_index *index) {
   index->dimension = 0;
   attn_chunks_free(index);
   loaded more = {0};
-  int rc = check_tables(index);
-  if (rc == SQLITE_OK) rc = load_entries(index, &more);
+  int rc = load_entries(index, &more);
   if (rc == SQLITE_OK) rc = attn_ivf_load(index, more.list_stamp);
   return rc == SQLITE_OK ? attn_chunks_load(index) : rc;
 }
