@@ -1,7 +1,7 @@
 /*
 ** f32_avx512.c - the float32 kernels for AVX-512.
 */
-#define TILE_ROWS   14
+#define TILE_ROWS   8
 #define TILE_PANELS 2
 
 #include "lanes_avx512.h"

@@ -4,7 +4,7 @@
 ** vpmaddwd multiplies int16, to which the weights are widened as they are read, and
 ** adds two products: nothing saturates.  An output is two int32 until the end.
 */
-#define TILE_ROWS    12
+#define TILE_ROWS    8
 #define TILE_PANELS  1
 #define ELEMENT_ZERO 0
 

@@ -4,7 +4,8 @@
 ** A template.  The file that includes it has included a lanes_ header and math16.h
 ** and defined
 **
-**   TILE_ROWS     rows of a tile at most, up to 14
+**   TILE_ROWS     rows of a tile at most, up to 8: more of them have more addresses than
+**                 there are registers, and the weights of a panel come from a near cache
 **   TILE_PANELS   panels of a tile at most, 1 or 2
 **   product       the type of a product: has members m and out
 **   sum_type      of the sums: float or int32_t
@@ -31,12 +32,6 @@
 #define REPEAT_6(f, p)  REPEAT_5(f, p) f(6, p)
 #define REPEAT_7(f, p)  REPEAT_6(f, p) f(7, p)
 #define REPEAT_8(f, p)  REPEAT_7(f, p) f(8, p)
-#define REPEAT_9(f, p)  REPEAT_8(f, p) f(9, p)
-#define REPEAT_10(f, p) REPEAT_9(f, p) f(10, p)
-#define REPEAT_11(f, p) REPEAT_10(f, p) f(11, p)
-#define REPEAT_12(f, p) REPEAT_11(f, p) f(12, p)
-#define REPEAT_13(f, p) REPEAT_12(f, p) f(13, p)
-#define REPEAT_14(f, p) REPEAT_13(f, p) f(14, p)
 
 /* f(1, p) f(2, p) ... up to TILE_ROWS */
 #define FOR_ROWS(f, p) JOIN(REPEAT_, TILE_ROWS)(f, p)
@@ -51,23 +46,15 @@ typedef void tile_kernel(const product *g, size_t row, size_t panel, sum_type *s
   }
 #define TILE_NAME(rows, panels) tile_##rows##x##panels,
 
-/* Where tiles have two panels, those of one are for the last panel of an odd number: half
-** the rows do. */
-#if TILE_PANELS == 2
-enum { SINGLE_ROWS = 7 };
-REPEAT_7(TILE, 1)
-FOR_ROWS(TILE, 2)
-#else
-enum { SINGLE_ROWS = TILE_ROWS };
 FOR_ROWS(TILE, 1)
+#if TILE_PANELS == 2
+FOR_ROWS(TILE, 2)
 #endif
 
 static tile_kernel *const tiles[TILE_PANELS][TILE_ROWS] = {
-#if TILE_PANELS == 2
-    {REPEAT_7(TILE_NAME, 1)},
-    {FOR_ROWS(TILE_NAME, 2)},
-#else
     {FOR_ROWS(TILE_NAME, 1)},
+#if TILE_PANELS == 2
+    {FOR_ROWS(TILE_NAME, 2)},
 #endif
 };
 
@@ -115,8 +102,7 @@ static void gemm(const product *g) {
   _Alignas(64) sum_type sums[TILE_ROWS * TILE_PANELS * ATTN_PANEL];
   for (size_t panel = 0; panel < n_panel; panel += TILE_PANELS) {
     size_t panels = n_panel - panel < TILE_PANELS ? n_panel - panel : TILE_PANELS;
-    const size_t most = panels == 1 ? SINGLE_ROWS : TILE_ROWS;
-    const size_t n_block = (g->m + most - 1) / most; /* of nearly equal height */
+    const size_t n_block = (g->m + TILE_ROWS - 1) / TILE_ROWS; /* of nearly equal height */
     size_t row = 0, height = g->m / n_block, n_higher = g->m % n_block;
     for (size_t end; row < g->m; row = end) {
       end = row + height + (n_higher > 0);
