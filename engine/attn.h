@@ -388,9 +388,10 @@ void attn_model_totals(uint32_t *n_model, uint64_t *n_byte);
 /* ------------------------------------------------------- tensors stored as int8
 **
 ** The weights of the layers and the table of words may be stored as int8: a tensor
-** "x" of dtype I8 [n, k] with a tensor "x_scale" of dtype F32 [n] beside it.
+** "x" of dtype I8 [n, k] with a tensor "x_scale" of dtype F32 [n, groups] beside it,
+** where each 128 numbers of a row are a group, and the last group is what remains.
 **
-**   W[i] = scale[i] (q[i] H)
+**   W[i][j] = scale[i][j / 128] (q[i] H)[j]
 **
 ** where q are integers in -127 .. 127 and H is block-diagonal, of Hadamard matrices of
 ** +1 and -1, as large as the power of two that divides k is, 128 at most.  A model of

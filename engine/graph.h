@@ -115,7 +115,7 @@ typedef struct attn_graph {
   /* embeddings of tokens; n_vocab is 0 where the graph takes matrices */
   const int8_t *word_int8;  /* [n_vocab, d_model], with scales, or NULL: */
   const float *word; /* the same; NULL: they are the rows of the head's W */
-  const float *word_scales; /* [n_vocab], see attn.h */
+  const float *word_scales; /* [n_vocab, groups], see attn.h */
   uint32_t n_vocab;
   float word_scale;
   const float *type; /* [n_type, d_model], or NULL */

@@ -3,7 +3,7 @@
 ** int8.
 **
 ** A row is rotated, which spreads its outliers (kernels/i8.h), and rounded to integers
-** times a scale of its own.
+** times a scale, of which each group of 128 has its own.
 */
 #include "int8.h"
 #include <math.h>
@@ -84,7 +84,7 @@ static float best_scale(size_t n, const float *row, float largest) {
   return best;
 }
 
-/* Returns the scale of a row, 0 where it is zero and NaN where it is not finite. */
+/* Returns the scale of a group, 0 where it is zero and NaN where it is not finite. */
 static float scale_of(size_t n, const float *row) {
   float largest = 0, poison = 0;
   for (size_t k = 0; k < n; k++) {
@@ -95,16 +95,25 @@ static float scale_of(size_t n, const float *row) {
   return best_scale(n, row, largest);
 }
 
+static size_t group_end(size_t first, size_t k) {
+  return k - first < ATTN_I8_GROUP ? k : first + ATTN_I8_GROUP;
+}
+
 /* Rotation makes a row longer by the root of the block, and so it does with the row
 ** that this one is multiplied by: the scale takes both back. */
 void attn_int8_round(size_t n, size_t k, float *row, int8_t *q, float *scale) {
   const attn_kernels_i8 *kernels = attn_kernels_get()->i8;
   for (size_t i = 0; i < n; i++, row += k, q += k) {
     kernels->rotate(k, row);
-    float step = scale_of(k, row);
-    float by = 1 / step;
-    for (size_t j = 0; j < k; j++) q[j] = step > 0 ? (int8_t)to_integer(row[j], by) : 0;
-    scale[i] = step / (float)attn_rotation_block(k);
+    for (size_t first = 0, end; first < k; first = end) {
+      end = group_end(first, k);
+      float step = scale_of(end - first, row + first);
+      float by = 1 / step;
+      for (size_t j = first; j < end; j++) {
+        q[j] = step > 0 ? (int8_t)to_integer(row[j], by) : 0;
+      }
+      *scale++ = step / (float)attn_rotation_block(k);
+    }
   }
 }
 
@@ -114,6 +123,7 @@ void attn_int8_to_f32(const int8_t *q, const float *scale, size_t n, size_t k, f
   for (size_t i = 0; i < n; i++, q += k, row += k) {
     for (size_t j = 0; j < k; j++) row[j] = (float)q[j];
     kernels->rotate(k, row);
-    for (size_t j = 0; j < k; j++) row[j] *= scale[i];
+    for (size_t j = 0; j < k; j++) row[j] *= scale[j / ATTN_I8_GROUP];
+    scale += attn_groups_i8(k);
   }
 }

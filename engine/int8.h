@@ -15,8 +15,8 @@ void attn_widen(attn_dtype dtype, const void *data, size_t n, float *out);
 ** is stored with scales. */
 size_t attn_int8_scales(const attn_source *source, size_t i);
 
-/* Rounds rows, row[n, k], which are overwritten: q[n, k] and scale[n], which is NaN
-** where a number is not finite.  q may be the memory of row. */
+/* Rounds rows, row[n, k], which are overwritten: q[n, k] and scale[n][groups], which is
+** NaN where a number is not finite.  q may be the memory of row. */
 void attn_int8_round(size_t n, size_t k, float *row, int8_t *q, float *scale);
 
 /* And back: row[n, k]. */

@@ -26,9 +26,9 @@ static uint64_t packed_size(uint32_t n_out, uint32_t n_in, attn_precision precis
 uint64_t attn_linear_size(uint32_t n_out, uint32_t n_in, attn_precision precision) {
   int overflow = 0;
   uint64_t vector = whole_panels(n_out) * sizeof(float);
-  uint64_t n_vector = precision == ATTN_PRECISION_INT8 ? 3 : 1;
+  uint64_t n_vector = precision == ATTN_PRECISION_INT8 ? 1 + 2 * attn_groups_i8(n_in) : 1;
   uint64_t size = packed_size(n_out, n_in, precision, &overflow);
-  size = attn_add(size, n_vector * vector, &overflow);
+  size = attn_add(size, attn_mul(n_vector, vector, &overflow), &overflow);
   return overflow ? 0 : size;
 }
 
@@ -42,7 +42,7 @@ void attn_linear_init(attn_linear *linear, uint32_t n_out, uint32_t n_in,
       (attn_linear){n_in, n_out, precision, memory, (float *)(void *)next, NULL, NULL};
   if (precision == ATTN_PRECISION_INT8) {
     linear->scale = (float *)(void *)(next + vector);
-    linear->offset = (int32_t *)(void *)(next + 2 * vector);
+    linear->offset = (int32_t *)(void *)(next + (1 + attn_groups_i8(n_in)) * vector);
   }
   /* Every row will be packed; the outputs that fill up the last panel will not. */
   size_t last = n_packed / (whole_panels(n_out) / ATTN_PANEL);
@@ -74,10 +74,10 @@ static void pack_f32(attn_linear *linear, uint32_t first, uint32_t n, const floa
 }
 
 static void pack_quantized(attn_linear *linear, uint32_t first, uint32_t n, float *row) {
+  float scale[ATTN_I8_MAX_K / ATTN_I8_GROUP];
   for (uint32_t i = 0; i < n; i++, row += linear->n_in) {
-    float scale;
-    attn_int8_round(1, linear->n_in, row, (int8_t *)row, &scale);
-    attn_linear_pack_i8(linear, first + i, 1, (int8_t *)row, &scale);
+    attn_int8_round(1, linear->n_in, row, (int8_t *)row, scale);
+    attn_linear_pack_i8(linear, first + i, 1, (int8_t *)row, scale);
   }
 }
 
@@ -104,26 +104,30 @@ void attn_linear_pack_columns(attn_linear *linear, uint32_t first, uint32_t n,
 void attn_linear_pack_i8(attn_linear *linear, uint32_t first, uint32_t n,
                          const int8_t *row, const float *scale) {
   const size_t n_in = linear->n_in, n_four = (n_in + 3) / 4 * 4;
+  const size_t width = (size_t)whole_panels(linear->n_out);
   for (uint32_t i = 0; i < n; i++, row += n_in) {
     int8_t *packed = (int8_t *)linear->packed + attn_packed_index_i8(first + i, n_in);
-    int32_t sum = 0;
-    for (size_t k = 0; k < n_four; k++) {
-      int8_t w = k < n_in ? row[k] : 0;
-      packed[k / 4 * (4 * ATTN_PANEL) + k % 4] = w;
-      sum += w;
+    for (size_t k = 0, at = first + i; k < n_four; at += width) {
+      const size_t end = n_four - k < ATTN_I8_GROUP ? n_four : k + ATTN_I8_GROUP;
+      int32_t sum = 0;
+      for (; k < end; k++) {
+        int8_t w = k < n_in ? row[k] : 0;
+        packed[k / 4 * (4 * ATTN_PANEL) + k % 4] = w;
+        sum += w;
+      }
+      linear->scale[at] = *scale++;
+      linear->offset[at] = -128 * sum;
     }
-    linear->scale[first + i] = scale[i];
-    linear->offset[first + i] = -128 * sum;
   }
 }
 
 /* ----------------------------------------------------------------------- product */
 
-/* The rows, their scales, and room to rotate one. */
+/* The rows and their scales. */
 uint64_t attn_linear_scratch(const attn_linear *linear, uint64_t m, int *overflow) {
   if (linear->precision != ATTN_PRECISION_INT8) return 0;
-  uint64_t size = attn_mul(m, attn_row_size_i8(linear->n_in) + sizeof(float), overflow);
-  size = attn_add(size, (uint64_t)linear->n_in * sizeof(float), overflow);
+  uint64_t scales = attn_groups_i8(linear->n_in) * sizeof(float);
+  uint64_t size = attn_mul(m, attn_row_size_i8(linear->n_in) + scales, overflow);
   return whole_lines(attn_add(size, LINE, overflow), overflow);
 }
 
@@ -131,8 +135,9 @@ static void apply_i8(const attn_linear *linear, size_t m, const float *x, void *
                      const attn_output *out) {
   const attn_kernels_i8 *kernels = attn_kernels_get()->i8;
   const size_t n_in = linear->n_in, line = LINE / sizeof(float);
-  float *row_scale = scratch, *rotated = row_scale + m;
-  void *rows = row_scale + (m + n_in + line - 1) / line * line;
+  const size_t n_scale = m * attn_groups_i8(n_in);
+  float *row_scale = scratch;
+  void *rows = row_scale + (n_scale + line - 1) / line * line;
   attn_gemm_i8 g = {.m = m,
                     .k = n_in,
                     .rows = rows,
@@ -141,7 +146,7 @@ static void apply_i8(const attn_linear *linear, size_t m, const float *x, void *
                     .scale = linear->scale,
                     .offset = linear->offset,
                     .out = *out};
-  kernels->quantize(m, n_in, x, rotated, rows, row_scale);
+  kernels->quantize(m, n_in, x, rows, row_scale);
   kernels->gemm(&g);
 }
 

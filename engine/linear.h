@@ -18,8 +18,8 @@ typedef struct attn_linear {
   attn_precision precision;
   void *packed;    /* float or int8_t, W in panels, see kernels/kernels.h */
   float *bias;     /* [n_out], zero until it is set */
-  float *scale;    /* int8: [n_out] */
-  int32_t *offset; /* int8: [n_out], see attn_gemm_i8 */
+  float *scale;    /* int8: of each group of inputs, [groups][n_out], see attn_gemm_i8 */
+  int32_t *offset; /* int8: likewise */
 } attn_linear;
 
 /* Bytes of memory that a linear needs, a multiple of 64; 0 when that overflows. */
@@ -39,7 +39,7 @@ void attn_linear_pack(attn_linear *linear, uint32_t first, uint32_t n, float *ro
 void attn_linear_pack_columns(attn_linear *linear, uint32_t first, uint32_t n,
                               const float *column);
 
-/* The same for rows that are quantized already. */
+/* The same for rows that are quantized already, scale[n][groups]. */
 void attn_linear_pack_i8(attn_linear *linear, uint32_t first, uint32_t n,
                          const int8_t *row, const float *scale);
 

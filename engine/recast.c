@@ -14,7 +14,7 @@ enum { PIECE = 1 << 17 }; /* bytes of float32 at a time, where a row is not larg
 typedef struct entry {
   enum { SAME, TO_INT8, FROM_INT8, SCALES } kind;
   size_t from;  /* tensor of the other source */
-  float *scale; /* [n_row]; SCALES: those of another entry */
+  float *scale; /* [n_row, groups]; SCALES: those of another entry */
   char *name;   /* SCALES: its own */
 } entry;
 
@@ -70,6 +70,7 @@ static attn_status move_window(attn_recast *r, size_t i, uint64_t row, attn_erro
   const attn_tensor *from = &r->other->tensor[e->from];
   const uint64_t k = (uint64_t)from->dim[1], n_left = (uint64_t)from->dim[0] - row;
   const uint64_t row_size = from->n_byte / (uint64_t)from->dim[0];
+  float *scale = e->scale + row * attn_groups_i8(k);
   uint64_t n = PIECE / (k * sizeof(float));
   if (n == 0) n = 1;
   if (n > n_left) n = n_left;
@@ -79,9 +80,9 @@ static attn_status move_window(attn_recast *r, size_t i, uint64_t row, attn_erro
   if (rc != ATTN_OK) return rc;
   if (e->kind == TO_INT8) {
     attn_widen(from->dtype, r->raw, (size_t)(n * k), r->row);
-    attn_int8_round((size_t)n, (size_t)k, r->row, (int8_t *)r->window, e->scale + row);
+    attn_int8_round((size_t)n, (size_t)k, r->row, (int8_t *)r->window, scale);
   } else {
-    attn_int8_to_f32((const int8_t *)r->raw, e->scale + row, (size_t)n, (size_t)k, r->row);
+    attn_int8_to_f32((const int8_t *)r->raw, scale, (size_t)n, (size_t)k, r->row);
     put_f32(r->row, (size_t)(n * k), r->window);
   }
   r->at = i;
@@ -127,6 +128,14 @@ static attn_status read_view(void *ctx, size_t i, uint64_t offset, uint64_t n, v
 
 /* ----------------------------------------------------------------------- making */
 
+static uint64_t groups_of(const attn_tensor *t) {
+  return attn_groups_i8((uint64_t)t->dim[1]);
+}
+
+static uint64_t n_scale(const attn_tensor *t) {
+  return (uint64_t)t->dim[0] * groups_of(t);
+}
+
 static attn_status add_scales(attn_recast *r, const attn_tensor *t, float *scale,
                               attn_error *err) {
   size_t n_name = strlen(t->name);
@@ -138,9 +147,9 @@ static attn_status add_scales(attn_recast *r, const attn_tensor *t, float *scale
   r->tensor[r->n++] = (attn_tensor){.name = name,
                                     .dtype = ATTN_F32,
                                     .dtype_name = "F32",
-                                    .n_dim = 1,
-                                    .dim = {t->dim[0]},
-                                    .n_byte = (uint64_t)t->dim[0] * sizeof *scale};
+                                    .n_dim = 2,
+                                    .dim = {t->dim[0], (int64_t)groups_of(t)},
+                                    .n_byte = n_scale(t) * sizeof *scale};
   return ATTN_OK;
 }
 
@@ -150,7 +159,7 @@ static attn_status read_scales(const attn_recast *r, size_t k, float *scale,
   const attn_tensor *t = &r->other->tensor[k];
   attn_status rc = r->other->read(r->other->ctx, k, 0, t->n_byte, scale, err);
   /* In place: a number is read before it is written. */
-  if (rc == ATTN_OK) attn_widen(ATTN_F32, scale, (size_t)t->dim[0], scale);
+  if (rc == ATTN_OK) attn_widen(ATTN_F32, scale, (size_t)(t->n_byte / sizeof *scale), scale);
   return rc;
 }
 
@@ -167,7 +176,7 @@ static attn_status add_tensor(attn_recast *r, size_t i, int change, int to_int8,
   t->dtype = to_int8 ? ATTN_I8 : ATTN_F32;
   t->dtype_name = to_int8 ? "I8" : "F32";
   t->n_byte = (uint64_t)from->dim[0] * (uint64_t)from->dim[1] * (to_int8 ? 1 : 4);
-  e->scale = attn_alloc_zero((uint64_t)from->dim[0] * sizeof *e->scale);
+  e->scale = attn_alloc_zero(n_scale(from) * sizeof *e->scale);
   if (!e->scale) return attn_no_memory(err);
   if (to_int8) return add_scales(r, t, e->scale, err);
   return read_scales(r, attn_int8_scales(r->other, i), e->scale, err);

@@ -72,7 +72,8 @@ void attn_apply_norm(const attn_graph *graph, const attn_norm *norm, size_t m,
 void attn_copy_word(const attn_graph *graph, int32_t id, float *x) {
   const size_t d = graph->d_model;
   if (graph->word_int8) {
-    attn_int8_to_f32(graph->word_int8 + (size_t)id * d, graph->word_scales + id, 1, d, x);
+    const float *scale = graph->word_scales + (size_t)id * attn_groups_i8(d);
+    attn_int8_to_f32(graph->word_int8 + (size_t)id * d, scale, 1, d, x);
     return;
   }
   if (graph->word) {

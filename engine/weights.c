@@ -94,7 +94,8 @@ size_t attn_int8_scales(const attn_source *source, size_t i) {
   int n = snprintf(name, sizeof name, "%s%s", t->name, ATTN_SCALE_SUFFIX);
   if (n >= (int)sizeof name || !search(source, name, &k)) return source->n_tensor;
   const attn_tensor *s = &source->tensor[k];
-  int fits = s->dtype == ATTN_F32 && s->n_dim == 1 && s->dim[0] == t->dim[0];
+  int fits = s->dtype == ATTN_F32 && s->n_dim == 2 && s->dim[0] == t->dim[0] &&
+             s->dim[1] == (int64_t)attn_groups_i8((uint64_t)t->dim[1]);
   return fits ? k : source->n_tensor;
 }
 
@@ -105,8 +106,9 @@ static attn_status check_scales(const loader *l, size_t i) {
   }
   return attn_fail(l->err, ATTN_INVALID,
                    "tensor \"%s\" is I8; expected its scales in a tensor \"%s%s\" of F32 "
-                   "[%lld]",
-                   t->name, t->name, ATTN_SCALE_SUFFIX, (long long)t->dim[0]);
+                   "[%lld, %lld]",
+                   t->name, t->name, ATTN_SCALE_SUFFIX, (long long)t->dim[0],
+                   (long long)attn_groups_i8((uint64_t)t->dim[1]));
 }
 
 static attn_status check_dtype(const loader *l, const attn_tensor *t, int may_be_int8) {
@@ -148,8 +150,12 @@ typedef struct stored {
   size_t i; /* its number */
   attn_dtype dtype;
   uint32_t width; /* of a row */
-  float *scale;   /* of each row, where it is int8 */
+  float *scale;   /* where it is int8: of each group of each row */
 } stored;
+
+static const float *scales_of(const stored *t, uint32_t row) {
+  return t->scale + row * attn_groups_i8(t->width);
+}
 
 /* Rows [first, first + n), as they are stored. */
 static attn_status read_raw(loader *l, const stored *t, uint32_t first, uint32_t n,
@@ -165,7 +171,7 @@ static attn_status read_rows(loader *l, const stored *t, uint32_t first, uint32_
   attn_status rc = read_raw(l, t, first, n, raw);
   if (rc != ATTN_OK || raw == out) return rc;
   if (t->dtype == ATTN_I8) {
-    attn_int8_to_f32(raw, t->scale + first, n, t->width, out);
+    attn_int8_to_f32(raw, scales_of(t, first), n, t->width, out);
   } else {
     attn_widen(t->dtype, raw, (size_t)n * t->width, out);
   }
@@ -179,9 +185,10 @@ static attn_status copy_int8(loader *l, const stored *t, uint32_t first, uint32_
   attn_status rc = read_raw(l, t, first, n, raw);
   if (rc != ATTN_OK) return rc;
   if (to->linear) {
-    attn_linear_pack_i8(to->linear, to->first + at, n, raw, t->scale + first);
+    attn_linear_pack_i8(to->linear, to->first + at, n, raw, scales_of(t, first));
   } else {
-    memcpy(to->scale + at, t->scale + first, n * sizeof *t->scale);
+    size_t n_group = attn_groups_i8(t->width);
+    memcpy(to->scale + at * n_group, scales_of(t, first), n * n_group * sizeof *t->scale);
   }
   return ATTN_OK;
 }
@@ -195,7 +202,8 @@ static attn_status copy_rows(loader *l, const stored *t, uint32_t first, uint32_
   attn_status rc = read_rows(l, t, first, n, row);
   if (rc != ATTN_OK || to->table) return rc;
   if (to->rounded) {
-    attn_int8_round(n, t->width, row, to->rounded + (size_t)at * t->width, to->scale + at);
+    attn_int8_round(n, t->width, row, to->rounded + (size_t)at * t->width,
+                    to->scale + at * attn_groups_i8(t->width));
   } else if (to->is_transposed) {
     attn_linear_pack_columns(to->linear, at, n, row);
   } else {
@@ -220,12 +228,14 @@ static attn_status copy_tensor(loader *l, const stored *t, const slice *of,
 /* The scales of an int8 tensor are read whole: its own rows come a few at a time, and
 ** going from one tensor to the other each time would be slow. */
 static attn_status read_scales(loader *l, stored *t) {
-  const stored scales = {
-      .i = attn_int8_scales(l->source, t->i), .dtype = ATTN_F32, .width = 1};
-  const uint32_t n = (uint32_t)l->source->tensor[t->i].dim[0];
+  const stored scales = {.i = attn_int8_scales(l->source, t->i),
+                         .dtype = ATTN_F32,
+                         .width = (uint32_t)attn_groups_i8(t->width)};
+  const uint32_t n_row = (uint32_t)l->source->tensor[t->i].dim[0];
+  const size_t n = (size_t)n_row * scales.width;
   t->scale = attn_alloc(n * sizeof *t->scale);
   if (!t->scale) return attn_no_memory(l->err);
-  attn_status rc = read_raw(l, &scales, 0, n, t->scale);
+  attn_status rc = read_raw(l, &scales, 0, n_row, t->scale);
   if (rc == ATTN_OK) attn_widen(ATTN_F32, t->scale, n, t->scale); /* in place */
   return rc;
 }
@@ -458,7 +468,7 @@ static attn_status load_words(loader *l, const char *name, attn_graph *g) {
   destination to = {.may_be_int8 = !g->is_bag};
   if (g->precision == ATTN_PRECISION_INT8) {
     to.rounded = take_rows(l, g->n_vocab, g->d_model);
-    to.scale = take_table(l, g->n_vocab, 0);
+    to.scale = take_table(l, g->n_vocab, (uint32_t)attn_groups_i8(g->d_model));
   } else {
     to.table = take_table(l, g->n_vocab, g->d_model);
   }

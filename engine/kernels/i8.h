@@ -14,8 +14,9 @@
 **   store_elements   writes the low bits of 16 lanes
 **   sum_products     sums[rows][panels][16] of `rows` rows of n_four times four
 **                    elements, `stride` elements apart, with the weights of `panels`
-**                    panels from w on; `offset` is theirs, for unsigned elements.
-**                    rows and panels are constants where it is inlined.
+**                    panels from w on, panel_size bytes apart; `offset` is theirs, for
+**                    unsigned elements.  rows and panels are constants where it is
+**                    inlined.
 **
 ** then includes this and names its table.
 */
@@ -25,7 +26,7 @@
 #include "math16.h"
 
 typedef attn_gemm_i8 product;
-typedef int32_t sum_type;
+typedef float sum_type;
 
 /* ---------------------------------------------------------------------- rotation */
 
@@ -103,8 +104,8 @@ INLINE row_range rotate_small(size_t n, size_t block, const float *x, float *y,
   return range;
 }
 
-static row_range rotate_row(size_t n, const float *x, float *y) {
-  const size_t block = attn_rotation_block(n);
+/* n numbers in blocks of that size. */
+static row_range rotate_blocks(size_t n, size_t block, const float *x, float *y) {
   row_range range = {v16_set(0.0f), v16_set(0.0f)};
   if (block < 16) return rotate_small(n, block, x, y, range);
   for (size_t i = 0; i < n; i += block) {
@@ -127,7 +128,7 @@ static row_range rotate_row(size_t n, const float *x, float *y) {
 }
 
 static void rotate(size_t n, float *x) {
-  rotate_row(n, x, x);
+  rotate_blocks(n, attn_rotation_block(n), x, x);
 }
 
 /* ------------------------------------------------------------------ quantization */
@@ -139,52 +140,126 @@ INLINE void quantize16(v16 x, v16 by, element *q) {
   store_elements(q, v16_fma(x, by, v16_set(TO_ELEMENT)));
 }
 
-static void quantize(size_t m, size_t n, const float *x, float *scratch, void *rows,
-                     float *row_scale) {
+/* A group of n numbers; returns its scale. */
+static float quantize_group(size_t n, size_t block, const float *x, element *q) {
+  _Alignas(64) float rotated[ATTN_I8_GROUP];
   const size_t whole = n / 16 * 16, rest = n - whole;
+  row_range range = rotate_blocks(n, block, x, rotated);
+  float most = v16_max_of(range.most);
+  v16 by = v16_set(most >= 1e-30f ? 127 / most : 0);
+  for (size_t i = 0; i < whole; i += 16) quantize16(v16_load(rotated + i), by, q + i);
+  if (rest) quantize16(v16_load_n(rotated + whole, rest, v16_set(0.0f)), by, q + whole);
+  return most / 127 + (most * 0 + v16_sum(range.poison));
+}
+
+static void quantize(size_t m, size_t n, const float *x, void *rows, float *row_scale) {
+  const size_t block = attn_rotation_block(n);
   element *q = rows;
-  for (size_t row = 0; row < m; row++, x += n, q += whole + (rest ? 16 : 0)) {
-    row_range range = rotate_row(n, x, scratch);
-    float most = v16_max_of(range.most);
-    v16 by = v16_set(most >= 1e-30f ? 127 / most : 0);
-    row_scale[row] = most / 127 + (most * 0 + v16_sum(range.poison));
-    for (size_t i = 0; i < whole; i += 16) quantize16(v16_load(scratch + i), by, q + i);
-    if (rest) {
-      quantize16(v16_load_n(scratch + whole, rest, v16_set(0.0f)), by, q + whole);
+  for (size_t row = 0; row < m; row++, x += n, q += (n + 15) / 16 * 16) {
+    for (size_t i = 0; i < n; i += ATTN_I8_GROUP) {
+      size_t width = n - i < ATTN_I8_GROUP ? n - i : ATTN_I8_GROUP;
+      *row_scale++ = quantize_group(width, block, x + i, q + i);
     }
   }
 }
 
 /* ----------------------------------------------------------------------- product */
 
-INLINE int32_t *place(const product *g, size_t row, size_t panel, size_t panels) {
-  (void)g, (void)row, (void)panel, (void)panels;
-  return NULL; /* a sum is no result yet */
+/* Outputs in whole panels. */
+INLINE size_t padded(size_t n) {
+  return (n + ATTN_PANEL - 1) / ATTN_PANEL * ATTN_PANEL;
 }
 
-typedef struct terms {
-  v16 scale, bias;
-} terms;
+enum {
+  GROUP_FOURS = ATTN_I8_GROUP / 4,
+  AT_ONCE = 4, /* groups of a tile that are added up together: three are a row of 384 */
+  TILE_SUMS = TILE_ROWS * TILE_PANELS * ATTN_PANEL
+};
+
+/* Groups [first, first + n) of a tile: part[n][rows][panels][16]. */
+typedef struct tile_groups {
+  const product *g;
+  size_t row, panel, first, n;
+  const int32_t *part;
+} tile_groups;
+
+/* Adds them to what those before came to, sums[rows][panels][16]. */
+INLINE void add_sums(const tile_groups *t, size_t rows, int panels, float *sums) {
+  const product *g = t->g;
+  const size_t n_group = attn_groups_i8(g->k), width = padded(g->out.n);
+  const float *row_scale = g->row_scale + t->row * n_group + t->first;
+  const float *scale = g->scale + t->first * width + t->panel * ATTN_PANEL;
+  const int32_t *part = t->part;
+  v16 bias[TILE_PANELS];
+  UNROLL for (int p = 0; p < panels; p++) {
+    bias[p] = bias16(&g->out, (t->panel + (size_t)p) * ATTN_PANEL);
+  }
+  for (size_t r = 0; r < rows; r++, row_scale += n_group) {
+    UNROLL for (int p = 0; p < panels; p++, part += ATTN_PANEL, sums += ATTN_PANEL) {
+      v16 sum = t->first ? v16_load(sums) : bias[p];
+      for (size_t i = 0; i < t->n; i++) {
+        v16 by = v16_mul(v16_set(row_scale[i]), v16_load(scale + i * width + p * ATTN_PANEL));
+        sum = v16_fma(v16_from_ints(part + i * TILE_SUMS), by, sum);
+      }
+      v16_store(sums, sum);
+    }
+  }
+}
+
+static void add_groups(const tile_groups *t, size_t rows, float *sums) {
+  add_sums(t, rows, TILE_PANELS, sums);
+}
+
+#if TILE_PANELS == 2
+static void add_groups_of_1(const tile_groups *t, size_t rows, float *sums) {
+  add_sums(t, rows, 1, sums);
+}
+#else
+#define add_groups_of_1 add_groups
+#endif
+
+INLINE void tile(const product *g, size_t row, size_t panel, int rows, int panels,
+                 float *sums, size_t stride_sums) {
+  (void)stride_sums; /* they stand without a gap */
+  _Alignas(64) int32_t part[AT_ONCE * TILE_SUMS];
+  const size_t stride = (g->k + 15) / 16 * 16, n_four = (g->k + 3) / 4;
+  const size_t n_group = attn_groups_i8(g->k), panel_size = n_four * (4 * ATTN_PANEL);
+  const element *a = (const element *)g->rows + row * stride;
+  const int8_t *w = g->packed + panel * panel_size;
+  const int32_t *offset = g->offset + panel * ATTN_PANEL;
+  for (size_t first = 0; first < n_group; first += AT_ONCE) {
+    size_t n = n_group - first < AT_ONCE ? n_group - first : AT_ONCE;
+    for (size_t i = 0; i < n; i++) {
+      const size_t group = first + i, at = group * GROUP_FOURS;
+      sum_products(a + 4 * at, stride, w + at * (4 * ATTN_PANEL), panel_size,
+                   n_four - at < GROUP_FOURS ? n_four - at : GROUP_FOURS,
+                   offset + group * padded(g->out.n), rows, panels, part + i * TILE_SUMS);
+    }
+    const tile_groups t = {g, row, panel, first, n, part};
+    (panels == TILE_PANELS ? add_groups : add_groups_of_1)(&t, (size_t)rows, sums);
+  }
+}
+
+/* A sum is a result, but where it is to be is too far from the next to be added to time
+** and again. */
+INLINE float *place(const product *g, size_t row, size_t panel, size_t panels) {
+  (void)g, (void)row, (void)panel, (void)panels;
+  return NULL;
+}
+
+typedef char terms; /* none */
 
 INLINE terms terms16(const product *g, size_t column) {
-  return (terms){v16_load(g->scale + column), bias16(&g->out, column)};
+  (void)g, (void)column;
+  return 0;
 }
 
-INLINE v16 result16(const product *g, size_t row, terms t, const int32_t *sums) {
-  v16 scale = v16_mul(v16_set(g->row_scale[row]), t.scale);
-  return v16_fma(v16_from_ints(sums), scale, t.bias);
+INLINE v16 result16(const product *g, size_t row, terms t, const float *sums) {
+  (void)g, (void)row, (void)t;
+  return v16_load(sums);
 }
 
 #define GELU16 gelu_rough16
-
-INLINE void tile(const product *g, size_t row, size_t panel, int rows, int panels,
-                 int32_t *sums, size_t stride_sums) {
-  (void)stride_sums; /* they stand without a gap */
-  const size_t stride = (g->k + 15) / 16 * 16, n_four = (g->k + 3) / 4;
-  const element *a = (const element *)g->rows + row * stride;
-  const int8_t *w = g->packed + panel * n_four * (4 * ATTN_PANEL);
-  sum_products(a, stride, w, n_four, g->offset + panel * ATTN_PANEL, rows, panels, sums);
-}
 
 #include "tiles.h"
 

@@ -39,6 +39,9 @@ INLINE __m256i join_halves(__m256i low, __m256i high) {
   return _mm256_permute4x64_epi64(_mm256_hadd_epi32(low, high), 0xD8);
 }
 
+/* A row after the other: where all are begun at once, sums do not fit in the registers. */
+#define IN_ORDER(sum) __asm__ volatile("" : "+x"((sum)[0]), "+x"((sum)[1]))
+
 /* Eight outputs, whose weights begin at w. */
 INLINE void half_tile(const element *a, size_t stride, size_t n_four, const int8_t *w,
                       const int8_t *next, int rows, int32_t *sums) {
@@ -51,6 +54,7 @@ INLINE void half_tile(const element *a, size_t stride, size_t n_four, const int8
       __m256i x = four_elements(a + (size_t)r * stride + 4 * k);
       sum[r][0] = _mm256_add_epi32(sum[r][0], _mm256_madd_epi16(x, low));
       sum[r][1] = _mm256_add_epi32(sum[r][1], _mm256_madd_epi16(x, high));
+      IN_ORDER(sum[r]);
     }
   }
   UNROLL for (int r = 0; r < rows; r++) {
@@ -59,10 +63,11 @@ INLINE void half_tile(const element *a, size_t stride, size_t n_four, const int8
   }
 }
 
-INLINE void sum_products(const element *a, size_t stride, const int8_t *w, size_t n_four,
-                         const int32_t *offset, int rows, int panels, int32_t *sums) {
+INLINE void sum_products(const element *a, size_t stride, const int8_t *w,
+                         size_t panel_size, size_t n_four, const int32_t *offset, int rows,
+                         int panels, int32_t *sums) {
   (void)offset;
-  const int8_t *next = w + (size_t)panels * n_four * 64; /* wanted soon */
+  const int8_t *next = w + (size_t)panels * panel_size; /* wanted soon */
   half_tile(a, stride, n_four, w, next, rows, sums);
   half_tile(a, stride, n_four, w + 32, next, rows, sums + 8);
 }

@@ -32,10 +32,14 @@ INLINE __m256i join_halves(__m512i sum) {
   return _mm512_cvtepi64_epi32(_mm512_add_epi32(sum, _mm512_srli_epi64(sum, 32)));
 }
 
-INLINE void sum_products(const element *a, size_t stride, const int8_t *w, size_t n_four,
-                         const int32_t *offset, int rows, int panels, int32_t *sums) {
+/* A row after the other: where all are begun at once, sums do not fit in the registers. */
+#define IN_ORDER(sum) __asm__ volatile("" : "+v"((sum)[0]), "+v"((sum)[1]))
+
+INLINE void sum_products(const element *a, size_t stride, const int8_t *w,
+                         size_t panel_size, size_t n_four, const int32_t *offset, int rows,
+                         int panels, int32_t *sums) {
   (void)offset;
-  const int8_t *next = w + (size_t)panels * n_four * 64; /* wanted soon */
+  const int8_t *next = w + (size_t)panels * panel_size; /* wanted soon */
   __m512i sum[TILE_ROWS][2];
 
   UNROLL for (int r = 0; r < rows; r++) sum[r][0] = sum[r][1] = _mm512_setzero_si512();
@@ -46,6 +50,7 @@ INLINE void sum_products(const element *a, size_t stride, const int8_t *w, size_
       __m512i x = four_elements(a + (size_t)r * stride + 4 * k);
       sum[r][0] = _mm512_add_epi32(sum[r][0], _mm512_madd_epi16(x, low));
       sum[r][1] = _mm512_add_epi32(sum[r][1], _mm512_madd_epi16(x, high));
+      IN_ORDER(sum[r]);
     }
   }
   UNROLL for (int r = 0; r < rows; r++) {

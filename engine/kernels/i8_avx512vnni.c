@@ -22,9 +22,10 @@ INLINE __m512i four_elements(const element *p) {
   return _mm512_set1_epi32(four);
 }
 
-INLINE void sum_products(const element *a, size_t stride, const int8_t *w, size_t n_four,
-                         const int32_t *offset, int rows, int panels, int32_t *sums) {
-  const int8_t *next = w + (size_t)panels * n_four * 64; /* wanted soon */
+INLINE void sum_products(const element *a, size_t stride, const int8_t *w,
+                         size_t panel_size, size_t n_four, const int32_t *offset, int rows,
+                         int panels, int32_t *sums) {
+  const int8_t *next = w + (size_t)panels * panel_size; /* wanted soon */
   __m512i sum[TILE_ROWS][TILE_PANELS];
 
   UNROLL for (int p = 0; p < panels; p++) {
@@ -34,8 +35,8 @@ INLINE void sum_products(const element *a, size_t stride, const int8_t *w, size_
   for (size_t k = 0; k < n_four; k++) {
     __m512i b[TILE_PANELS];
     UNROLL for (int p = 0; p < panels; p++) {
-      b[p] = _mm512_loadu_si512(w + ((size_t)p * n_four + k) * 64);
-      __builtin_prefetch(next + ((size_t)p * n_four + k) * 64, 0, 2);
+      b[p] = _mm512_loadu_si512(w + (size_t)p * panel_size + k * 64);
+      __builtin_prefetch(next + (size_t)p * panel_size + k * 64, 0, 2);
     }
     UNROLL for (int r = 0; r < rows; r++) {
       __m512i x = four_elements(a + (size_t)r * stride + 4 * k);

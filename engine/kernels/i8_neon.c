@@ -11,10 +11,11 @@
 #include "lanes_neon.h"
 #include "i8_neon.h"
 
-INLINE void sum_products(const element *a, size_t stride, const int8_t *w, size_t n_four,
-                         const int32_t *offset, int rows, int panels, int32_t *sums) {
+INLINE void sum_products(const element *a, size_t stride, const int8_t *w,
+                         size_t panel_size, size_t n_four, const int32_t *offset, int rows,
+                         int panels, int32_t *sums) {
   (void)offset;
-  const int8_t *next = w + (size_t)panels * n_four * 64; /* wanted soon */
+  const int8_t *next = w + (size_t)panels * panel_size; /* wanted soon */
   int32x4_t sum[TILE_ROWS][8];
 
   UNROLL for (int r = 0; r < rows; r++) {

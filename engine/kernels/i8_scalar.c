@@ -15,9 +15,10 @@ INLINE void store_elements(element *p, v16 x) {
   EACH_LANE p[i] = (int16_t)(uint16_t)bits[i];
 }
 
-INLINE void sum_products(const element *a, size_t stride, const int8_t *w, size_t n_four,
-                         const int32_t *offset, int rows, int panels, int32_t *sums) {
-  (void)offset;
+INLINE void sum_products(const element *a, size_t stride, const int8_t *w,
+                         size_t panel_size, size_t n_four, const int32_t *offset, int rows,
+                         int panels, int32_t *sums) {
+  (void)offset, (void)panel_size;
   memset(sums, 0, (size_t)(rows * panels * ATTN_PANEL) * sizeof *sums);
   for (size_t k = 0; k < n_four; k++, w += 64) {
     for (int r = 0; r < rows; r++) {

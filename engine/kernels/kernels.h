@@ -120,17 +120,25 @@ typedef struct attn_kernels_f32 {
 } attn_kernels_f32;
 
 /* int8.  Numbers of a row, and weights of an output, are integers in -127 .. 127
-** times a scale of their own.  Their products are summed in int32, exactly, so
-** that any order gives the same:
+** times a scale, of which each group of 128 inputs has its own.  The products of a group
+** are summed in int32, exactly, so that any order gives the same, and float32 holds the
+** sum.  The groups' sums are added up in float32, one after the other:
 **
-**   result[m, n] = (float)sum * (row_scale[m] * scale[n]) + bias[n]
+**   result[m, n] = bias[n]
+**   result[m, n] = fma((float)sum, row_scale[m][g] * scale[g][n], result[m, n])   g = 0, 1 ...
 **
 ** Four inputs of 16 outputs stand together, which is what the instructions take:
 **
 **   packed[p][k/4][j][k%4] = W[16 p + j][k]
 **
 ** Inputs beyond the last are zero, and so are outputs. */
-#define ATTN_I8_MAX_K 65536 /* 65536 * 255 * 127 < 2^31 */
+#define ATTN_I8_GROUP 128   /* a whole number of any rotation's blocks */
+#define ATTN_I8_MAX_K 65536 /* more than any model has */
+
+/* The groups of k inputs, of which the last may be smaller. */
+INLINE uint64_t attn_groups_i8(uint64_t k) {
+  return (k + ATTN_I8_GROUP - 1) / ATTN_I8_GROUP;
+}
 
 /* Bytes of a packed matrix of n outputs and k inputs. */
 INLINE size_t attn_packed_size_i8(size_t n, size_t k) {
@@ -145,10 +153,10 @@ INLINE size_t attn_packed_index_i8(size_t n, size_t n_k) {
 typedef struct attn_gemm_i8 {
   size_t m, k;
   const void *rows; /* [m], from quantize */
-  const float *row_scale;
+  const float *row_scale; /* [m][groups] */
   const int8_t *packed;
-  const float *scale;    /* [n], padded to whole panels */
-  const int32_t *offset; /* -128 times the sum of each output's weights, likewise */
+  const float *scale;    /* [groups][n], n padded to whole panels */
+  const int32_t *offset; /* -128 times the sum of an output's weights, likewise */
   attn_output out;
 } attn_gemm_i8;
 
@@ -159,11 +167,10 @@ typedef struct attn_kernels_i8 {
   ** a factor, each of attn_rotation_block(n). */
   void (*rotate)(size_t n, float *x);
 
-  /* Rotates m rows x[m, n] and rounds them to integers times row_scale, which is the
-  ** largest magnitude / 127 (NaN where a number is not finite).  A row is written in
-  ** the form that gemm takes, in attn_row_size_i8(n) bytes.  scratch: n floats. */
-  void (*quantize)(size_t m, size_t n, const float *x, float *scratch, void *rows,
-                   float *row_scale);
+  /* Rotates m rows x[m, n] and rounds them, group by group, to integers times row_scale,
+  ** which is the largest magnitude / 127 (NaN where a number is not finite).  A row is
+  ** written in the form that gemm takes, in attn_row_size_i8(n) bytes. */
+  void (*quantize)(size_t m, size_t n, const float *x, void *rows, float *row_scale);
 } attn_kernels_i8;
 
 /* The largest power of two that divides n, 128 at most. */

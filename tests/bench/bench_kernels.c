@@ -55,14 +55,15 @@ static float random_number(void) { return (float)rand() / (float)RAND_MAX - 0.5f
 static void fill_linear(attn_linear *linear) {
   float row[MAX_WIDTH];
   int8_t q[MAX_WIDTH];
-  const float scale = 1e-3f;
+  float scale[MAX_WIDTH / ATTN_I8_GROUP];
+  for (size_t i = 0; i < MAX_WIDTH / ATTN_I8_GROUP; i++) scale[i] = 1e-3f;
   for (uint32_t i = 0; i < linear->n_out; i++) {
     for (uint32_t k = 0; k < linear->n_in; k++) {
       row[k] = random_number();
       q[k] = (int8_t)(254 * row[k]);
     }
     if (linear->precision == ATTN_PRECISION_INT8) {
-      attn_linear_pack_i8(linear, i, 1, q, &scale);
+      attn_linear_pack_i8(linear, i, 1, q, scale);
     } else {
       attn_linear_pack(linear, i, 1, row);
     }

@@ -86,7 +86,7 @@ def descriptions(language):
     if not raw and language == "en":
         with open("tests/demo/packages.txt") as f:
             raw = f.read()
-    records = re.findall(r"Description-[\w%]+: (.+)\n((?: .*\n)*)", raw or "")
+    records = re.findall(r"Description-(?!md5)[\w%]+: (.+)\n((?: .*\n)*)", raw or "")
     return list({summary: (summary, one_line(re.sub(r"(?m)^ \.$", "", body)))
                  for summary, body in records}.values())
 

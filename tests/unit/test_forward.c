@@ -632,13 +632,13 @@ static void test_memory(void) {
 
   CHECK(attn_linear_size(UINT32_MAX, UINT32_MAX, ATTN_PRECISION_F32) == 0);
   CHECK(attn_linear_size(384, 1536, ATTN_PRECISION_F32) == (1536 * 4 + 4) * 384);
-  CHECK(attn_linear_size(384, 1536, ATTN_PRECISION_INT8) == (1536 + 12) * 384);
+  CHECK(attn_linear_size(384, 1536, ATTN_PRECISION_INT8) == (1536 + 4 + 12 * 8) * 384);
 }
 
 /* The table of words as int8. */
 static void round_words(attn_graph *graph) {
   static int8_t q[N_VOCAB * MAX_WIDE];
-  static float scale[N_VOCAB], row[N_VOCAB * MAX_WIDE];
+  static float scale[N_VOCAB * MAX_WIDE / ATTN_I8_GROUP], row[N_VOCAB * MAX_WIDE];
   memcpy(row, graph->word, (size_t)N_VOCAB * graph->d_model * sizeof *row);
   attn_int8_round(N_VOCAB, graph->d_model, row, q, scale);
   graph->precision = ATTN_PRECISION_INT8;
@@ -650,7 +650,7 @@ static void round_words(attn_graph *graph) {
 static void test_int8(void) {
   attn_graph graph;
   precision = ATTN_PRECISION_INT8;
-  make_graph(&graph, 4, 32, 256, 2);
+  make_graph(&graph, 5, 32, 256, 2);
   attn_batch batch = make_batch(60, MAX_LENGTH, 0);
   check_graph(&graph, &batch, 0.01);
   round_words(&graph);
@@ -664,9 +664,9 @@ static void test_int8(void) {
 
 /* Rows that were quantized and stored are packed as rows that are quantized now. */
 static void test_stored_rows(void) {
-  enum { N_OUT = 21, N_IN = 48 };
+  enum { N_OUT = 21, N_IN = 208, N_GROUP = 2 };
   attn_linear linear;
-  float row[N_OUT * N_IN], scale[N_OUT], x[3 * N_IN], y[3 * N_OUT], z[3 * N_OUT];
+  float row[N_OUT * N_IN], scale[N_OUT * N_GROUP], x[3 * N_IN], y[3 * N_OUT], z[3 * N_OUT];
   int8_t q[N_OUT * N_IN];
   precision = ATTN_PRECISION_INT8;
   make_linear(&linear, N_OUT, N_IN);
@@ -678,7 +678,7 @@ static void test_stored_rows(void) {
   memcpy(row, weight_of(&linear), sizeof row);
   attn_int8_round(N_OUT, N_IN, row, q, scale);
   memset(linear.packed, 0, 32 * N_IN);
-  attn_linear_pack_i8(&linear, 5, N_OUT - 5, q + 5 * N_IN, scale + 5);
+  attn_linear_pack_i8(&linear, 5, N_OUT - 5, q + 5 * N_IN, scale + 5 * N_GROUP);
   attn_linear_pack_i8(&linear, 0, 5, q, scale);
   attn_linear_apply(&linear, 3, x, scratch, ATTN_SET, ATTN_IDENTITY, z);
   CHECK(memcmp(y, z, sizeof y) == 0);
@@ -693,7 +693,7 @@ static void test_stored_rows(void) {
   memset(row, 0, sizeof row);
   row[N_IN + 3] = INFINITY;
   attn_int8_round(2, N_IN, row, q, scale);
-  CHECK(scale[0] == 0 && isnan(scale[1]));
+  CHECK(scale[0] == 0 && scale[1] == 0 && isnan(scale[2]) && scale[3] == 0);
   attn_release_aligned(scratch);
   for (; n_plain > 0; n_plain--) attn_release_aligned(plains[n_plain - 1].memory);
   for (; n_owned > 0; n_owned--) free(owned[n_owned - 1]);
