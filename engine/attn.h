@@ -500,8 +500,8 @@ attn_status attn_encode(attn_workspace *workspace, const attn_model *model,
 /* The token that stands for a hidden word; -1 where the model cannot name any. */
 int32_t attn_model_mask(const attn_model *model);
 
-/* Hides some tokens, as learning by cloze does: `share` of those that are not special, one
-** at least, drawn by the seed and the number of the text.  They are replaced in id[n] and
+/* Hides some tokens, as learning by cloze does: `share` of those that are not special and
+** that the model knows, one at least, drawn by the seed and the number of the text.  They are replaced in id[n] and
 ** returned, ascending: their places at[n] and what they were, was[n].  Returns how many. */
 typedef struct attn_hiding {
   double share;

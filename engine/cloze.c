@@ -47,7 +47,8 @@ size_t attn_hide(const attn_model *model, const attn_hiding *how, uint64_t numbe
   const uint64_t key = attn_random_key(attn_random_key(how->seed, HIDING), number);
   uint32_t n_known = 0;
   for (uint32_t i = 0; i < n; i++) {
-    if (!attn_token_is_special(model->tokenizer, id[i])) at[n_known++] = i;
+    if (attn_token_is_special(model->tokenizer, id[i])) continue;
+    if ((uint32_t)id[i] < model->graph.n_vocab) at[n_known++] = i;
   }
   uint32_t n_hidden = (uint32_t)(how->share * n_known + 0.5);
   if (n_hidden == 0 && n_known) n_hidden = 1;
