@@ -29,7 +29,7 @@ from tokenizers import normalizers, pre_tokenizers
 import report
 
 ROUNDS = {"defaults": 3, "demo": 2}
-EVERY = {"defaults": 1, "demo": 5}  # of the texts
+EVERY = {"defaults": 1, "demo": 10}  # of the texts
 DATABASE = report.OUT + "/train.db"
 CORPUS, VECTORS = report.OUT + "/train_corpus.txt", report.OUT + "/train_vectors.txt"
 PROGRAM = report.OUT + "/word2vec"
@@ -37,7 +37,7 @@ SOURCE = "word2vec==0.11.1"  # of PyPI: the C program and what compiles it
 OPTIMIZED = ["-Ofast", "-march=native", "-funroll-loops", "-w"]  # as its setup.py does
 
 # The C program's two ways of being called: by its defaults, but the learning rate, which is
-# gensim's; and as its demo-word.sh, on every fifth text, as it takes long.
+# gensim's; and as its demo-word.sh, on every tenth text, as it takes long.
 SETTINGS = {
     "defaults": {"dim": 100, "window": 5, "negative": 5, "sample": 1e-3, "min_count": 5, "epochs": 5, "alpha": 0.025},
     "demo": {"dim": 200, "window": 8, "negative": 25, "sample": 1e-4, "min_count": 5, "epochs": 15, "alpha": 0.05},
