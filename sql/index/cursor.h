@@ -68,10 +68,6 @@ int attn_cursor_eof(sqlite3_vtab_cursor *base);
 int attn_cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *out);
 int attn_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int i);
 
-/* Scans an entry of the directory for the search; the nearest lists. */
-int attn_cursor_scan(attn_cursor *cursor, size_t entry, sqlite3_blob **blob);
-int attn_ivf_scan(attn_cursor *cursor, sqlite3_blob **blob);
-
 /* Makes cursor->source stand on the current row. */
 int attn_cursor_source(attn_cursor *cursor);
 

@@ -4,26 +4,17 @@
 ** 'optimize' places centers among the vectors by k-means over a sample, as many as the
 ** square root of the rows (or as the setting `lists` says), and writes every vector
 ** anew into chunks of the list whose center is nearest to it.  From then on each vector
-** that comes goes to its nearest list, and a search scans the lists nearest to the
-** query alone, until it has
-**
-**   - scanned `probes` of them,
-**   - met 20 rows for each one wanted, and
-**   - under a filter, met as many rows as so many lists hold without one: a filter
-**     that lets one row in ten through makes it scan ten times the lists,
-**
-** or all lists.  The codes of a list are of the differences to its center, and
-** therefore sharper than those of a table without lists.
+** that comes goes to its nearest list, and a search scans the nearest lists alone
+** (query.c).  The codes of a list are of the differences to its center, and therefore
+** sharper than those of a table without lists.
 */
-#include "cursor.h"
+#include "index.h"
 #include <math.h>
 #include <string.h>
 
 enum {
   LEAST_ROWS = 1000000, /* for lists that nobody asked for */
-  SAMPLE = 40,          /* vectors a list for k-means */
-  PROBES = 64,
-  ROWS_A_HIT = 20
+  SAMPLE = 40           /* vectors a list for k-means */
 };
 
 void attn_ivf_free(attn_index *index) {
@@ -177,64 +168,10 @@ int attn_ivf_train(attn_index *index) {
   return rc;
 }
 
-/* ----------------------------------------------------------------------- searching */
-
 int attn_ivf_list_of(attn_index *index, const float *vector, uint32_t *list) {
   attn_error err = {""};
   *list = ATTN_NO_LIST;
   if (!index->lists) return SQLITE_OK;
   return attn_sql_status(attn_lists_nearest(index->lists, vector, 1, &err, list), &err,
                          &index->base.zErrMsg);
-}
-
-/* Rows to meet, at least. */
-static double rows_to_meet(const attn_cursor *cursor, double n_probe) {
-  const attn_index *index = attn_cursor_index(cursor);
-  double mean = (double)index->directory.n_live / attn_lists_count(index->lists);
-  double n = (double)cursor->k * ROWS_A_HIT;
-  return cursor->has_filter && n < n_probe * mean ? n_probe * mean : n;
-}
-
-/* Scans the n nearest lists, but not those that were scanned before. */
-static int scan_nearest(attn_cursor *cursor, uint32_t n, uint32_t *list, char *scanned,
-                        double to_meet, sqlite3_blob **blob) {
-  attn_index *index = attn_cursor_index(cursor);
-  attn_directory *dir = &index->directory;
-  uint32_t n_probe = (uint32_t)(index->n_probe ? index->n_probe : PROBES);
-  attn_error err = {""};
-  int rc = attn_sql_status(
-      attn_lists_nearest(index->lists, cursor->query, n, &err, list), &err,
-      &index->base.zErrMsg);
-  for (uint32_t i = 0; rc == SQLITE_OK && i < n; i++) {
-    if (i >= n_probe && (double)attn_search_met(cursor->search) >= to_meet) break;
-    if (scanned[list[i]]) continue;
-    scanned[list[i]] = 1;
-    cursor->n_unscanned--;
-    for (size_t c = dir->first_of_list[list[i]]; rc == SQLITE_OK && c != ATTN_NO_CHUNK;
-         c = dir->entry[c].next) {
-      rc = attn_cursor_scan(cursor, c, blob);
-    }
-  }
-  return rc;
-}
-
-int attn_ivf_scan(attn_cursor *cursor, sqlite3_blob **blob) {
-  attn_index *index = attn_cursor_index(cursor);
-  uint32_t n_list = attn_lists_count(index->lists);
-  uint32_t n = (uint32_t)(index->n_probe ? index->n_probe : PROBES);
-  double to_meet = rows_to_meet(cursor, n);
-  uint32_t *list = sqlite3_malloc64(n_list * (sizeof *list + 1));
-  if (!list) return SQLITE_NOMEM;
-  char *scanned = (char *)(list + n_list);
-  memset(scanned, 0, n_list);
-  cursor->n_unscanned = n_list;
-  if (n > n_list) n = n_list;
-  int rc = scan_nearest(cursor, n, list, scanned, to_meet, blob);
-  while (rc == SQLITE_OK && n < n_list &&
-         (double)attn_search_met(cursor->search) < to_meet) {
-    n = n > n_list / 8 ? n_list : 8 * n;
-    rc = scan_nearest(cursor, n, list, scanned, to_meet, blob);
-  }
-  sqlite3_free(list);
-  return rc;
 }

@@ -3,7 +3,15 @@
 **
 ** A scan steps through the rowids that the plan's statement gives.  A search collects
 ** these rowids (where there are such terms), scans the codes of every chunk for the
-** rows that are among them, and hands out rows by distance.
+** rows that are among them, and hands out rows by distance.  Where the table has lists
+** (ivf.c), it scans those nearest to the query alone, until it has
+**
+**   - scanned `probes` of them,
+**   - met 20 rows for each one wanted, and
+**   - under a filter, met as many rows as so many lists hold without one: a filter
+**     that lets one row in ten through makes it scan ten times the lists,
+**
+** or all lists.
 **
 ** How many rows are wanted is not always known: SQLite before 3.41 says nothing of
 ** LIMIT, and rows may be passed over (distance > x, several windows of one row).  A
@@ -18,7 +26,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { FIRST_K = 64, GROWTH = 8 };
+enum { FIRST_K = 64, GROWTH = 8, PROBES = 64, ROWS_A_HIT = 20 };
 
 /* ------------------------------------------------------------------- sets of ids */
 
@@ -142,7 +150,8 @@ static int search_status(attn_cursor *cursor, attn_status status, const attn_err
   return attn_sql_status(status, err, &attn_cursor_index(cursor)->base.zErrMsg);
 }
 
-int attn_cursor_scan(attn_cursor *cursor, size_t i, sqlite3_blob **blob) {
+/* Scans an entry of the directory. */
+static int scan(attn_cursor *cursor, size_t i, sqlite3_blob **blob) {
   attn_index *index = attn_cursor_index(cursor);
   const attn_chunk_entry *entry = &index->directory.entry[i];
   uint64_t filter[ATTN_CHUNK_SLOTS / 64];
@@ -167,8 +176,60 @@ static int scan_all(attn_cursor *cursor, sqlite3_blob **blob) {
   int rc = SQLITE_OK;
   cursor->n_unscanned = 0;
   for (size_t i = 0; rc == SQLITE_OK && i < attn_cursor_index(cursor)->directory.n; i++) {
-    rc = attn_cursor_scan(cursor, i, blob);
+    rc = scan(cursor, i, blob);
   }
+  return rc;
+}
+
+/* Rows to meet, at least. */
+static double rows_to_meet(const attn_cursor *cursor, double n_probe) {
+  const attn_index *index = attn_cursor_index(cursor);
+  double mean = (double)index->directory.n_live / attn_lists_count(index->lists);
+  double n = (double)cursor->k * ROWS_A_HIT;
+  return cursor->has_filter && n < n_probe * mean ? n_probe * mean : n;
+}
+
+/* Scans the n nearest lists, but not those that were scanned before. */
+static int scan_nearest(attn_cursor *cursor, uint32_t n, uint32_t *list, char *scanned,
+                        double to_meet, sqlite3_blob **blob) {
+  attn_index *index = attn_cursor_index(cursor);
+  attn_directory *dir = &index->directory;
+  uint32_t n_probe = (uint32_t)(index->n_probe ? index->n_probe : PROBES);
+  attn_error err = {""};
+  int rc = attn_sql_status(
+      attn_lists_nearest(index->lists, cursor->query, n, &err, list), &err,
+      &index->base.zErrMsg);
+  for (uint32_t i = 0; rc == SQLITE_OK && i < n; i++) {
+    if (i >= n_probe && (double)attn_search_met(cursor->search) >= to_meet) break;
+    if (scanned[list[i]]) continue;
+    scanned[list[i]] = 1;
+    cursor->n_unscanned--;
+    for (size_t c = dir->first_of_list[list[i]]; rc == SQLITE_OK && c != ATTN_NO_CHUNK;
+         c = dir->entry[c].next) {
+      rc = scan(cursor, c, blob);
+    }
+  }
+  return rc;
+}
+
+static int scan_lists(attn_cursor *cursor, sqlite3_blob **blob) {
+  attn_index *index = attn_cursor_index(cursor);
+  uint32_t n_list = attn_lists_count(index->lists);
+  uint32_t n = (uint32_t)(index->n_probe ? index->n_probe : PROBES);
+  double to_meet = rows_to_meet(cursor, n);
+  uint32_t *list = sqlite3_malloc64(n_list * (sizeof *list + 1));
+  if (!list) return SQLITE_NOMEM;
+  char *scanned = (char *)(list + n_list);
+  memset(scanned, 0, n_list);
+  cursor->n_unscanned = n_list;
+  if (n > n_list) n = n_list;
+  int rc = scan_nearest(cursor, n, list, scanned, to_meet, blob);
+  while (rc == SQLITE_OK && n < n_list &&
+         (double)attn_search_met(cursor->search) < to_meet) {
+    n = n > n_list / 8 ? n_list : 8 * n;
+    rc = scan_nearest(cursor, n, list, scanned, to_meet, blob);
+  }
+  sqlite3_free(list);
   return rc;
 }
 
@@ -207,7 +268,7 @@ static int begin_search(attn_cursor *cursor) {
   }
   if (rc == SQLITE_OK) {
     int some = index->lists && cursor->k && cursor->sigma > 0;
-    rc = some ? attn_ivf_scan(cursor, &blob) : scan_all(cursor, &blob);
+    rc = some ? scan_lists(cursor, &blob) : scan_all(cursor, &blob);
   }
   sqlite3_blob_close(blob);
   return rc;
