@@ -229,16 +229,20 @@ static void cut_memory(const attn_bert *b, cutter *c, attn_bert_memory *m) {
   m->group = cut(c, n_group, sizeof *m->group);
 }
 
-static attn_status alloc_memory(const attn_bert *b, attn_bert_memory *m, uint32_t n_thread) {
+static attn_status alloc_memory(const attn_bert *b, attn_bert_memory *m, uint32_t n_thread,
+                                attn_error *err) {
   size_t pass = attn_bert_pass_scratch(&b->shape), sum = attn_bert_sum_scratch(&b->shape);
   cutter counter = {0};
   cut_memory(b, &counter, m);
-  m->block = counter.overflow ? NULL : attn_alloc_aligned(counter.n_byte);
-  if (!m->block) return ATTN_NOMEM;
+  uint64_t n_byte = counter.overflow ? UINT64_MAX : counter.n_byte;
+  attn_status rc = attn_limit_call(n_byte, err);
+  if (rc != ATTN_OK) return rc;
+  m->block = counter.overflow ? NULL : attn_alloc_aligned(n_byte);
+  if (!m->block) return attn_no_memory(err);
   cut_memory(b, &(cutter){m->block, 0, 0}, m);
   for (; m->n_slot < n_thread; m->n_slot++) {
     float *scratch = attn_alloc_aligned((pass > sum ? pass : sum) * sizeof *scratch);
-    if (!scratch) return ATTN_NOMEM;
+    if (!scratch) return attn_no_memory(err);
     m->slot[m->n_slot] = scratch;
   }
   /* Outputs that fill up a panel are computed, if not kept: not with what was there. */
@@ -257,6 +261,8 @@ static float *zeros(size_t n) {
 }
 
 attn_status attn_bert_alloc(attn_bert *b, uint32_t n_thread, attn_error *err) {
+  attn_status rc = attn_limit_call(4 * (uint64_t)b->n * sizeof(float), err);
+  if (rc != ATTN_OK) return rc;
   b->weight = zeros(b->n);
   b->gradient = zeros(b->n);
   b->first = zeros(b->n);
@@ -265,7 +271,7 @@ attn_status attn_bert_alloc(attn_bert *b, uint32_t n_thread, attn_error *err) {
   if (!b->weight || !b->gradient || !b->first || !b->second || !b->memory) {
     return attn_no_memory(err);
   }
-  return alloc_memory(b, b->memory, n_thread) ? attn_no_memory(err) : ATTN_OK;
+  return alloc_memory(b, b->memory, n_thread, err);
 }
 
 void attn_bert_free(attn_bert *b) {

@@ -175,12 +175,14 @@ static attn_status make_tables(cbow *c, attn_error *err) {
   c->n_row = (uint32_t)c->corpus.words.n + 1;
   c->stride = (option(c, DIM) + 15u) / 16 * 16;
   uint64_t n = (uint64_t)c->n_row * c->stride;
+  attn_status rc = attn_limit_call(2 * n * sizeof(float), err);
+  if (rc != ATTN_OK) return rc;
   c->in = attn_alloc_aligned(n * sizeof(float));
   c->out = attn_alloc_aligned(n * sizeof(float));
   c->keep = attn_alloc_zero(c->n_row * sizeof *c->keep);
   c->negative = attn_alloc_zero(c->n_row * sizeof *c->negative);
   if (!c->in || !c->out || !c->keep || !c->negative) return attn_no_memory(err);
-  attn_status rc = make_negative(c, err);
+  rc = make_negative(c, err);
   c->n_worker = option(c, THREADS);
   for (uint32_t i = 0; rc == ATTN_OK && i < c->n_worker; i++) {
     rc = make_worker(c, &c->worker[i], err);

@@ -32,6 +32,8 @@ static attn_status add_id(attn_corpus *c, uint32_t id, attn_error *err) {
       c->block = block;
       c->n_block_alloc = n;
     }
+    attn_status rc = attn_limit_call((c->n_block + UINT64_C(1)) * BLOCK * sizeof **c->block, err);
+    if (rc != ATTN_OK) return rc;
     c->block[i] = attn_alloc(BLOCK * sizeof **c->block);
     if (!c->block[i]) return attn_no_memory(err);
     c->n_block++;
