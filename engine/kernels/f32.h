@@ -29,7 +29,8 @@ INLINE void tile(const product *g, size_t row, size_t panel, int rows, int panel
   const size_t n_k = g->k, lda = g->lda;
   const float *a = g->a + row * lda;
   const float *w = g->packed + panel * ATTN_PANEL * n_k;
-  const float *next = w + (size_t)panels * n_k * ATTN_PANEL; /* wanted soon */
+  /* Wanted soon.  The first rows ask for it: to ask costs as much as to multiply. */
+  const float *next = row < 12 ? w + (size_t)panels * n_k * ATTN_PANEL : NULL;
   v16 sum[TILE_ROWS][TILE_PANELS];
 
   UNROLL for (int p = 0; p < panels; p++) {
@@ -43,7 +44,7 @@ INLINE void tile(const product *g, size_t row, size_t panel, int rows, int panel
     v16 b[TILE_PANELS];
     UNROLL for (int p = 0; p < panels; p++) {
       b[p] = v16_load(w + ((size_t)p * n_k + k) * ATTN_PANEL);
-      __builtin_prefetch(next + ((size_t)p * n_k + k) * ATTN_PANEL, 0, 2);
+      if (next) __builtin_prefetch(next + ((size_t)p * n_k + k) * ATTN_PANEL, 0, 2);
     }
     UNROLL for (int r = 0; r < rows; r++) {
       v16 x = v16_set(a[(size_t)r * lda + k]);
