@@ -4,7 +4,7 @@
 ** vpdpbusd adds four products of unsigned and signed bytes to each int32.  Rows are
 ** made unsigned by adding 128, which the offsets of the weights take back.
 */
-#define TILE_ROWS    8
+#define TILE_ROWS    6
 #define TILE_PANELS  2
 #define ELEMENT_ZERO 128
 
