@@ -15,8 +15,8 @@
 **   sum_products     sums[rows][panels][16] of `rows` rows of n_four times four
 **                    elements, `stride` elements apart, with the weights of `panels`
 **                    panels from w on, panel_size bytes apart; `offset` is theirs, for
-**                    unsigned elements.  rows and panels are constants where it is
-**                    inlined.
+**                    unsigned elements.  What is at `next`, if it is not NULL, is
+**                    wanted soon.  rows and panels are constants where it is inlined.
 **
 ** then includes this and names its table.
 */
@@ -231,7 +231,10 @@ INLINE void tile(const product *g, size_t row, size_t panel, int rows, int panel
     size_t n = n_group - first < AT_ONCE ? n_group - first : AT_ONCE;
     for (size_t i = 0; i < n; i++) {
       const size_t group = first + i, at = group * GROUP_FOURS;
-      sum_products(a + 4 * at, stride, w + at * (4 * ATTN_PANEL), panel_size,
+      const int8_t *from = w + at * (4 * ATTN_PANEL);
+      /* The first rows ask for the next panels: to ask costs as much as to multiply. */
+      const int8_t *next = row < 12 ? from + (size_t)panels * panel_size : NULL;
+      sum_products(a + 4 * at, stride, from, next, panel_size,
                    n_four - at < GROUP_FOURS ? n_four - at : GROUP_FOURS,
                    offset + group * padded(g->out.n), rows, panels, part + i * TILE_SUMS);
     }

@@ -49,7 +49,7 @@ INLINE void half_tile(const element *a, size_t stride, size_t n_four, const int8
   UNROLL for (int r = 0; r < rows; r++) sum[r][0] = sum[r][1] = _mm256_setzero_si256();
   for (size_t k = 0; k < n_four; k++) {
     __m256i low = weights_of_4(w + k * 64), high = weights_of_4(w + k * 64 + 16);
-    __builtin_prefetch(next + k * 64, 0, 2);
+    if (next) __builtin_prefetch(next + k * 64, 0, 2);
     UNROLL for (int r = 0; r < rows; r++) {
       __m256i x = four_elements(a + (size_t)r * stride + 4 * k);
       sum[r][0] = _mm256_add_epi32(sum[r][0], _mm256_madd_epi16(x, low));
@@ -64,10 +64,9 @@ INLINE void half_tile(const element *a, size_t stride, size_t n_four, const int8
 }
 
 INLINE void sum_products(const element *a, size_t stride, const int8_t *w,
-                         size_t panel_size, size_t n_four, const int32_t *offset, int rows,
-                         int panels, int32_t *sums) {
-  (void)offset;
-  const int8_t *next = w + (size_t)panels * panel_size; /* wanted soon */
+                         const int8_t *next, size_t panel_size, size_t n_four,
+                         const int32_t *offset, int rows, int panels, int32_t *sums) {
+  (void)panel_size, (void)panels, (void)offset;
   half_tile(a, stride, n_four, w, next, rows, sums);
   half_tile(a, stride, n_four, w + 32, next, rows, sums + 8);
 }

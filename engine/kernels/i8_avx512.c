@@ -36,16 +36,15 @@ INLINE __m256i join_halves(__m512i sum) {
 #define IN_ORDER(sum) __asm__ volatile("" : "+v"((sum)[0]), "+v"((sum)[1]))
 
 INLINE void sum_products(const element *a, size_t stride, const int8_t *w,
-                         size_t panel_size, size_t n_four, const int32_t *offset, int rows,
-                         int panels, int32_t *sums) {
-  (void)offset;
-  const int8_t *next = w + (size_t)panels * panel_size; /* wanted soon */
+                         const int8_t *next, size_t panel_size, size_t n_four,
+                         const int32_t *offset, int rows, int panels, int32_t *sums) {
+  (void)panel_size, (void)panels, (void)offset;
   __m512i sum[TILE_ROWS][2];
 
   UNROLL for (int r = 0; r < rows; r++) sum[r][0] = sum[r][1] = _mm512_setzero_si512();
   for (size_t k = 0; k < n_four; k++) {
     __m512i low = weights_of_8(w + k * 64), high = weights_of_8(w + k * 64 + 32);
-    __builtin_prefetch(next + k * 64, 0, 2);
+    if (next) __builtin_prefetch(next + k * 64, 0, 2);
     UNROLL for (int r = 0; r < rows; r++) {
       __m512i x = four_elements(a + (size_t)r * stride + 4 * k);
       sum[r][0] = _mm512_add_epi32(sum[r][0], _mm512_madd_epi16(x, low));

@@ -23,9 +23,8 @@ INLINE __m512i four_elements(const element *p) {
 }
 
 INLINE void sum_products(const element *a, size_t stride, const int8_t *w,
-                         size_t panel_size, size_t n_four, const int32_t *offset, int rows,
-                         int panels, int32_t *sums) {
-  const int8_t *next = w + (size_t)panels * panel_size; /* wanted soon */
+                         const int8_t *next, size_t panel_size, size_t n_four,
+                         const int32_t *offset, int rows, int panels, int32_t *sums) {
   __m512i sum[TILE_ROWS][TILE_PANELS];
 
   UNROLL for (int p = 0; p < panels; p++) {
@@ -36,7 +35,7 @@ INLINE void sum_products(const element *a, size_t stride, const int8_t *w,
     __m512i b[TILE_PANELS];
     UNROLL for (int p = 0; p < panels; p++) {
       b[p] = _mm512_loadu_si512(w + (size_t)p * panel_size + k * 64);
-      __builtin_prefetch(next + (size_t)p * panel_size + k * 64, 0, 2);
+      if (next) __builtin_prefetch(next + (size_t)p * panel_size + k * 64, 0, 2);
     }
     UNROLL for (int r = 0; r < rows; r++) {
       __m512i x = four_elements(a + (size_t)r * stride + 4 * k);

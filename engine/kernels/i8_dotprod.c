@@ -9,10 +9,9 @@
 #include "i8_neon.h"
 
 INLINE void sum_products(const element *a, size_t stride, const int8_t *w,
-                         size_t panel_size, size_t n_four, const int32_t *offset, int rows,
-                         int panels, int32_t *sums) {
-  (void)offset;
-  const int8_t *next = w + (size_t)panels * panel_size; /* wanted soon */
+                         const int8_t *next, size_t panel_size, size_t n_four,
+                         const int32_t *offset, int rows, int panels, int32_t *sums) {
+  (void)panel_size, (void)panels, (void)offset;
   int32x4_t sum[TILE_ROWS][4];
 
   UNROLL for (int r = 0; r < rows; r++) {
@@ -20,7 +19,7 @@ INLINE void sum_products(const element *a, size_t stride, const int8_t *w,
   }
   for (size_t k = 0; k < n_four; k++) {
     int8x16_t b[4];
-    __builtin_prefetch(next + k * 64, 0, 2);
+    if (next) __builtin_prefetch(next + k * 64, 0, 2);
     UNROLL for (int i = 0; i < 4; i++) b[i] = vld1q_s8(w + k * 64 + 16 * i);
     UNROLL for (int r = 0; r < rows; r++) {
       int8x16_t x = four_elements(a + (size_t)r * stride + 4 * k);

@@ -12,17 +12,16 @@
 #include "i8_neon.h"
 
 INLINE void sum_products(const element *a, size_t stride, const int8_t *w,
-                         size_t panel_size, size_t n_four, const int32_t *offset, int rows,
-                         int panels, int32_t *sums) {
-  (void)offset;
-  const int8_t *next = w + (size_t)panels * panel_size; /* wanted soon */
+                         const int8_t *next, size_t panel_size, size_t n_four,
+                         const int32_t *offset, int rows, int panels, int32_t *sums) {
+  (void)panel_size, (void)panels, (void)offset;
   int32x4_t sum[TILE_ROWS][8];
 
   UNROLL for (int r = 0; r < rows; r++) {
     UNROLL for (int i = 0; i < 8; i++) sum[r][i] = vdupq_n_s32(0);
   }
   for (size_t k = 0; k < n_four; k++) {
-    __builtin_prefetch(next + k * 64, 0, 2);
+    if (next) __builtin_prefetch(next + k * 64, 0, 2);
     UNROLL for (int i = 0; i < 4; i++) {
       int8x16_t b = vld1q_s8(w + k * 64 + 16 * i); /* of four outputs */
       UNROLL for (int r = 0; r < rows; r++) {

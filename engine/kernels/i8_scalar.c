@@ -16,9 +16,9 @@ INLINE void store_elements(element *p, v16 x) {
 }
 
 INLINE void sum_products(const element *a, size_t stride, const int8_t *w,
-                         size_t panel_size, size_t n_four, const int32_t *offset, int rows,
-                         int panels, int32_t *sums) {
-  (void)offset, (void)panel_size;
+                         const int8_t *next, size_t panel_size, size_t n_four,
+                         const int32_t *offset, int rows, int panels, int32_t *sums) {
+  (void)next, (void)offset, (void)panel_size;
   memset(sums, 0, (size_t)(rows * panels * ATTN_PANEL) * sizeof *sums);
   for (size_t k = 0; k < n_four; k++, w += 64) {
     for (int r = 0; r < rows; r++) {
