@@ -78,12 +78,16 @@ INLINE void mix_vectors(int n, int distance, v16 *x) {
 }
 
 /* A block of n vectors. */
-INLINE row_range rotate_block(int n, const float *x, float *y, row_range range) {
-  v16 v[BLOCK_VECTORS];
+INLINE void rotate_vectors(int n, const float *x, v16 *v) {
   UNROLL for (int i = 0; i < n; i++) v[i] = mix_lanes(v16_load(x + 16 * i), 16);
   if (n > 1) mix_vectors(n, 1, v);
   if (n > 2) mix_vectors(n, 2, v);
   if (n > 4) mix_vectors(n, 4, v);
+}
+
+INLINE row_range rotate_block(int n, const float *x, float *y, row_range range) {
+  v16 v[BLOCK_VECTORS];
+  rotate_vectors(n, x, v);
   UNROLL for (int i = 0; i < n; i++) v16_store(y + 16 * i, v[i]);
   return look_at(range, n, v);
 }
@@ -140,16 +144,34 @@ INLINE void quantize16(v16 x, v16 by, element *q) {
   store_elements(q, v16_fma(x, by, v16_set(TO_ELEMENT)));
 }
 
+/* What numbers of a range are multiplied by, and their scale. */
+INLINE v16 scale_of_range(row_range range, float *scale) {
+  float most = v16_max_of(range.most);
+  *scale = most / 127 + (most * 0 + v16_sum(range.poison));
+  return v16_set(most >= 1e-30f ? 127 / most : 0);
+}
+
+/* A group that is one block stays in registers. */
+static float quantize_block(const float *x, element *q) {
+  row_range range = {v16_set(0.0f), v16_set(0.0f)};
+  v16 v[BLOCK_VECTORS];
+  float scale;
+  rotate_vectors(BLOCK_VECTORS, x, v);
+  v16 by = scale_of_range(look_at(range, BLOCK_VECTORS, v), &scale);
+  UNROLL for (int i = 0; i < BLOCK_VECTORS; i++) quantize16(v[i], by, q + 16 * i);
+  return scale;
+}
+
 /* A group of n numbers; returns its scale. */
 static float quantize_group(size_t n, size_t block, const float *x, element *q) {
   _Alignas(64) float rotated[ATTN_I8_GROUP];
   const size_t whole = n / 16 * 16, rest = n - whole;
-  row_range range = rotate_blocks(n, block, x, rotated);
-  float most = v16_max_of(range.most);
-  v16 by = v16_set(most >= 1e-30f ? 127 / most : 0);
+  float scale;
+  if (block == ATTN_I8_GROUP) return quantize_block(x, q);
+  v16 by = scale_of_range(rotate_blocks(n, block, x, rotated), &scale);
   for (size_t i = 0; i < whole; i += 16) quantize16(v16_load(rotated + i), by, q + i);
   if (rest) quantize16(v16_load_n(rotated + whole, rest, v16_set(0.0f)), by, q + whole);
-  return most / 127 + (most * 0 + v16_sum(range.poison));
+  return scale;
 }
 
 static void quantize(size_t m, size_t n, const float *x, void *rows, float *row_scale) {
