@@ -192,84 +192,56 @@ INLINE size_t padded(size_t n) {
   return (n + ATTN_PANEL - 1) / ATTN_PANEL * ATTN_PANEL;
 }
 
-enum {
-  GROUP_FOURS = ATTN_I8_GROUP / 4,
-  AT_ONCE = 4, /* groups of a tile that are added up together: three are a row of 384 */
-  TILE_SUMS = TILE_ROWS * TILE_PANELS * ATTN_PANEL
-};
-
-/* Groups [first, first + n) of a tile: part[n][rows][panels][16]. */
-typedef struct tile_groups {
-  const product *g;
-  size_t row, panel, first, n;
-  const int32_t *part;
-} tile_groups;
-
-/* Adds them to what those before came to, sums[rows][panels][16]. */
-INLINE void add_sums(const tile_groups *t, size_t rows, int panels, float *sums) {
-  const product *g = t->g;
-  const size_t n_group = attn_groups_i8(g->k), width = padded(g->out.n);
-  const float *row_scale = g->row_scale + t->row * n_group + t->first;
-  const float *scale = g->scale + t->first * width + t->panel * ATTN_PANEL;
-  const int32_t *part = t->part;
-  v16 bias[TILE_PANELS];
-  UNROLL for (int p = 0; p < panels; p++) {
-    bias[p] = bias16(&g->out, (t->panel + (size_t)p) * ATTN_PANEL);
-  }
-  for (size_t r = 0; r < rows; r++, row_scale += n_group) {
-    UNROLL for (int p = 0; p < panels; p++, part += ATTN_PANEL, sums += ATTN_PANEL) {
-      v16 sum = t->first ? v16_load(sums) : bias[p];
-      for (size_t i = 0; i < t->n; i++) {
-        v16 by = v16_mul(v16_set(row_scale[i]), v16_load(scale + i * width + p * ATTN_PANEL));
-        sum = v16_fma(v16_from_ints(part + i * TILE_SUMS), by, sum);
-      }
-      v16_store(sums, sum);
-    }
-  }
-}
-
-static void add_groups(const tile_groups *t, size_t rows, float *sums) {
-  add_sums(t, rows, TILE_PANELS, sums);
-}
-
-#if TILE_PANELS == 2
-static void add_groups_of_1(const tile_groups *t, size_t rows, float *sums) {
-  add_sums(t, rows, 1, sums);
-}
-#else
-#define add_groups_of_1 add_groups
-#endif
-
 INLINE void tile(const product *g, size_t row, size_t panel, int rows, int panels,
                  float *sums, size_t stride_sums) {
-  (void)stride_sums; /* they stand without a gap */
-  _Alignas(64) int32_t part[AT_ONCE * TILE_SUMS];
+  enum { GROUP_FOURS = ATTN_I8_GROUP / 4 };
+  _Alignas(64) int32_t part[TILE_ROWS * TILE_PANELS * ATTN_PANEL]; /* of a group */
   const size_t stride = (g->k + 15) / 16 * 16, n_four = (g->k + 3) / 4;
-  const size_t n_group = attn_groups_i8(g->k), panel_size = n_four * (4 * ATTN_PANEL);
+  const size_t n_group = attn_groups_i8(g->k), width = padded(g->out.n);
+  const size_t panel_size = n_four * (4 * ATTN_PANEL);
   const element *a = (const element *)g->rows + row * stride;
   const int8_t *w = g->packed + panel * panel_size;
   const int32_t *offset = g->offset + panel * ATTN_PANEL;
-  for (size_t first = 0; first < n_group; first += AT_ONCE) {
-    size_t n = n_group - first < AT_ONCE ? n_group - first : AT_ONCE;
-    for (size_t i = 0; i < n; i++) {
-      const size_t group = first + i, at = group * GROUP_FOURS;
-      const int8_t *from = w + at * (4 * ATTN_PANEL);
-      /* The first rows ask for the next panels: to ask costs as much as to multiply. */
-      const int8_t *next = row < 12 ? from + (size_t)panels * panel_size : NULL;
-      sum_products(a + 4 * at, stride, from, next, panel_size,
-                   n_four - at < GROUP_FOURS ? n_four - at : GROUP_FOURS,
-                   offset + group * padded(g->out.n), rows, panels, part + i * TILE_SUMS);
+  const float *scale = g->scale + panel * ATTN_PANEL;
+  const float *row_scale = g->row_scale + row * n_group;
+  v16 sum[TILE_ROWS][TILE_PANELS];
+
+  UNROLL for (int p = 0; p < panels; p++) {
+    v16 bias = bias16(&g->out, (panel + (size_t)p) * ATTN_PANEL);
+    UNROLL for (int r = 0; r < rows; r++) sum[r][p] = bias;
+  }
+  for (size_t k = 0; k < n_four; k += GROUP_FOURS) {
+    const int8_t *from = w + k * (4 * ATTN_PANEL);
+    /* The first rows ask for the next panels: to ask costs as much as to multiply. */
+    const int8_t *next = row < 12 ? from + (size_t)panels * panel_size : NULL;
+    sum_products(a + 4 * k, stride, from, next, panel_size,
+                 n_four - k < GROUP_FOURS ? n_four - k : GROUP_FOURS, offset, rows, panels,
+                 part);
+    UNROLL for (int r = 0; r < rows; r++) {
+      v16 x = v16_set(row_scale[(size_t)r * n_group]);
+      UNROLL for (int p = 0; p < panels; p++) {
+        v16 by = v16_mul(x, v16_load(scale + p * ATTN_PANEL));
+        v16 y = v16_from_ints(part + (r * panels + p) * ATTN_PANEL);
+        sum[r][p] = v16_fma(y, by, sum[r][p]);
+      }
     }
-    const tile_groups t = {g, row, panel, first, n, part};
-    (panels == TILE_PANELS ? add_groups : add_groups_of_1)(&t, (size_t)rows, sums);
+    offset += width;
+    scale += width;
+    row_scale++;
+  }
+  UNROLL for (int r = 0; r < rows; r++) {
+    UNROLL for (int p = 0; p < panels; p++) {
+      v16_store(sums + (size_t)r * stride_sums + p * ATTN_PANEL, sum[r][p]);
+    }
   }
 }
 
-/* A sum is a result, but where it is to be is too far from the next to be added to time
-** and again. */
+/* A sum is a result, as in f32.h. */
 INLINE float *place(const product *g, size_t row, size_t panel, size_t panels) {
-  (void)g, (void)row, (void)panel, (void)panels;
-  return NULL;
+  const attn_output *out = &g->out;
+  const size_t column = panel * ATTN_PANEL;
+  if (out->store == ATTN_ADD || out->n - column < panels * ATTN_PANEL) return NULL;
+  return out->c + row * out->ldc + column;
 }
 
 typedef char terms; /* none */
