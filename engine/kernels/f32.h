@@ -15,7 +15,6 @@
 /* --------------------------------------------------------------------- product */
 
 typedef attn_gemm_f32 product;
-typedef float sum_type;
 
 /* What an output that is gone on with holds. */
 INLINE v16 begun16(const attn_output *out, size_t row, size_t column) {
@@ -56,26 +55,6 @@ INLINE void tile(const product *g, size_t row, size_t panel, int rows, int panel
       v16_store(sums + (size_t)r * stride + p * ATTN_PANEL, sum[r][p]);
     }
   }
-}
-
-/* A sum is a result. */
-INLINE float *place(const product *g, size_t row, size_t panel, size_t panels) {
-  const attn_output *out = &g->out;
-  const size_t column = panel * ATTN_PANEL;
-  if (out->store == ATTN_ADD || out->n - column < panels * ATTN_PANEL) return NULL;
-  return out->c + row * out->ldc + column;
-}
-
-typedef char terms; /* none */
-
-INLINE terms terms16(const product *g, size_t column) {
-  (void)g, (void)column;
-  return 0;
-}
-
-INLINE v16 result16(const product *g, size_t row, terms t, const float *sums) {
-  (void)g, (void)row, (void)t;
-  return v16_load(sums);
 }
 
 #define GELU16 gelu16

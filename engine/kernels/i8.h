@@ -26,7 +26,6 @@
 #include "math16.h"
 
 typedef attn_gemm_i8 product;
-typedef float sum_type;
 
 /* ---------------------------------------------------------------------- rotation */
 
@@ -234,26 +233,6 @@ INLINE void tile(const product *g, size_t row, size_t panel, int rows, int panel
       v16_store(sums + (size_t)r * stride_sums + p * ATTN_PANEL, sum[r][p]);
     }
   }
-}
-
-/* A sum is a result, as in f32.h. */
-INLINE float *place(const product *g, size_t row, size_t panel, size_t panels) {
-  const attn_output *out = &g->out;
-  const size_t column = panel * ATTN_PANEL;
-  if (out->store == ATTN_ADD || out->n - column < panels * ATTN_PANEL) return NULL;
-  return out->c + row * out->ldc + column;
-}
-
-typedef char terms; /* none */
-
-INLINE terms terms16(const product *g, size_t column) {
-  (void)g, (void)column;
-  return 0;
-}
-
-INLINE v16 result16(const product *g, size_t row, terms t, const float *sums) {
-  (void)g, (void)row, (void)t;
-  return v16_load(sums);
 }
 
 #define GELU16 gelu_rough16

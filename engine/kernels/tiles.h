@@ -8,12 +8,9 @@
 **                 there are registers, and the weights of a panel come from a near cache
 **   TILE_PANELS   panels of a tile at most, 1 or 2
 **   product       the type of a product: has members m and out
-**   sum_type      of the sums: float or int32_t
-**   tile          writes the sums of a tile, [rows][panels][16], rows `stride` apart; rows
-**                 and panels are constants where it is inlined, so that sums are registers
-**   place         where in the output the sums of a tile are written at once, or NULL
-**   terms, terms16   what of a panel makes results of its sums
-**   result16      from 16 sums to the result before the activation
+**   tile          writes the sums of a tile, the bias included, [rows][panels][16], rows
+**                 `stride` apart; rows and panels are constants where it is inlined, so that
+**                 sums are registers
 **   GELU16        ATTN_GELU of a result
 **
 ** The weights of a panel are read once for all rows.
@@ -36,12 +33,12 @@
 /* f(1, p) f(2, p) ... up to TILE_ROWS */
 #define FOR_ROWS(f, p) JOIN(REPEAT_, TILE_ROWS)(f, p)
 
-typedef void tile_kernel(const product *g, size_t row, size_t panel, sum_type *sums,
+typedef void tile_kernel(const product *g, size_t row, size_t panel, float *sums,
                          size_t stride);
 
 #define TILE(rows, panels)                                                               \
   static void tile_##rows##x##panels(const product *g, size_t row, size_t panel,         \
-                                     sum_type *sums, size_t stride) {                    \
+                                     float *sums, size_t stride) {                    \
     tile(g, row, panel, rows, panels, sums, stride);                                     \
   }
 #define TILE_NAME(rows, panels) tile_##rows##x##panels,
@@ -61,14 +58,13 @@ static tile_kernel *const tiles[TILE_PANELS][TILE_ROWS] = {
 /* Takes rows [row, end) of a panel from sums to the output, of which the last panel has
 ** fewer columns. */
 INLINE void finish_rows(const product *g, size_t row, size_t end, size_t column,
-                        const sum_type *sums, size_t stride, attn_store store,
+                        const float *sums, size_t stride, attn_store store,
                         attn_activation activation) {
   const attn_output *out = &g->out;
   const size_t n = out->n - column;
-  const terms t = terms16(g, column);
   float *c = out->c + row * out->ldc + column;
   for (; row < end; row++, sums += stride, c += out->ldc) {
-    v16 x = result16(g, row, t, sums);
+    v16 x = v16_load(sums);
     x = activation == ATTN_GELU ? GELU16(x) : activate16(activation, x);
     if (n >= ATTN_PANEL) {
       v16_store(c, store == ATTN_ADD ? v16_add(v16_load(c), x) : x);
@@ -81,7 +77,7 @@ INLINE void finish_rows(const product *g, size_t row, size_t end, size_t column,
 
 /* The usual ones have a loop of their own, in which nothing is left to decide. */
 static void finish_panel(const product *g, size_t row, size_t end, size_t column,
-                         const sum_type *sums, size_t stride) {
+                         const float *sums, size_t stride) {
   const attn_output *out = &g->out;
   const attn_store store = out->store;
   const attn_activation activation = store == ATTN_SET ? out->activation : ATTN_IDENTITY;
@@ -96,10 +92,19 @@ static void finish_panel(const product *g, size_t row, size_t end, size_t column
   }
 }
 
+/* Where in the output the sums of a tile are written at once, which nothing has to be added
+** to; or NULL. */
+INLINE float *place(const product *g, size_t row, size_t panel, size_t panels) {
+  const attn_output *out = &g->out;
+  const size_t column = panel * ATTN_PANEL;
+  if (out->store == ATTN_ADD || out->n - column < panels * ATTN_PANEL) return NULL;
+  return out->c + row * out->ldc + column;
+}
+
 static void gemm(const product *g) {
   const attn_output *out = &g->out;
   const size_t n_panel = (out->n + ATTN_PANEL - 1) / ATTN_PANEL;
-  _Alignas(64) sum_type sums[TILE_ROWS * TILE_PANELS * ATTN_PANEL];
+  _Alignas(64) float sums[TILE_ROWS * TILE_PANELS * ATTN_PANEL];
   for (size_t panel = 0; panel < n_panel; panel += TILE_PANELS) {
     size_t panels = n_panel - panel < TILE_PANELS ? n_panel - panel : TILE_PANELS;
     const size_t n_block = (g->m + TILE_ROWS - 1) / TILE_ROWS; /* of nearly equal height */
@@ -107,7 +112,7 @@ static void gemm(const product *g) {
     for (size_t end; row < g->m; row = end) {
       end = row + height + (n_higher > 0);
       if (n_higher) n_higher--;
-      sum_type *at = place(g, row, panel, panels);
+      float *at = place(g, row, panel, panels);
       size_t stride = at ? out->ldc : panels * ATTN_PANEL;
       tiles[panels - 1][end - row - 1](g, row, panel, at ? at : sums, stride);
       if (at && (out->store != ATTN_SET || out->activation == ATTN_IDENTITY)) continue;
