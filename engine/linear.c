@@ -157,7 +157,8 @@ static void apply_f32(const attn_linear *linear, size_t m, const float *x,
                      .a = x,
                      .lda = linear->n_in,
                      .packed = linear->packed,
-                     .out = *out};
+                     .out = *out,
+                     .chain = ATTN_CHAIN};
   attn_kernels_get()->f32->gemm(&g);
 }
 

@@ -74,7 +74,9 @@ attn_status attn_matrix_product(const attn_product *p, attn_error *err) {
                                .bias = p->bias,
                                .activation = activation,
                                .c = p->y + i * p->n_out,
-                               .ldc = p->n_out}};
+                               .ldc = p->n_out},
+                       /* as in a model: linears have chains, attention has none */
+                       .chain = p->is_transposed ? ATTN_CHAIN : 0};
     attn_kernels_get()->f32->gemm(&g);
     rc = ask(p->stop, p->ctx, err);
   }

@@ -3,7 +3,8 @@
 **
 ** A template: f32_<isa>.c includes lanes_<isa>.h, sets the size of a tile, includes
 ** this and names its table.  The order of every sum is fixed here:
-**   product     one chain over k per output; the lanes are outputs
+**   product     one chain over k per output, or some, added up in order; the lanes are
+**               outputs
 **   row sums    element i is added to lane i mod 16, then the lanes' tree
 */
 #ifndef ATTN_F32_H
@@ -39,20 +40,25 @@ INLINE void tile(const product *g, size_t row, size_t panel, int rows, int panel
   if (rows == 1 && panels == 1 && g->out.store == ATTN_CONTINUE) {
     sum[0][0] = begun16(&g->out, row, panel * ATTN_PANEL);
   }
-  for (size_t k = 0; k < n_k; k++) {
-    v16 b[TILE_PANELS];
-    UNROLL for (int p = 0; p < panels; p++) {
-      b[p] = v16_load(w + ((size_t)p * n_k + k) * ATTN_PANEL);
-      if (next) __builtin_prefetch(next + ((size_t)p * n_k + k) * ATTN_PANEL, 0, 2);
+  for (size_t k = 0, end, is_first = 1; k < n_k || is_first; is_first = 0) {
+    end = g->chain && n_k - k > g->chain ? k + g->chain : n_k;
+    for (; k < end; k++) {
+      v16 b[TILE_PANELS];
+      UNROLL for (int p = 0; p < panels; p++) {
+        b[p] = v16_load(w + ((size_t)p * n_k + k) * ATTN_PANEL);
+        if (next) __builtin_prefetch(next + ((size_t)p * n_k + k) * ATTN_PANEL, 0, 2);
+      }
+      UNROLL for (int r = 0; r < rows; r++) {
+        v16 x = v16_set(a[(size_t)r * lda + k]);
+        UNROLL for (int p = 0; p < panels; p++) sum[r][p] = v16_fma(x, b[p], sum[r][p]);
+      }
     }
     UNROLL for (int r = 0; r < rows; r++) {
-      v16 x = v16_set(a[(size_t)r * lda + k]);
-      UNROLL for (int p = 0; p < panels; p++) sum[r][p] = v16_fma(x, b[p], sum[r][p]);
-    }
-  }
-  UNROLL for (int r = 0; r < rows; r++) {
-    UNROLL for (int p = 0; p < panels; p++) {
-      v16_store(sums + (size_t)r * stride + p * ATTN_PANEL, sum[r][p]);
+      UNROLL for (int p = 0; p < panels; p++) {
+        float *to = sums + (size_t)r * stride + p * ATTN_PANEL;
+        v16_store(to, is_first ? sum[r][p] : v16_add(v16_load(to), sum[r][p]));
+        sum[r][p] = v16_set(0.0f);
+      }
     }
   }
 }

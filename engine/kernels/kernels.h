@@ -66,14 +66,20 @@ typedef struct attn_output {
 
 /* float32: result[m, n] = a Wᵀ + bias, with a[m, k] in rows lda apart.  Every
 ** element is one chain of fused multiply-adds over k = 0, 1, ... that starts at
-** its bias. */
+** its bias; or it is the sum of several chains, one for each `chain` of k, the first of
+** which starts at the bias and the others at 0. */
 typedef struct attn_gemm_f32 {
   size_t m, k;
   const float *a;
   size_t lda;
   const float *packed;
   attn_output out;
+  size_t chain; /* 0: one chain */
 } attn_gemm_f32;
+
+/* Of linears.  The error of a chain grows with its length: with chains of 128 the vectors
+** in a model, and the weights of its attention, are twice as near to the true ones. */
+enum { ATTN_CHAIN = 128 };
 
 enum { ATTN_CBOW_TARGETS = 64 };
 

@@ -253,14 +253,19 @@ static float finished(const attn_output *out, size_t i, size_t j, float x) {
   return first_lane(activate16(out->activation, v16_set(x)));
 }
 
-/* The definition: one chain per output. */
+/* The definition: one chain per output, or some. */
 static int gemm_agrees_with_definition(const attn_gemm_f32 *g, const float *c) {
   for (size_t i = 0; i < g->m; i++) {
     for (size_t j = 0; j < g->out.n; j++) {
-      float sum = g->out.bias ? g->out.bias[j] : 0;
+      float sum = g->out.bias ? g->out.bias[j] : 0, all = 0;
       for (size_t k = 0; k < g->k; k++) {
+        if (g->chain && k && k % g->chain == 0) {
+          all = k == g->chain ? sum : all + sum;
+          sum = 0;
+        }
         sum = fmaf(g->a[i * g->lda + k], w[j * g->k + k], sum);
       }
+      if (g->chain && g->k > g->chain) sum = all + sum;
       if (!same(finished(&g->out, i, j, sum), c[i * g->out.ldc + j])) return 0;
     }
   }
@@ -289,7 +294,7 @@ static void test_gemm(size_t m, size_t n, size_t k, attn_store store,
                       attn_activation activation, int has_bias) {
   char what[100];
   attn_output out = {n, has_bias ? bias : NULL, store, activation, NULL, n + 5};
-  attn_gemm_f32 g = {m, k, a, k + 3, packed, out};
+  attn_gemm_f32 g = {m, k, a, k + 3, packed, out, 0};
   snprintf(what, sizeof what, "gemm m %zu n %zu k %zu store %d activation %d bias %d", m,
            n, k, (int)store, (int)activation, has_bias);
   fill(m * (k + 3), a);
@@ -322,7 +327,7 @@ static void test_special_numbers(void) {
   const size_t m = 8, n = 40, k = 5;
   for (int f = ATTN_IDENTITY; f <= ATTN_SIGMOID; f++) {
     attn_output out = {n, bias, ATTN_SET, (attn_activation)f, NULL, n};
-    attn_gemm_f32 g = {m, k, a, k, packed, out};
+    attn_gemm_f32 g = {m, k, a, k, packed, out, 0};
     for (size_t i = 0; i < m * k; i++) a[i] = from_bits(special[random_bits() % 8]);
     for (size_t i = 0; i < n * k; i++) {
       w[i] = i % 3 ? 1 : from_bits(special[random_bits() % 8]);
@@ -451,7 +456,7 @@ static void test_rms_norm(void) {
 static void test_continue(size_t n, size_t k, size_t first) {
   char what[100];
   attn_output out = {n, bias, ATTN_SET, ATTN_IDENTITY, expected, n};
-  attn_gemm_f32 whole = {1, k, a, k, packed, out};
+  attn_gemm_f32 whole = {1, k, a, k, packed, out, 0};
   snprintf(what, sizeof what, "continued gemm n %zu k %zu from %zu", n, k, first);
   fill(k, a);
   fill(n * k, w);
@@ -474,6 +479,23 @@ static void test_continue(size_t n, size_t k, size_t first) {
     part.out.store = ATTN_CONTINUE;
     tier->f32->gemm(&part);
     CHECK(blocks_agree(tier->name, what, got, expected));
+  }
+}
+
+/* Chains of every length, of which the last is shorter or is not. */
+static void test_chains(void) {
+  const size_t m = 11, n = 37, k = 40;
+  for (size_t chain = 1; chain <= 41; chain++) {
+    attn_output out = {n, bias, chain % 2 ? ATTN_SET : ATTN_ADD, ATTN_IDENTITY, NULL, n};
+    if (chain % 4 == 1) out.activation = ATTN_GELU;
+    attn_gemm_f32 g = {m, k, a, k, packed, out, chain};
+    fill(m * k, a);
+    fill(n * k, w);
+    fill(n, bias);
+    pack(n, k, w);
+    fill_guards(start);
+    for (size_t i = 0; i < m; i++) fill(n, start + i * n);
+    compare_gemm(&g, "gemm in chains");
   }
 }
 
@@ -710,6 +732,7 @@ int main(void) {
   CHECK(hash == all_results);
   if (hash != all_results) printf("! the hash is %016llx\n", (unsigned long long)hash);
   test_rms_norm();
+  test_chains();
   test_continues();
   return unit_end();
 }
