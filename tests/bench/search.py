@@ -292,9 +292,10 @@ def chart(path, title, results):
         if CURVE not in name or "default" in name or not any(CURVE in n and "default" in n for n in results):
             labels.append([x(recall) + 9, y(1 / s) + 4, ours, name])
     labels.sort(key=lambda label: label[1])  # no two on top of each other
-    for a, b in zip(labels, labels[1:]):
-        if b[1] - a[1] < 15 and abs(a[0] - b[0]) < 190:
-            b[1] = a[1] + 15
+    for i, b in enumerate(labels):
+        for a in labels[:i]:
+            if abs(b[1] - a[1]) < 15 and abs(a[0] - b[0]) < 190:
+                b[1] = a[1] + 15
     body += [f'<text x="{a:.0f}" y="{b:.0f}" class="v{ours}">{name}</text>' for a, b, ours, name in labels]
     with open(path, "w") as f:
         f.write(f'''<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img">
