@@ -373,6 +373,8 @@ int main(void) {
     attn_tokenizer_free(configurations[i].tokenizer);
   }
   attn_tokens_free(&scratch);
+  free(f.text);
+  free(settings.text);
   CHECK(unit_live == 0);
   return unit_end();
 }

@@ -513,6 +513,8 @@ int main(void) {
   for (int i = 0; i < n_configuration; i++)
     attn_tokenizer_free(configurations[i].tokenizer);
   attn_tokens_free(&scratch);
+  free(vocab.text);
+  free(settings.text);
   CHECK(unit_live == 0);
   return unit_end();
 }
