@@ -136,6 +136,13 @@ void attn_vector_from_floats(float *values, size_t n, attn_vector *out) {
   *out = (attn_vector){ATTN_VECTOR_FLOAT32, n, bytes, bytes};
 }
 
+attn_vector attn_vector_of_floats(const float *values, size_t n, float *stored) {
+  attn_vector v = {ATTN_VECTOR_FLOAT32, n, (const uint8_t *)values, NULL};
+  attn_vector_floats(&v, stored); /* to change the order is to change it back */
+  v.data = (const uint8_t *)stored;
+  return v;
+}
+
 /* ----------------------------------------------------------------- arithmetic */
 
 attn_status attn_vector_match(const attn_vector *a, const attn_vector *b,

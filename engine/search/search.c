@@ -57,6 +57,7 @@ struct attn_search {
   attn_search_options options;
   attn_scan *scan;
   float *query;  /* [d] */
+  float *stored; /* [2, d]: it and a row, in the byte order of vectors in blobs */
   double weight; /* 1 / |q| under ATTN_COSINE, else 1 */
   double norm;   /* |q| times it */
   view_of_query view;
@@ -100,10 +101,11 @@ attn_status attn_search_new(const attn_search_options *options, attn_error *err,
   s->scan = attn_scan_get();
   s->n_batch = BATCH_NUMBER / d < BATCH ? BATCH_NUMBER / d : BATCH;
   s->query = attn_alloc(d * sizeof *s->query);
+  s->stored = attn_alloc(2 * d * sizeof *s->stored);
   s->view.center = attn_alloc(d * sizeof *s->view.center);
   s->view.code = attn_alloc_zero((d + ATTN_SCAN_DIMS) * sizeof *s->view.code);
   s->fetched = attn_alloc(s->n_batch * d * sizeof *s->fetched);
-  if (!s->query || !s->view.center || !s->view.code || !s->fetched) {
+  if (!s->query || !s->stored || !s->view.center || !s->view.code || !s->fetched) {
     attn_search_free(s);
     return attn_no_memory(err);
   }
@@ -114,6 +116,7 @@ attn_status attn_search_new(const attn_search_options *options, attn_error *err,
 void attn_search_free(attn_search *s) {
   if (!s) return;
   attn_release(s->query);
+  attn_release(s->stored);
   attn_release(s->view.center);
   attn_release(s->view.code);
   attn_release(s->fetched);
@@ -347,10 +350,6 @@ static int hit_is_next(const attn_search *s) {
   return s->hits.item[0].key < low;
 }
 
-static attn_vector vector_of(const float *x, size_t d) {
-  return (attn_vector){.type = ATTN_VECTOR_FLOAT32, .n = d, .data = (const uint8_t *)x};
-}
-
 /* Fetches and measures rows from the front of the line. */
 static attn_status measure(attn_search *s, attn_error *err) {
   attn_row row[BATCH];
@@ -361,9 +360,9 @@ static attn_status measure(attn_search *s, attn_error *err) {
     heap_pop(&s->open);
   }
   attn_status status = s->options.fetch(s->options.ctx, row, n, err, s->fetched);
-  attn_vector query = vector_of(s->query, d);
+  attn_vector query = attn_vector_of_floats(s->query, d, s->stored);
   for (size_t i = 0; !status && i < n; i++) {
-    attn_vector x = vector_of(s->fetched + i * d, d);
+    attn_vector x = attn_vector_of_floats(s->fetched + i * d, d, s->stored + d);
     double distance;
     status = attn_vector_distance(s->options.metric, &x, &query, err, &distance);
     if (status) break;

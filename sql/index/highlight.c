@@ -66,10 +66,6 @@ static size_t split(const char *text, size_t n_text, attn_text sentence[MAX_SENT
   return n;
 }
 
-static attn_vector vector_of(const float *x, size_t d) {
-  return (attn_vector){.type = ATTN_VECTOR_FLOAT32, .n = d, .data = (const uint8_t *)x};
-}
-
 /* The sentence that is nearest to the query. */
 static int find_sentence(attn_cursor *cursor, const attn_text *sentence, size_t n,
                          size_t *best) {
@@ -77,13 +73,14 @@ static int find_sentence(attn_cursor *cursor, const attn_text *sentence, size_t 
   attn_error err = {""};
   size_t d = index->dimension;
   double least = 0, distance;
-  float *x = sqlite3_malloc64(n * d * sizeof *x);
+  float *x = sqlite3_malloc64((n + 2) * d * sizeof *x), *stored;
   *best = 0;
   if (!x) return SQLITE_NOMEM;
+  stored = x + n * d;
   int rc = attn_index_embed(index, sentence, n, ATTN_PROMPT_DOCUMENT, x);
-  attn_vector query = vector_of(cursor->query, d);
+  attn_vector query = attn_vector_of_floats(cursor->query, d, stored);
   for (size_t i = 0; rc == SQLITE_OK && i < n; i++) {
-    attn_vector one = vector_of(x + i * d, d);
+    attn_vector one = attn_vector_of_floats(x + i * d, d, stored + d);
     rc = attn_sql_status(
         attn_vector_distance(index->config.metric, &one, &query, &err, &distance), &err,
         &index->base.zErrMsg);
