@@ -245,22 +245,12 @@ typedef struct cloze_rows {
 } cloze_rows;
 
 static int get_hiding(sqlite3 *db, sqlite3_value *value, char **error, attn_hiding *out) {
-  attn_text json = {"{}", 2};
-  attn_document document = {0};
+  attn_document document;
   attn_error err = {0};
-  int rc = SQLITE_OK;
-  if (value && sqlite3_value_type(value) != SQLITE_NULL) {
-    rc = attn_value_text(value, "attn_cloze: options", error, &json);
-  }
-  if (rc == SQLITE_OK) {
-    rc = attn_document_read(db, json.text, (int)json.n_text, "$", "attn_cloze: options",
-                            error, &document);
-  }
+  int rc = attn_document_options(db, value, "attn_cloze: options", error, &document);
   if (rc == SQLITE_OK) {
     attn_status status = attn_hiding_read(&document.settings, &err, out);
-    rc = status == ATTN_INVALID
-             ? attn_sql_fail(error, SQLITE_ERROR, "attn_cloze: %s", err.message)
-             : attn_sql_status(status, &err, error);
+    rc = attn_function_status("attn_cloze", status, &err, error);
   }
   attn_document_free(&document);
   return rc;

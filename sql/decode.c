@@ -132,16 +132,11 @@ static int transform(sqlite3_context *ctx, const attn_model *model, const attn_m
                      sqlite3_value *options, char **error) {
   sqlite3 *db = attn_connection_db(attn_connection_of(ctx));
   const uint32_t d = attn_model_get_info(model)->d_model;
-  attn_text text = {"{}", 2};
   attn_document document = {0};
   float *out = NULL;
   int rc = make_result(db, "attn_transformer", in->n_target, d, error, &out);
-  if (rc == SQLITE_OK && options && sqlite3_value_type(options) != SQLITE_NULL) {
-    rc = attn_value_text(options, "attn_transformer: options", error, &text);
-  }
   if (rc == SQLITE_OK) {
-    rc = attn_document_read(db, text.text, (int)text.n_text, "$",
-                            "attn_transformer: options", error, &document);
+    rc = attn_document_options(db, options, "attn_transformer: options", error, &document);
   }
   if (rc == SQLITE_OK) {
     attn_error err = {0};

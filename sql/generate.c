@@ -25,16 +25,9 @@ typedef struct generate_rows {
 static int begin(generate_rows *rows, attn_sequence prompt, sqlite3_value *options,
                  char **error) {
   sqlite3 *db = attn_connection_db(rows->base.connection);
-  attn_text text = {"{}", 2};
   attn_document document;
   attn_error err = {0};
-  int rc = SQLITE_OK;
-  if (options && sqlite3_value_type(options) != SQLITE_NULL) {
-    rc = attn_value_text(options, "attn_generate: options", error, &text);
-  }
-  if (rc != SQLITE_OK) return rc;
-  rc = attn_document_read(db, text.text, (int)text.n_text, "$", "attn_generate: options",
-                          error, &document);
+  int rc = attn_document_options(db, options, "attn_generate: options", error, &document);
   if (rc == SQLITE_OK) rc = attn_ticker_open(db, &rows->ticker);
   if (rc == SQLITE_OK) {
     attn_stop stop = {attn_ticker_ask, &rows->ticker};

@@ -179,6 +179,18 @@ int attn_document_read(sqlite3 *db, const char *json, int n_json, const char *ro
   return rc;
 }
 
+int attn_document_options(sqlite3 *db, sqlite3_value *value, const char *what, char **error,
+                          attn_document *out) {
+  attn_text json = {"{}", 2};
+  int rc = SQLITE_OK;
+  memset(out, 0, sizeof *out);
+  if (value && sqlite3_value_type(value) != SQLITE_NULL) {
+    rc = attn_value_text(value, what, error, &json);
+  }
+  if (rc != SQLITE_OK) return rc;
+  return attn_document_read(db, json.text, (int)json.n_text, "$", what, error, out);
+}
+
 int attn_json_type(sqlite3 *db, const attn_bytes *json, char **error, char **out) {
   sqlite3_stmt *stmt;
   *out = NULL;

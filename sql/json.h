@@ -22,6 +22,12 @@ int attn_document_read(sqlite3 *db, const char *json, int n_json, const char *ro
                        const char *what, char **error, attn_document *out);
 void attn_document_free(attn_document *document);
 
+/* Reads the argument of a function that is a JSON object of options: {} where it is not
+** given (value: NULL) or is NULL.  `what` names it in an error.  Free the document in any
+** case. */
+int attn_document_options(sqlite3 *db, sqlite3_value *value, const char *what, char **error,
+                          attn_document *out);
+
 /* The type of a file's JSON ("object", "array", ...), to be freed; NULL where it is none. */
 int attn_json_type(sqlite3 *db, const attn_bytes *json, char **error, char **out);
 

@@ -49,7 +49,7 @@ static attn_training this_run(const train_rows *rows) {
 /* ---------------------------------------------------------------------- opening */
 
 static int new_trainer(train_rows *rows, sqlite3_value *value, char **error) {
-  attn_text json = {"{}", 2};
+  attn_text json;
   attn_document document = {0};
   attn_error err = {0};
   int rc = SQLITE_OK;
@@ -57,8 +57,7 @@ static int new_trainer(train_rows *rows, sqlite3_value *value, char **error) {
     rc = attn_value_name(value, "attn_train: options", error, &json);
   }
   if (rc == SQLITE_OK) {
-    rc = attn_document_read(rows->db, json.text, (int)json.n_text, "$",
-                            "attn_train: options", error, &document);
+    rc = attn_document_options(rows->db, value, "attn_train: options", error, &document);
   }
   if (rc == SQLITE_OK) {
     rc = fail(attn_trainer_new(&document.settings, &err, &rows->trainer), &err, error);
