@@ -138,8 +138,12 @@ void attn_vector_from_floats(float *values, size_t n, attn_vector *out) {
 
 attn_vector attn_vector_of_floats(const float *values, size_t n, float *stored) {
   attn_vector v = {ATTN_VECTOR_FLOAT32, n, (const uint8_t *)values, NULL};
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
   attn_vector_floats(&v, stored); /* to change the order is to change it back */
   v.data = (const uint8_t *)stored;
+#else
+  (void)stored;
+#endif
   return v;
 }
 

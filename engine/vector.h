@@ -62,7 +62,8 @@ attn_status attn_vector_from_blob(attn_vector_type type, const void *blob, size_
 ** order where it has to. */
 void attn_vector_from_floats(float *values, size_t n, attn_vector *out);
 
-/* A vector of the same numbers, whose bytes are in stored[n]. */
+/* A vector of the same numbers, which stays valid as long as values[n] and stored[n] do:
+** where numbers have another byte order than vectors, it is in `stored`. */
 attn_vector attn_vector_of_floats(const float *values, size_t n, float *stored);
 
 /* Reads a float32 or int8 vector from a JSON array:

@@ -57,7 +57,8 @@ struct attn_search {
   attn_search_options options;
   attn_scan *scan;
   float *query;  /* [d] */
-  float *stored; /* [2, d]: it and a row, in the byte order of vectors in blobs */
+  float *stored; /* [2, d]: memory of the vectors of it and of a row */
+  attn_vector asked;
   double weight; /* 1 / |q| under ATTN_COSINE, else 1 */
   double norm;   /* |q| times it */
   view_of_query view;
@@ -131,6 +132,7 @@ attn_status attn_search_begin(attn_search *s, const float *query, attn_error *er
   attn_status status = attn_check_finite(d, query, "query", err);
   if (status) return status;
   memcpy(s->query, query, d * sizeof *query);
+  s->asked = attn_vector_of_floats(s->query, d, s->stored);
   double norm = sqrt(dot_product(d, query, query));
   int cosine = s->options.metric == ATTN_COSINE;
   s->weight = !cosine ? 1 : norm > 0 ? 1 / norm : 0;
@@ -360,11 +362,10 @@ static attn_status measure(attn_search *s, attn_error *err) {
     heap_pop(&s->open);
   }
   attn_status status = s->options.fetch(s->options.ctx, row, n, err, s->fetched);
-  attn_vector query = attn_vector_of_floats(s->query, d, s->stored);
   for (size_t i = 0; !status && i < n; i++) {
     attn_vector x = attn_vector_of_floats(s->fetched + i * d, d, s->stored + d);
     double distance;
-    status = attn_vector_distance(s->options.metric, &x, &query, err, &distance);
+    status = attn_vector_distance(s->options.metric, &x, &s->asked, err, &distance);
     if (status) break;
     if (!isfinite(distance)) {
       status = attn_fail(err, ATTN_INVALID, "the vector of row %lld is not finite",
