@@ -20,10 +20,10 @@
 #include <pthread.h>
 #include <string.h>
 
-/* n_place places of `size` bytes; bit i of free: nothing is in number i. */
+/* As many places of `size` bytes as go into it; bit i of free: nothing is in number i. */
 typedef struct slab {
   struct slab *next;
-  sqlite3_uint64 size, free, all_free;
+  sqlite3_uint64 size, free;
   char *memory;
 } slab;
 
@@ -45,6 +45,11 @@ static slab *slabs;
 static int n_index;
 static unsigned hand; /* the next bucket to lose an entry; stamps are random */
 
+/* `free` of an empty slab. */
+static sqlite3_uint64 all_places(sqlite3_uint64 size) {
+  return UINT64_MAX >> (64 - SLAB / size);
+}
+
 /* A slab with a place of that size; NULL: there is no memory. */
 static slab *find_slab(sqlite3_uint64 size) {
   slab *s = slabs;
@@ -58,7 +63,7 @@ static slab *find_slab(sqlite3_uint64 size) {
     return NULL;
   }
   s->size = size;
-  s->free = s->all_free = UINT64_MAX >> (64 - SLAB / size);
+  s->free = all_places(size);
   s->next = slabs;
   slabs = s;
   return s;
@@ -71,7 +76,7 @@ static void trim_slabs(void) {
     while (other && (other == s || other->size != s->size || !other->free)) {
       other = other->next;
     }
-    if (s->free == s->all_free && (other || !n_index)) {
+    if (s->free == all_places(s->size) && (other || !n_index)) {
       *at = s->next;
       attn_release_aligned(s->memory);
       sqlite3_free(s);
@@ -95,7 +100,7 @@ static void give_place(slab *s, void *place) {
     return;
   }
   s->free |= 1ull << (sqlite3_uint64)((char *)place - s->memory) / s->size;
-  if (s->free == s->all_free) trim_slabs();
+  if (s->free == all_places(s->size)) trim_slabs();
 }
 
 attn_codes *attn_codes_new(sqlite3_uint64 n) {
