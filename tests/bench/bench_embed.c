@@ -17,17 +17,14 @@
 **     f32 0 0 0
 **     int8 0 0 0
 */
+#define PROGRAM "bench_embed"
 #include "../../engine/attn.h"
+#include "bench.h"
 #include "limit.h"
-#include <sqlite3.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 int sqlite3_attn_init(sqlite3 *db, char **error, const void *api);
 
-static sqlite3 *db;
 static const char *model_name;
 static const attn_model *model;
 static attn_workspace *workspace;
@@ -36,25 +33,6 @@ static attn_tokens tokens;
 static int32_t *ids;
 static float *vectors;
 static int n_text;
-
-static void check(int ok, const char *what) {
-  if (!ok) {
-    fprintf(stderr, "bench_embed: %s: %s\n", what, db ? sqlite3_errmsg(db) : "");
-    exit(1);
-  }
-}
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static sqlite3_stmt *prepare(const char *sql) {
-  sqlite3_stmt *stmt = NULL;
-  check(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK, sql);
-  return stmt;
-}
 
 static void open_database(const char *path) {
   check(sqlite3_auto_extension((void (*)(void))sqlite3_attn_init) == SQLITE_OK, "init");

@@ -12,28 +12,13 @@
 **                           ?1 is the number, ?2 the vector
 **     ask Q SQL             the first column for ?1, query number Q
 */
-#include <sqlite3.h>
-#include <stdio.h>
-#include <stdlib.h>
+#define PROGRAM "bench_search"
+#include "bench.h"
 #include <string.h>
-#include <time.h>
 
 static int d;
 static float *rows, *queries;
 static size_t n_row, n_query;
-static sqlite3 *db;
-
-static void check(int ok, const char *what) {
-  if (ok) return;
-  fprintf(stderr, "bench_search: %s: %s\n", what, db ? sqlite3_errmsg(db) : "");
-  exit(1);
-}
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static float *read_file(const char *path, size_t *n) {
   FILE *f = fopen(path, "rb");
@@ -56,12 +41,6 @@ static void open_database(const char *file, const char *extension) {
 
 static void print_seconds(double begin) {
   printf("%.9f", now() - begin);
-}
-
-static sqlite3_stmt *prepare(const char *sql) {
-  sqlite3_stmt *stmt;
-  check(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK, sql);
-  return stmt;
 }
 
 static void bind_vector(sqlite3_stmt *stmt, int i, const float *x) {

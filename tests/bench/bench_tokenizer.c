@@ -8,48 +8,25 @@
 ** MAX tokens at most (0: all).  The answer is a line with the seconds it took and
 ** the number of tokens.
 */
+#define PROGRAM "bench_tokenizer"
 #include "../../engine/attn.h"
-#include <sqlite3.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "bench.h"
 #include <string.h>
-#include <time.h>
 
 int sqlite3_attn_init(sqlite3 *db, char **error, const void *api);
 
 enum { MAX_TEXT = 10000 };
 
-static sqlite3 *db;
 static attn_text texts[MAX_TEXT];
 static int n_text;
-
-static void check(int ok, const char *what) {
-  if (!ok) {
-    fprintf(stderr, "bench_tokenizer: %s: %s\n", what, db ? sqlite3_errmsg(db) : "");
-    exit(1);
-  }
-}
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static sqlite3_stmt *prepare(const char *sql) {
-  sqlite3_stmt *stmt = NULL;
-  check(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK, sql);
-  return stmt;
-}
 
 static const attn_tokenizer *open_model(const char *path) {
   check(sqlite3_auto_extension((void (*)(void))sqlite3_attn_init) == SQLITE_OK, "init");
   check(sqlite3_open(path, &db) == SQLITE_OK, path);
   sqlite3_stmt *stmt = prepare("SELECT embed('warm'), (SELECT sha256 FROM attn_models)");
   check(sqlite3_step(stmt) == SQLITE_ROW, "embed");
-  const attn_model *model =
-      attn_model_acquire((const char *)sqlite3_column_text(stmt, 1),
-                             sqlite3_db_filename(db, "main"));
+  const attn_model *model = attn_model_acquire(
+      (const char *)sqlite3_column_text(stmt, 1), sqlite3_db_filename(db, "main"));
   check(model != NULL, "the loaded model");
   sqlite3_finalize(stmt);
   return attn_model_tokenizer(model);
