@@ -173,16 +173,8 @@ static void test_time(void) {
 
 /* ------------------------------------------------------------------ what is wrong */
 
-typedef struct wrong {
-  const char *configuration, *path; /* the setting to change */
-  attn_kind kind;
-  const char *text;
-  attn_status status;
-  const char *message;
-} wrong;
-
 static const wrong wrongs[] = {
-    {"suffix/suffix", "$.model.dropout", ATTN_REAL, NULL, ATTN_UNSUPPORTED,
+    {"suffix/suffix", "$.model.dropout", ATTN_REAL, "0.5", ATTN_UNSUPPORTED,
      "tokenizer: $.model.dropout is 0.5, which makes tokens random and is not supported"},
     {"suffix/suffix", "$.model.dropout", ATTN_TEXT, "0.1", ATTN_INVALID,
      "settings: $.model.dropout is the text '0.1', expected a number"},
@@ -214,41 +206,8 @@ static const wrong wrongs[] = {
      "supported"},
 };
 
-static int same_path(const char *a, const char *b) {
-  for (; *a || *b; a++, b++) {
-    while (*a == '"') a++;
-    while (*b == '"') b++;
-    if (*a != *b) return 0;
-    if (!*a) break;
-  }
-  return 1;
-}
-
-static configuration *changed(const char *name, const char *path, attn_setting value) {
-  static configuration c;
-  int found = 0;
-  c = *find_configuration(name);
-  for (size_t k = 0; k < c.n; k++) {
-    if (!same_path(c.setting[k].path, path)) continue;
-    value.path = c.setting[k].path;
-    c.setting[k] = value;
-    found = 1;
-  }
-  CHECK(found);
-  return &c;
-}
-
 static void test_wrong(void) {
-  attn_error err = {""};
-  for (size_t i = 0; i < sizeof wrongs / sizeof *wrongs; i++) {
-    const wrong *w = &wrongs[i];
-    attn_setting value = {.kind = w->kind, .text = w->text, .real = 0.5};
-    value.n_text = w->text ? strlen(w->text) : 0;
-    configuration *c = changed(w->configuration, w->path, value);
-    err.message[0] = 0;
-    CHECK_STATUS(w->status, make(c, &err), w->message);
-    if (w->status == ATTN_OK) attn_tokenizer_free(c->tokenizer);
-  }
+  check_wrong(wrongs, sizeof wrongs / sizeof *wrongs, make);
 }
 
 #define TEXT(p, t)                                                                       \

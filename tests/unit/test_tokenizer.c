@@ -236,14 +236,6 @@ static void test_time(void) {
 
 /* ---------------------------------------------------------------- what is wrong */
 
-typedef struct wrong {
-  const char *configuration, *path; /* the setting to change */
-  attn_kind kind;
-  const char *text;
-  attn_status status;
-  const char *message;
-} wrong;
-
 static const wrong wrongs[] = {
     {"uncased", "$.model.type", ATTN_TEXT, "Unigram", ATTN_UNSUPPORTED,
      "tokenizer: $.model has the type 'Unigram', which is not supported"},
@@ -301,18 +293,7 @@ static const wrong wrongs[] = {
 };
 
 static void test_wrong(void) {
-  attn_error err;
-  for (size_t i = 0; i < sizeof wrongs / sizeof *wrongs; i++) {
-    const wrong *w = &wrongs[i];
-    configuration c = *find_configuration(w->configuration);
-    for (size_t k = 0; k < c.n; k++) {
-      if (strcmp(c.setting[k].path, w->path) != 0) continue;
-      c.setting[k] = (attn_setting){.path = w->path, .kind = w->kind, .text = w->text};
-      c.setting[k].n_text = w->text ? strlen(w->text) : 0;
-    }
-    CHECK_STATUS(w->status, make(&c, &err), w->message);
-    CHECK(c.tokenizer == NULL);
-  }
+  check_wrong(wrongs, sizeof wrongs / sizeof *wrongs, make);
 }
 
 static void test_no_unknown(void) {

@@ -193,6 +193,57 @@ static inline uint64_t hash_block(const configuration *c, uint32_t first) {
   return h;
 }
 
+/* --------------------------------------------------------------- what is wrong */
+
+typedef struct wrong {
+  const char *configuration, *path; /* the setting to change */
+  attn_kind kind;
+  const char *text; /* of the value; NULL: empty, 0 */
+  attn_status status;
+  const char *message;
+} wrong;
+
+static inline int same_path(const char *a, const char *b) {
+  for (; *a || *b; a++, b++) {
+    while (*a == '"') a++;
+    while (*b == '"') b++;
+    if (*a != *b) return 0;
+    if (!*a) break;
+  }
+  return 1;
+}
+
+static inline configuration *changed(const char *name, const char *path, attn_setting value) {
+  static configuration c;
+  int found = 0;
+  c = *find_configuration(name);
+  for (size_t k = 0; k < c.n; k++) {
+    if (!same_path(c.setting[k].path, path)) continue;
+    value.path = c.setting[k].path;
+    c.setting[k] = value;
+    found = 1;
+  }
+  CHECK(found);
+  return &c;
+}
+
+/* A tokenizer whose configuration has one setting changed is refused, or taken, as it
+** should be. */
+static inline void check_wrong(const wrong *list, size_t n,
+                               attn_status (*make)(configuration *, attn_error *)) {
+  attn_error err = {""};
+  for (const wrong *w = list; w < list + n; w++) {
+    attn_setting value = {.kind = w->kind, .text = w->text};
+    if (w->text) value.n_text = strlen(w->text);
+    if (w->text && w->kind == ATTN_REAL) value.real = atof(w->text);
+    configuration *c = changed(w->configuration, w->path, value);
+    err.message[0] = 0;
+    CHECK_STATUS(w->status, make(c, &err), w->message);
+    CHECK((w->status == ATTN_OK) == (c->tokenizer != NULL));
+    if (w->status == ATTN_OK) attn_tokenizer_free(c->tokenizer);
+  }
+}
+
 /* --------------------------------------------------------------------- damages */
 
 /* What a tokenizer makes of a text and of a pair of them, and back; ctx: the vocabulary. */
