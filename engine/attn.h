@@ -65,6 +65,15 @@ void attn_set_allocator(const attn_allocator *allocator);
 void *attn_alloc_aligned(uint64_t n);
 void attn_release_aligned(void *p);
 
+/* ---------------------------------------------------------------------- order */
+
+/* Sorts n items of `size` bytes, or moves the first k in order to the front, in order.
+** `compare` is as for qsort; items that it finds equal come in any order.  Takes no memory. */
+void attn_sort(void *items, size_t n, size_t size,
+               int (*compare)(const void *a, const void *b));
+void attn_sort_first(void *items, size_t n, size_t k, size_t size,
+                     int (*compare)(const void *a, const void *b));
+
 /* --------------------------------------------------------------------- limits */
 
 /* Bounds for the whole process, whose memory and time they guard.  They hold for what is
@@ -522,14 +531,14 @@ attn_status attn_name_hidden(attn_workspace *workspace, const attn_model *model,
                              attn_stop stop, attn_error *err, float *out);
 
 /* A row of it: the place of a word among the n, 1 for the likeliest, which is *best; and
-** all, the likeliest first.  Of equal ones that of the smaller id. */
+** the k likeliest, the likeliest first.  Of equal ones that of the smaller id. */
 typedef struct attn_guess {
   int32_t id;
   float probability;
 } attn_guess;
 
 uint32_t attn_rank(const float *probability, uint32_t n, int32_t id, attn_guess *best);
-attn_status attn_likeliest(const float *probability, uint32_t n, attn_error *err,
+attn_status attn_likeliest(const float *probability, uint32_t n, uint32_t k, attn_error *err,
                            attn_guess **out);
 
 /* -------------------------------------------------------------------- decoding */

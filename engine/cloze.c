@@ -13,7 +13,6 @@
 #include "settings.h"
 #include "stack.h"
 #include "train/random.h"
-#include <stdlib.h>
 
 enum {
   N_WORD = 256, /* words that are packed at a time */
@@ -212,11 +211,11 @@ static int by_likelihood(const void *a, const void *b) {
   return is_likelier(a, b) ? -1 : is_likelier(b, a);
 }
 
-attn_status attn_likeliest(const float *probability, uint32_t n, attn_error *err,
+attn_status attn_likeliest(const float *probability, uint32_t n, uint32_t k, attn_error *err,
                            attn_guess **out) {
   attn_guess *list = *out = attn_alloc(n * sizeof *list);
   if (!list) return attn_no_memory(err);
   for (uint32_t i = 0; i < n; i++) list[i] = guess(probability, i);
-  qsort(list, n, sizeof *list, by_likelihood);
+  attn_sort_first(list, n, k, sizeof *list, by_likelihood);
   return ATTN_OK;
 }

@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #if defined(__linux__)
+#include <fcntl.h>
 #include <sched.h>
 #endif
 #if defined(_WIN32)
@@ -30,14 +31,20 @@
 
 enum { MAX_PATH_BYTES = 4096, NO_LIMIT = 1 << 20 };
 
-/* Reads the first line of a file, without its end; 0 when there is none. */
-static int read_line(const char *path, char *line, int n) {
-  FILE *f = fopen(path, "r");
-  if (!f) return 0;
-  int found = fgets(line, n, f) != NULL;
-  fclose(f);
-  if (found) line[strcspn(line, "\n")] = 0;
-  return found;
+#if defined(__linux__)
+
+/* Reads a file of whole lines, as far as there is room, as a text; 0 when there is none.
+** A FILE would take memory. */
+static int read_file(const char *path, char *text, size_t n) {
+  int file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  size_t length = 0;
+  for (ssize_t got = 1; got > 0 && length < n - 1; length += got > 0 ? (size_t)got : 0) {
+    got = read(file, text + length, n - 1 - length);
+  }
+  close(file);
+  text[length] = 0;
+  return length > 0;
 }
 
 static int join(char path[MAX_PATH_BYTES], const char *folder, const char *file) {
@@ -46,28 +53,26 @@ static int join(char path[MAX_PATH_BYTES], const char *folder, const char *file)
 }
 
 /* Cores begun count: of one and a half, the half is worth a thread. */
-static uint32_t whole_cores(double quota, double period) {
-  double n = quota / period;
-  if (!(quota > 0 && period > 0 && n < (double)NO_LIMIT)) return NO_LIMIT;
-  uint32_t whole = (uint32_t)n;
-  return whole < n ? whole + 1 : whole;
+static uint32_t whole_cores(long long quota, long long period) {
+  if (quota <= 0 || period <= 0 || quota / period >= NO_LIMIT) return NO_LIMIT;
+  return (uint32_t)(quota / period + (quota % period > 0));
 }
 
 /* The limit of one group, by the files of either version in its folder. */
 static uint32_t group_limit(const char *folder) {
   char path[MAX_PATH_BYTES], line[64], *rest;
-  if (join(path, folder, "cpu.max") && read_line(path, line, sizeof line)) {
-    double quota = strtod(line, &rest); /* "max" reads as 0: none */
-    return whole_cores(quota, strtod(rest, NULL));
+  if (join(path, folder, "cpu.max") && read_file(path, line, sizeof line)) {
+    long long quota = strtoll(line, &rest, 10); /* "max" reads as 0: none */
+    return whole_cores(quota, strtoll(rest, NULL, 10));
   }
-  if (!join(path, folder, "cpu.cfs_quota_us") || !read_line(path, line, sizeof line)) {
+  if (!join(path, folder, "cpu.cfs_quota_us") || !read_file(path, line, sizeof line)) {
     return NO_LIMIT;
   }
-  double quota = strtod(line, NULL);
-  if (!join(path, folder, "cpu.cfs_period_us") || !read_line(path, line, sizeof line)) {
+  long long quota = strtoll(line, NULL, 10);
+  if (!join(path, folder, "cpu.cfs_period_us") || !read_file(path, line, sizeof line)) {
     return NO_LIMIT;
   }
-  return whole_cores(quota, strtod(line, NULL));
+  return whole_cores(quota, strtoll(line, NULL, 10));
 }
 
 /* The least of the limits of a folder and of those above it, up to its first
@@ -112,18 +117,25 @@ static uint32_t line_limit(const char *root, char *line) {
 }
 
 uint32_t attn_cores_quota(const char *root) {
-  char path[MAX_PATH_BYTES], line[MAX_PATH_BYTES];
+  char path[MAX_PATH_BYTES], text[2 * MAX_PATH_BYTES];
   uint32_t least = NO_LIMIT;
-  FILE *f = join(path, root, "proc/self/cgroup") ? fopen(path, "r") : NULL;
-  if (!f) return least;
-  while (fgets(line, sizeof line, f)) {
-    line[strcspn(line, "\n")] = 0;
+  if (!join(path, root, "proc/self/cgroup") || !read_file(path, text, sizeof text)) return least;
+  for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+    *end = 0;
     uint32_t n = line_limit(root, line);
     if (n < least) least = n;
   }
-  fclose(f);
   return least;
 }
+
+#else
+
+uint32_t attn_cores_quota(const char *root) {
+  (void)root;
+  return NO_LIMIT;
+}
+
+#endif
 
 static uint32_t allowed_cores(void) {
   long n = 1;

@@ -8,7 +8,6 @@
 #include "sample.h"
 #include "kernels/kernels.h"
 #include <math.h>
-#include <stdlib.h>
 
 typedef struct candidate {
   float probability;
@@ -66,8 +65,11 @@ int32_t attn_sample(attn_sampling *s, const float *logits, uint32_t n, void *mem
   for (uint32_t i = 0; i < n; i++) {
     if (p[i] > 0) list[count++] = (candidate){p[i], (int32_t)i};
   }
-  if (s->top_k || s->top_p < 1) qsort(list, count, sizeof *list, by_probability);
-  if (s->top_k && s->top_k < count) count = s->top_k;
+  if (s->top_k || s->top_p < 1) {
+    uint32_t k = s->top_k && s->top_k < count ? s->top_k : count;
+    attn_sort_first(list, count, k, sizeof *list, by_probability);
+    count = k;
+  }
   double total = 0, sum = 0;
   for (uint32_t i = 0; i < count; i++) total += (double)list[i].probability;
   for (uint32_t i = 0; s->top_p < 1 && i < count; i++) {

@@ -9,7 +9,6 @@
 #include "settings.h"
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 /* ---------------------------------------------------------------------- order */
 
@@ -65,7 +64,7 @@ static int compare_entries(const void *a, const void *b) {
 
 attn_status attn_settings_sort(attn_settings *settings, attn_error *err) {
   if (settings->n_entry == 0) return ATTN_OK;
-  qsort(settings->entry, settings->n_entry, sizeof *settings->entry, compare_entries);
+  attn_sort(settings->entry, settings->n_entry, sizeof *settings->entry, compare_entries);
   for (size_t i = 1; i < settings->n_entry; i++) {
     if (compare_entries(&settings->entry[i - 1], &settings->entry[i]) == 0) {
       return attn_fail(err, ATTN_INVALID, "settings: %.200s is there twice",

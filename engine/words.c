@@ -4,7 +4,6 @@
 #include "model.h"
 #include "stack.h"
 #include <math.h>
-#include <stdlib.h>
 
 int attn_model_word(const attn_model *model, int64_t id, float *out) {
   const attn_graph *g = &model->graph;
@@ -53,7 +52,7 @@ attn_status attn_model_nearest(const attn_model *model, const float *vector, uin
     list[i] = (attn_near){(int32_t)i, cosine(vector, length, word, d)};
   }
   attn_release(word);
-  qsort(list, g->n_vocab, sizeof *list, by_similarity);
   *n = k < g->n_vocab ? k : g->n_vocab;
+  attn_sort_first(list, g->n_vocab, *n, sizeof *list, by_similarity);
   return ATTN_OK;
 }

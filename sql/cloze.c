@@ -188,8 +188,9 @@ static int next_fill(attn_rows *base, char **error) {
   if (rc != SQLITE_OK) return rc;
   sqlite3_free(rows->guess);
   rows->next = 0;
-  attn_status status = attn_likeliest(
-      probability, attn_model_get_info(rows->h.model)->n_vocab, &err, &rows->guess);
+  attn_status status =
+      attn_likeliest(probability, attn_model_get_info(rows->h.model)->n_vocab, rows->k, &err,
+                     &rows->guess);
   return status == ATTN_OK ? SQLITE_ROW : attn_sql_status(status, &err, error);
 }
 

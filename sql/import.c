@@ -12,7 +12,6 @@
 #include "recast.h"
 #include "store.h"
 #include "vocab.h"
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct import {
@@ -71,7 +70,7 @@ static int open_source(import *m) {
   m->place = sqlite3_malloc64((n + 1) * sizeof *m->place);
   if (!m->tensor || !m->place) return SQLITE_NOMEM;
   for (size_t i = 0; i < n; i++) m->place[i] = &m->folder.tensor[i];
-  qsort((void *)m->place, n, sizeof *m->place, by_name);
+  attn_sort((void *)m->place, n, sizeof *m->place, by_name);
   for (size_t i = 0; i < n; i++) {
     const attn_safetensor *t = m->place[i];
     m->tensor[i] = (attn_tensor){.name = t->name,

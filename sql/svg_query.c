@@ -8,7 +8,6 @@
 #include "picture.h"
 #include "vec.h"
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { MAX_NAME = 500 /* groups or series */ };
@@ -353,7 +352,7 @@ static void polyline(const curve *curve, size_t begin, size_t end, sqlite3_str *
 }
 
 static void draw_curve(curve *curve, sqlite3_str *out) {
-  qsort(curve->point, curve->n, sizeof *curve->point, compare);
+  attn_sort(curve->point, curve->n, sizeof *curve->point, compare);
   widen(curve);
   attn_picture_begin(out, CURVE_WIDTH, CURVE_HEIGHT, attn_picture_word("Curve"));
   axes(curve, out);

@@ -9,7 +9,6 @@
 ** depend on how the tensors were laid out where they came from.
 */
 #include "writer.h"
-#include <stdlib.h>
 #include <string.h>
 
 enum { PIECE = 1 << 20 };
@@ -154,7 +153,7 @@ static void hash_text(attn_sha256 *hash, const char *text) {
 
 static void hash_model(attn_writer *w, const attn_writer_model *m, char hex[65]) {
   attn_sha256 hash;
-  if (w->n_tensor) qsort(w->tensor, w->n_tensor, sizeof *w->tensor, by_name);
+  attn_sort(w->tensor, w->n_tensor, sizeof *w->tensor, by_name);
   attn_sha256_init(&hash);
   hash_text(&hash, m->config);
   for (int i = 0; i < ATTN_N_PART; i++) {

@@ -10,7 +10,6 @@
 ** Source: github.com/huggingface/safetensors, "Format".
 */
 #include "../base.h"
-#include <stdlib.h>
 
 enum { MAX_HEADER = 100000000 };
 
@@ -80,7 +79,7 @@ static int by_begin(const void *a, const void *b) {
 attn_status attn_safetensors_check(attn_safetensor *tensor, size_t n, uint64_t n_data,
                                    attn_error *err) {
   uint64_t at = 0;
-  if (n) qsort(tensor, n, sizeof *tensor, by_begin);
+  attn_sort(tensor, n, sizeof *tensor, by_begin);
   for (size_t i = 0; i < n; i++) {
     const attn_safetensor *t = &tensor[i];
     uint64_t want = attn_shape_bytes(t->dim, t->n_dim, t->dtype->size);

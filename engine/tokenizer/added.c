@@ -2,7 +2,6 @@
 ** added.c - added tokens: settings and lookup.
 */
 #include "added.h"
-#include <stdlib.h>
 
 enum { MAX_PATTERN = 1000 }; /* characters */
 
@@ -92,8 +91,8 @@ static attn_status load_tokens(const attn_settings *s, attn_error *err,
     out->n++;
   }
   if (out->n == 0) return ATTN_OK;
-  qsort(out->by_text, out->n, sizeof *out->by_text, by_text);
-  qsort(out->by_id, out->n, sizeof *out->by_id, by_id);
+  attn_sort(out->by_text, out->n, sizeof *out->by_text, by_text);
+  attn_sort(out->by_id, out->n, sizeof *out->by_id, by_id);
   for (uint32_t i = 1; i < out->n; i++) {
     attn_text text = text_of(out->by_text[i]);
     if (compare_text(text_of(out->by_text[i - 1]), text) == 0) {
@@ -202,7 +201,7 @@ static attn_status build_patterns(attn_added *added, int normalized,
     if (rc != ATTN_OK) return rc;
     out->first |= UINT64_C(1) << pattern->c[0] % 64;
   }
-  if (out->n) qsort(out->list, out->n, sizeof *out->list, compare_patterns);
+  attn_sort(out->list, out->n, sizeof *out->list, compare_patterns);
   return check_overlap(out, err);
 }
 

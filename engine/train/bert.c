@@ -5,7 +5,6 @@
 #include "random.h"
 #include "../kernels/kernels.h"
 #include <stdio.h>
-#include <stdlib.h>
 
 /* ------------------------------------------------------------------- parameters */
 
@@ -162,7 +161,7 @@ size_t attn_bert_tensors(const attn_bert *b, attn_bert_tensor *out) {
   name_dense(&list, "cls.predictions.", "transform.dense", &b->transform);
   name_norm(&list, "cls.predictions.", "transform.LayerNorm", &b->norm_head, d);
   name_tensor(&list, "cls.predictions.", "bias", b->bias, s->n_vocab, 0);
-  qsort(out, list.n, sizeof *out, by_name);
+  attn_sort(out, list.n, sizeof *out, by_name);
   return list.n;
 }
 

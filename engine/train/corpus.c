@@ -4,7 +4,6 @@
 #include "corpus.h"
 #include "../tokenizer/words.h"
 #include <math.h>
-#include <stdlib.h>
 
 enum { BLOCK = 1 << 18 };
 
@@ -166,7 +165,7 @@ attn_status attn_corpus_finish(attn_corpus *c, uint32_t min_count, uint32_t max_
   for (uint32_t i = 0; rc == ATTN_OK && i < n_word; i++) {
     if (c->words.count[i] >= min_count) rank[n++] = (ranked){c->words.count[i], i};
   }
-  if (rc == ATTN_OK) qsort(rank, n, sizeof *rank, by_count);
+  if (rc == ATTN_OK) attn_sort(rank, n, sizeof *rank, by_count);
   if (max_word && n > max_word) n = max_word;
   if (rc == ATTN_OK) rc = check_words(&c->words, n, min_count, err);
   if (rc == ATTN_OK) rc = order_words(c, rank, n, id, err);

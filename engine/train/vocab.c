@@ -19,7 +19,6 @@
 #include "names.h"
 #include "../tokenizer/unicode.h"
 #include "../tokenizer/words.h"
-#include <stdlib.h>
 
 #define NONE UINT32_MAX
 enum { ASK_EVERY = 4096 };
@@ -174,8 +173,8 @@ static attn_status add_sorted(trainer *t, const attn_names *names, uint32_t limi
     list[i] = (letter){attn_names_text(names, i), names->count[i]};
   }
   uint32_t n = names->n < limit ? names->n : limit;
-  if (names->n) qsort(list, names->n, sizeof *list, by_count);
-  if (n) qsort(list, n, sizeof *list, by_text);
+  attn_sort_first(list, names->n, n, sizeof *list, by_count);
+  attn_sort(list, n, sizeof *list, by_text);
   attn_status rc = ATTN_OK;
   for (uint32_t i = 0; rc == ATTN_OK && i < n; i++) rc = add_token(t, list[i].text, err);
   attn_release(list);

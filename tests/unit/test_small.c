@@ -48,6 +48,35 @@ static void test_memory(void) {
   CHECK(unit_live == 0);
 }
 
+static int by_size(const void *a, const void *b) {
+  return memcmp(a, b, 1);
+}
+
+/* Bytes of items that are larger than what is swapped at once, of all orders of five values. */
+static void test_order(void) {
+  enum { N = 5, SIZE = 130 };
+  char list[N][SIZE];
+  for (size_t n = 0; n <= N; n++) {
+    for (int order = 0; order < 3125; order += n < N ? 311 : 1) {
+      for (size_t k = 0; k <= n + 1; k++) {
+        int count[N] = {0}, expected = 0, is_right = 1;
+        for (size_t i = 0, rest = (size_t)order; i < n; i++, rest /= N) {
+          memset(list[i], (int)(rest % N), SIZE);
+          count[rest % N]++;
+        }
+        attn_sort_first(list, n, k, SIZE, by_size);
+        for (size_t i = 0; i < n; i++) {
+          while (i < k && !count[expected]) expected++;
+          is_right &= i >= k || list[i][0] == expected;
+          is_right &= list[i][SIZE - 1] == list[i][0] && --count[(int)list[i][0]] >= 0;
+        }
+        CHECK(is_right);
+      }
+    }
+  }
+  attn_sort(NULL, 0, 1, by_size);
+}
+
 static void test_shapes(void) {
   static const struct {
     const char *text;
@@ -177,6 +206,7 @@ int main(void) {
   unit_begin();
   test_messages();
   test_memory();
+  test_order();
   test_shapes();
   test_headers();
   test_places();
