@@ -270,9 +270,9 @@ static int open_cloze(attn_rows *base, sqlite3_value **argument, char **error) {
 }
 
 static int fail_row(const cloze_rows *rows, char **error, const char *what) {
-  const unsigned char *id = sqlite3_column_text(rows->query, 0);
-  return attn_sql_fail(error, SQLITE_ERROR, "attn_cloze: row %lld (id %.40s): %s",
-                       rows->n_read, id ? (const char *)id : "NULL", what);
+  const char *id = attn_value_found(sqlite3_column_value(rows->query, 0));
+  return attn_sql_fail(error, SQLITE_ERROR, "attn_cloze: row %lld (id %!.40s): %s",
+                       rows->n_read, id, what);
 }
 
 /* Adds the text that the query stands on, unless there is nothing in it to hide. */

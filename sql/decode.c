@@ -9,45 +9,10 @@
 #include "ids.h"
 #include "json.h"
 #include "vec.h"
-#include <string.h>
-
-/* Memory for a result of m rows of n numbers, which SQLite has to be able to take. */
-static int make_result(sqlite3 *db, const char *function, uint64_t m, uint64_t n,
-                       char **error, float **out) {
-  uint64_t limit = (uint64_t)sqlite3_limit(db, SQLITE_LIMIT_LENGTH, -1);
-  if (m > limit / sizeof(float) / n) {
-    return attn_sql_fail(error, SQLITE_TOOBIG,
-                         "%s: %llu rows of %llu numbers are more than SQLite's limit of %llu "
-                         "bytes",
-                         function, m, n, limit);
-  }
-  *out = sqlite3_malloc64((m * n + 1) * sizeof **out);
-  return *out ? SQLITE_OK : SQLITE_NOMEM;
-}
 
 /* --------------------------------------------------------------------- attn_logits */
 
-/* An argument's ids: the text, or what comes behind it. */
-typedef struct ids_argument {
-  attn_tokens tokens;
-  int32_t *id;
-} ids_argument;
-
-static int read_ids(attn_connection *c, sqlite3_value *value, const attn_model *model,
-                    const char *what, char **error, ids_argument *out) {
-  int rc = attn_value_ids(c, value, model, what, error, &out->tokens);
-  if (rc == SQLITE_OK && !(out->id = attn_ids_of(&out->tokens))) rc = SQLITE_NOMEM;
-  return rc;
-}
-
-static attn_sequence ids_of(const ids_argument *a) {
-  return (attn_sequence){a->id, a->tokens.n};
-}
-
-static void free_ids(ids_argument *a) {
-  attn_tokens_free(&a->tokens);
-  sqlite3_free(a->id);
-}
+static attn_sequence sequence(const attn_ids *ids) { return (attn_sequence){ids->id, ids->n}; }
 
 static int check_generates(const attn_model *model, int has_target, char **error) {
   const attn_model_info *info = attn_model_get_info(model);
@@ -76,14 +41,14 @@ static int make_logits(sqlite3_context *ctx, const attn_model *model, attn_seque
     target = text;
     source = (attn_sequence){0};
   }
-  int rc = make_result(attn_connection_db(c), "attn_logits", target.n, info->n_vocab, error,
-                       &out);
+  int rc = attn_new_floats(attn_connection_db(c), "attn_logits", target.n, info->n_vocab, error,
+                           &out);
   if (rc != SQLITE_OK) return rc;
   attn_stop stop = {attn_interrupted, attn_connection_db(c)};
   attn_status status = attn_logits(model, source, target, stop, &err, out);
   if (status != ATTN_OK) {
     sqlite3_free(out);
-    return attn_sql_status(status, &err, error);
+    return attn_function_status("attn_logits", status, &err, error);
   }
   attn_result_floats(ctx, out, target.n * info->n_vocab);
   return SQLITE_OK;
@@ -92,22 +57,22 @@ static int make_logits(sqlite3_context *ctx, const attn_model *model, attn_seque
 static void logits(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   attn_connection *c = attn_connection_of(ctx);
   const attn_model *model;
-  ids_argument text = {0}, target = {0};
+  attn_ids text = {0}, target = {0};
   char *error = NULL;
   int has_target = argc > 2 && sqlite3_value_type(argv[2]) != SQLITE_NULL;
   if (sqlite3_value_type(argv[0]) == SQLITE_NULL) return;
   int rc = attn_connection_model_value(c, argc > 1 ? argv[1] : NULL, &error, &model);
   if (rc == SQLITE_OK) rc = check_generates(model, has_target, &error);
   if (rc == SQLITE_OK) {
-    rc = read_ids(c, argv[0], model, "attn_logits: text", &error, &text);
+    rc = attn_value_ids(c, argv[0], model, "attn_logits: text", &error, &text);
   }
   if (rc == SQLITE_OK && has_target) {
-    rc = read_ids(c, argv[2], model, "attn_logits: target", &error, &target);
+    rc = attn_value_ids(c, argv[2], model, "attn_logits: target", &error, &target);
   }
-  if (rc == SQLITE_OK) rc = make_logits(ctx, model, ids_of(&text), ids_of(&target), &error);
+  if (rc == SQLITE_OK) rc = make_logits(ctx, model, sequence(&text), sequence(&target), &error);
   if (rc != SQLITE_OK) attn_result_error(ctx, rc, error);
-  free_ids(&text);
-  free_ids(&target);
+  attn_ids_free(&text);
+  attn_ids_free(&target);
 }
 
 /* ---------------------------------------------------------------- attn_transformer */
@@ -134,7 +99,7 @@ static int transform(sqlite3_context *ctx, const attn_model *model, const attn_m
   const uint32_t d = attn_model_get_info(model)->d_model;
   attn_document document = {0};
   float *out = NULL;
-  int rc = make_result(db, "attn_transformer", in->n_target, d, error, &out);
+  int rc = attn_new_floats(db, "attn_transformer", in->n_target, d, error, &out);
   if (rc == SQLITE_OK) {
     rc = attn_document_options(db, options, "attn_transformer: options", error, &document);
   }
@@ -142,9 +107,7 @@ static int transform(sqlite3_context *ctx, const attn_model *model, const attn_m
     attn_error err = {0};
     attn_stop stop = {attn_interrupted, db};
     attn_status status = attn_transform(model, in, &document.settings, stop, &err, out);
-    rc = status == ATTN_OK || status == ATTN_NOMEM || status == ATTN_INTERRUPTED
-             ? attn_sql_status(status, &err, error)
-             : attn_sql_fail(error, SQLITE_ERROR, "attn_transformer: %s", err.message);
+    rc = attn_function_status("attn_transformer", status, &err, error);
   }
   attn_document_free(&document);
   if (rc == SQLITE_OK) {

@@ -66,7 +66,7 @@ static int find_prompt(sqlite3_value *value, char **error, attn_prompt *out) {
     if (strcmp(name.text, prompts[i].name) == 0) return SQLITE_OK;
   }
   return attn_sql_fail(error, SQLITE_ERROR,
-                       "attn_embed_each: prompt is \"%.40s\"; expected query or document",
+                       "attn_embed_each: prompt is \"%!.40s\"; expected query or document",
                        name.text);
 }
 
@@ -119,9 +119,9 @@ static void free_batch(each_rows *rows) {
 
 /* What is wrong with the text of the row read last. */
 static int fail_row(const each_rows *rows, char **error, const char *what) {
-  const unsigned char *id = sqlite3_column_text(rows->query, 0);
-  return attn_sql_fail(error, SQLITE_ERROR, "attn_embed_each: row %lld (id %.40s): %s",
-                       rows->n_read, id ? (const char *)id : "NULL", what);
+  const char *id = attn_value_found(sqlite3_column_value(rows->query, 0));
+  return attn_sql_fail(error, SQLITE_ERROR, "attn_embed_each: row %lld (id %!.40s): %s",
+                       rows->n_read, id, what);
 }
 
 /* Adds the row that the query stands on to the batch. */

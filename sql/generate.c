@@ -33,7 +33,7 @@ static int begin(generate_rows *rows, attn_sequence prompt, sqlite3_value *optio
     attn_stop stop = {attn_ticker_ask, &rows->ticker};
     attn_status status = attn_generator_new(rows->model, prompt, &document.settings, stop,
                                             &err, &rows->generator);
-    rc = attn_sql_status(status, &err, error);
+    rc = attn_function_status("attn_generate", status, &err, error);
   }
   attn_document_free(&document);
   return rc;
@@ -42,7 +42,7 @@ static int begin(generate_rows *rows, attn_sequence prompt, sqlite3_value *optio
 static int open_generate(attn_rows *base, sqlite3_value **argument, char **error) {
   generate_rows *rows = (generate_rows *)base;
   const attn_model *model;
-  attn_tokens tokens = {0};
+  attn_ids prompt = {0};
   if (sqlite3_value_type(argument[0]) == SQLITE_NULL) return SQLITE_OK;
   int rc = attn_connection_model_value(base->connection, argument[1], error, &model);
   if (rc != SQLITE_OK) return rc;
@@ -55,13 +55,11 @@ static int open_generate(attn_rows *base, sqlite3_value **argument, char **error
                          attn_model_get_info(model)->architecture);
   }
   rc = attn_value_ids(base->connection, argument[0], model, "attn_generate: prompt", error,
-                      &tokens);
-  int32_t *id = rc == SQLITE_OK ? attn_ids_of(&tokens) : NULL;
+                      &prompt);
   if (rc == SQLITE_OK) {
-    rc = id ? begin(rows, (attn_sequence){id, tokens.n}, argument[2], error) : SQLITE_NOMEM;
+    rc = begin(rows, (attn_sequence){prompt.id, prompt.n}, argument[2], error);
   }
-  sqlite3_free(id);
-  attn_tokens_free(&tokens);
+  attn_ids_free(&prompt);
   return rc;
 }
 
@@ -71,7 +69,7 @@ static int next_generated(attn_rows *base, char **error) {
   if (!rows->generator) return SQLITE_DONE;
   attn_status status =
       attn_generator_next(rows->generator, &err, &rows->id, &rows->logprob);
-  if (status != ATTN_OK) return attn_sql_status(status, &err, error);
+  if (status != ATTN_OK) return attn_function_status("attn_generate", status, &err, error);
   rows->n++;
   return rows->id >= 0 ? SQLITE_ROW : SQLITE_DONE;
 }

@@ -2,56 +2,97 @@
 ** ids.c - token ids as an argument: a text, or a JSON array of them.
 */
 #include "ids.h"
-#include "json.h"
+#include <string.h>
 
 enum { SUBTYPE_JSON = 'J' };
 
-static int not_ids(const char *what, char **error) {
-  return attn_sql_fail(error, SQLITE_ERROR,
-                       "%s is no list of token ids; expected a JSON array of whole numbers",
-                       what);
+void attn_ids_free(attn_ids *ids) {
+  sqlite3_free(ids->id);
+  *ids = (attn_ids){0};
 }
 
-/* Of the flattened array: the node itself, then its elements in order. */
-static int copy_ids(const attn_settings *settings, const char *what, char **error,
-                    attn_tokens *out) {
-  const attn_setting *entry = settings->entry;
-  if (entry[0].kind != ATTN_ARRAY) return not_ids(what, error);
-  out->n_alloc = settings->n_entry;
-  out->token = sqlite3_malloc64(out->n_alloc * sizeof *out->token);
-  if (!out->token) return SQLITE_NOMEM;
-  for (size_t i = 1; i < settings->n_entry; i++) {
-    if (entry[i].kind != ATTN_INTEGER || entry[i].integer < INT32_MIN ||
-        entry[i].integer > INT32_MAX) {
-      return not_ids(what, error);
-    }
-    out->token[out->n++] = (attn_token){.id = (int32_t)entry[i].integer};
+static int add_id(attn_ids *ids, int32_t id, char **error) {
+  if (ids->n == ids->n_alloc) {
+    attn_error err = {""};
+    size_t n = 2 * ids->n_alloc + 64;
+    int rc = attn_sql_status(attn_limit_call(n * sizeof *ids->id, &err), &err, error);
+    if (rc != SQLITE_OK) return rc;
+    int32_t *grown = sqlite3_realloc64(ids->id, n * sizeof *grown);
+    if (!grown) return SQLITE_NOMEM;
+    ids->id = grown;
+    ids->n_alloc = n;
   }
+  ids->id[ids->n++] = id;
   return SQLITE_OK;
 }
 
-int attn_value_ids(attn_connection *c, sqlite3_value *value, const attn_model *model,
-                   const char *what, char **error, attn_tokens *out) {
-  const attn_tokenizer *tokenizer = attn_model_tokenizer(model);
-  attn_text text;
-  attn_error err = {0};
-  int is_json = sqlite3_value_subtype(value) == SUBTYPE_JSON;
-  int rc = attn_value_text(value, what, error, &text);
-  if (rc != SQLITE_OK) return rc;
-  if (tokenizer && !is_json) {
-    return attn_sql_status(
-        attn_tokenize(tokenizer, text.text, text.n_text, 0, &err, out), &err, error);
+/* A row of the query below: what the JSON is, and the type and the text of an element. */
+static int take_element(sqlite3_stmt *stmt, const char *what, char **error, attn_ids *out) {
+  const char *whole = (const char *)sqlite3_column_text(stmt, 0);
+  const char *type = (const char *)sqlite3_column_text(stmt, 1);
+  const char *found = (const char *)sqlite3_column_text(stmt, 2);
+  if (!whole || !type || !found) return SQLITE_NOMEM;
+  if (strcmp(whole, "array") != 0) {
+    return attn_sql_fail(error, SQLITE_ERROR,
+                         "%s is a JSON %s; expected an array of token ids such as [1,2]", what,
+                         whole);
   }
-  attn_document document;
-  rc = attn_document_read(attn_connection_db(c), text.text, (int)text.n_text, "$", what,
-                          error, &document);
-  if (rc == SQLITE_OK) rc = copy_ids(&document.settings, what, error, out);
-  attn_document_free(&document);
+  if (!*type) return SQLITE_OK; /* the array is at its end */
+  sqlite3_int64 id = sqlite3_column_int64(stmt, 2);
+  if (strcmp(type, "integer") == 0 && id >= 0 && id <= INT32_MAX) {
+    return add_id(out, (int32_t)id, error);
+  }
+  return attn_sql_fail(error, SQLITE_ERROR,
+                       "%s: id %llu is %!.40s; expected a whole number from 0 to %d", what,
+                       (unsigned long long)out->n, found, INT32_MAX);
+}
+
+int attn_json_ids(sqlite3 *db, sqlite3_value *value, const char *what, char **error,
+                  attn_ids *out) {
+  sqlite3_stmt *stmt;
+  attn_text json;
+  int rc = attn_value_name(value, what, error, &json);
+  if (rc != SQLITE_OK) return rc;
+  rc = attn_prepare(db, &stmt, error,
+                    "SELECT json_type(?1), type, coalesce(value, 'null') FROM json_each(?1)"
+                    " UNION ALL SELECT json_type(?1), '', ''");
+  if (rc != SQLITE_OK) return rc;
+  sqlite3_bind_text(stmt, 1, json.text, (int)json.n_text, SQLITE_STATIC);
+  while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+    rc = take_element(stmt, what, error, out);
+  }
+  if (rc == SQLITE_DONE) {
+    rc = SQLITE_OK;
+  } else if (!*error && (rc & 0xff) == SQLITE_ERROR) {
+    rc = attn_sql_fail(error, rc, "%s is no JSON; expected an array of token ids such as [1,2]",
+                       what);
+  } else if (!*error && rc != SQLITE_NOMEM) {
+    rc = attn_sql_db_error(db, what, error);
+  }
+  sqlite3_finalize(stmt);
   return rc;
 }
 
-int32_t *attn_ids_of(const attn_tokens *tokens) {
-  int32_t *id = sqlite3_malloc64((tokens->n + 1) * sizeof *id);
-  for (size_t i = 0; id && i < tokens->n; i++) id[i] = tokens->token[i].id;
-  return id;
+static int tokenize(const attn_tokenizer *tokenizer, attn_text text, char **error,
+                    attn_ids *out) {
+  attn_tokens tokens = {0};
+  attn_error err = {0};
+  attn_status status = attn_tokenize(tokenizer, text.text, text.n_text, 0, &err, &tokens);
+  int rc = attn_sql_status(status, &err, error);
+  for (size_t i = 0; rc == SQLITE_OK && i < tokens.n; i++) {
+    rc = add_id(out, tokens.token[i].id, error);
+  }
+  attn_tokens_free(&tokens);
+  return rc;
+}
+
+int attn_value_ids(attn_connection *c, sqlite3_value *value, const attn_model *model,
+                   const char *what, char **error, attn_ids *out) {
+  const attn_tokenizer *tokenizer = attn_model_tokenizer(model);
+  attn_text text;
+  if (!tokenizer || sqlite3_value_subtype(value) == SUBTYPE_JSON) {
+    return attn_json_ids(attn_connection_db(c), value, what, error, out);
+  }
+  int rc = attn_value_text(value, what, error, &text);
+  return rc == SQLITE_OK ? tokenize(tokenizer, text, error, out) : rc;
 }

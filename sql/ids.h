@@ -6,13 +6,23 @@
 
 #include "sql.h"
 
-/* Reads an argument: JSON (json('[1,2]'), json_array(1,2)) and, where the model has no
-** tokenizer, any text is an array of ids; other text is tokenized, as far as it goes.
-** `what` names it in an error.  Free the tokens in any case. */
-int attn_value_ids(attn_connection *c, sqlite3_value *value, const attn_model *model,
-                   const char *what, char **error, attn_tokens *out);
+/* All zero is an empty list. */
+typedef struct attn_ids {
+  int32_t *id;
+  size_t n, n_alloc;
+} attn_ids;
 
-/* The ids alone, memory from sqlite3_malloc64; NULL when there is none. */
-int32_t *attn_ids_of(const attn_tokens *tokens);
+/* Reads a JSON array of whole numbers.  `what` names it in an error.  Free the ids in any
+** case. */
+int attn_json_ids(sqlite3 *db, sqlite3_value *value, const char *what, char **error,
+                  attn_ids *out);
+
+/* The same, or a text, which is tokenized, as far as it goes: for a model with a tokenizer
+** only what comes from SQLite's JSON functions (json('[1,2]'), json_array(1,2)) is an array
+** of ids, for others any text is. */
+int attn_value_ids(attn_connection *c, sqlite3_value *value, const attn_model *model,
+                   const char *what, char **error, attn_ids *out);
+
+void attn_ids_free(attn_ids *ids);
 
 #endif

@@ -48,17 +48,16 @@ static const char *copy_column(attn_document *document, sqlite3_stmt *stmt, int 
   return copy;
 }
 
+/* SQLite's words for them. */
+static const char *const kind_names[] = {
+    [ATTN_NULL] = "null",       [ATTN_TRUE] = "true", [ATTN_FALSE] = "false",
+    [ATTN_INTEGER] = "integer", [ATTN_REAL] = "real", [ATTN_TEXT] = "text",
+    [ATTN_ARRAY] = "array",     [ATTN_OBJECT] = "object"};
+
 static attn_kind kind_of(const char *type) {
-  static const struct {
-    const char *name;
-    attn_kind kind;
-  } kinds[] = {{"null", ATTN_NULL},       {"true", ATTN_TRUE}, {"false", ATTN_FALSE},
-               {"integer", ATTN_INTEGER}, {"real", ATTN_REAL}, {"text", ATTN_TEXT},
-               {"array", ATTN_ARRAY}};
-  for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-    if (strcmp(type, kinds[i].name) == 0) return kinds[i].kind;
-  }
-  return ATTN_OBJECT;
+  unsigned kind = ATTN_NULL;
+  while (kind != ATTN_OBJECT && strcmp(type, kind_names[kind]) != 0) kind++;
+  return (attn_kind)kind;
 }
 
 /* ------------------------------------------------------------------------- paths
@@ -185,10 +184,13 @@ int attn_document_options(sqlite3 *db, sqlite3_value *value, const char *what, c
   int rc = SQLITE_OK;
   memset(out, 0, sizeof *out);
   if (value && sqlite3_value_type(value) != SQLITE_NULL) {
-    rc = attn_value_text(value, what, error, &json);
+    rc = attn_value_name(value, what, error, &json);
   }
   if (rc != SQLITE_OK) return rc;
-  return attn_document_read(db, json.text, (int)json.n_text, "$", what, error, out);
+  rc = attn_document_read(db, json.text, (int)json.n_text, "$", what, error, out);
+  if (rc != SQLITE_OK || out->settings.entry[0].kind == ATTN_OBJECT) return rc;
+  return attn_sql_fail(error, SQLITE_ERROR, "%s are a JSON %s; expected an object", what,
+                       kind_names[out->settings.entry[0].kind]);
 }
 
 int attn_json_type(sqlite3 *db, const attn_bytes *json, char **error, char **out) {

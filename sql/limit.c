@@ -21,7 +21,7 @@ static int find_limit(sqlite3_value *value, char **error, attn_limit *out) {
   }
   char *names = sqlite3_str_finish(known);
   if (!names) return SQLITE_NOMEM;
-  rc = attn_sql_fail(error, SQLITE_ERROR, "attn_limit: no limit \"%.40s\"; there are: %s",
+  rc = attn_sql_fail(error, SQLITE_ERROR, "attn_limit: no limit \"%!.40s\"; there are: %s",
                      name.text, names);
   sqlite3_free(names);
   return rc;
@@ -29,15 +29,12 @@ static int find_limit(sqlite3_value *value, char **error, attn_limit *out) {
 
 static int set_limit(attn_limit which, sqlite3_value *value, char **error) {
   const attn_limit_row *row = attn_limit_get_row(which);
-  sqlite3_int64 n = sqlite3_value_int64(value), maximum = (sqlite3_int64)row->maximum;
-  if (sqlite3_value_numeric_type(value) == SQLITE_INTEGER && n >= 1 && n <= maximum) {
-    attn_limit_set(which, (uint64_t)n);
-    return SQLITE_OK;
-  }
-  const unsigned char *found = sqlite3_value_text(value);
-  return attn_sql_fail(error, SQLITE_ERROR,
-                       "attn_limit: %s is %.40s; expected a whole number from 1 to %lld",
-                       row->name, found ? (const char *)found : "NULL", maximum);
+  sqlite3_int64 n;
+  char what[64];
+  sqlite3_snprintf(sizeof what, what, "attn_limit: %s", row->name);
+  int rc = attn_value_whole(value, what, 1, (sqlite3_int64)row->maximum, error, &n);
+  if (rc == SQLITE_OK) attn_limit_set(which, (uint64_t)n);
+  return rc;
 }
 
 static void limit(sqlite3_context *ctx, int argc, sqlite3_value **argv) {

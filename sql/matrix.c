@@ -60,25 +60,28 @@ attn_matrix attn_call_matrix(attn_call *call, int i, const char *what) {
   return attn_call_optional(call, i, what);
 }
 
-size_t attn_call_size(attn_call *call, int i, const char *what) {
+/* Argument i, a whole number from `least` to `most`. */
+static sqlite3_int64 whole_number(attn_call *call, int i, const char *what,
+                                  sqlite3_int64 least, sqlite3_int64 most) {
   if (!is_given(call, i)) call->is_null = 1;
-  if (!attn_call_goes_on(call)) return 1;
-  int type = sqlite3_value_numeric_type(call->argv[i]);
-  sqlite3_int64 n = sqlite3_value_int64(call->argv[i]);
-  if (type == SQLITE_INTEGER && n > 0 && n <= INT_MAX) return (size_t)n;
-  const char *found =
-      type == SQLITE_BLOB ? "a blob" : (const char *)sqlite3_value_text(call->argv[i]);
-  attn_call_fail(call, "%s is %.40s; expected a whole number from 1 on", what,
-                 found ? found : "");
-  return 1;
+  if (!attn_call_goes_on(call)) return least;
+  char name[64];
+  sqlite3_int64 n;
+  sqlite3_snprintf(sizeof name, name, "%s: %s", call->name, what);
+  call->rc = attn_value_whole(call->argv[i], name, least, most, &call->error, &n);
+  return call->rc == SQLITE_OK ? n : least;
+}
+
+size_t attn_call_size(attn_call *call, int i, const char *what) {
+  return (size_t)whole_number(call, i, what, 1, INT_MAX);
 }
 
 double attn_call_number(attn_call *call, int i, const char *what, double absent) {
   if (!attn_call_goes_on(call) || !is_given(call, i)) return absent;
   int type = sqlite3_value_numeric_type(call->argv[i]);
   if (type != SQLITE_INTEGER && type != SQLITE_FLOAT) {
-    attn_call_fail(call, "%s is %s; expected a number", what,
-                   type == SQLITE_BLOB ? "a blob" : "a text");
+    attn_call_fail(call, "%s is %!.40s; expected a number", what,
+                   attn_value_found(call->argv[i]));
   }
   return sqlite3_value_double(call->argv[i]);
 }
@@ -101,32 +104,19 @@ void attn_call_expect(attn_call *call, attn_matrix x, const char *what, size_t n
 
 float *attn_call_result(attn_call *call, size_t m, size_t n) {
   if (!attn_call_goes_on(call)) return NULL;
-  const int limit =
-      sqlite3_limit(sqlite3_context_db_handle(call->ctx), SQLITE_LIMIT_LENGTH, -1);
-  if (n > (size_t)limit / sizeof(float) / m) {
-    call->rc = SQLITE_TOOBIG;
-    return NULL;
-  }
+  call->rc = attn_new_floats(sqlite3_context_db_handle(call->ctx), call->name, m, n,
+                             &call->error, &call->result);
   call->n_result = m * n;
-  call->result = sqlite3_malloc64(call->n_result * sizeof *call->result);
-  if (!call->result) call->rc = SQLITE_NOMEM;
   return call->result;
 }
 
 void attn_call_status(attn_call *call, attn_status status, const attn_error *err) {
-  if (!attn_call_goes_on(call) || status == ATTN_OK) return;
-  if (status == ATTN_INVALID) {
-    attn_call_fail(call, "%s", err->message);
-  } else {
-    call->rc = attn_sql_status(status, err, &call->error);
-  }
+  if (!attn_call_goes_on(call)) return;
+  call->rc = attn_function_status(call->name, status, err, &call->error);
 }
 
 void attn_call_end(attn_call *call) {
-  if (call->rc == SQLITE_TOOBIG) {
-    sqlite3_result_error_toobig(call->ctx);
-    sqlite3_free(call->error);
-  } else if (call->rc != SQLITE_OK) {
+  if (call->rc != SQLITE_OK) {
     attn_result_error(call->ctx, call->rc, call->error);
   } else if (!call->is_null) {
     for (size_t i = 0; i < call->n_result; i++) {
@@ -190,13 +180,7 @@ static void scale(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
 static void one_hot(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   attn_call call = {.ctx = ctx, .name = "attn_one_hot", .argc = argc, .argv = argv};
   size_t n = attn_call_size(&call, 1, "n");
-  if (sqlite3_value_type(argv[0]) == SQLITE_NULL) call.is_null = 1;
-  sqlite3_int64 id = sqlite3_value_int64(argv[0]);
-  if (sqlite3_value_numeric_type(argv[0]) != SQLITE_INTEGER) {
-    attn_call_fail(&call, "id is no whole number");
-  } else if (id < 0 || id >= (sqlite3_int64)n) {
-    attn_call_fail(&call, "id is %lld; expected 0 to %llu", id, (unsigned long long)n - 1);
-  }
+  size_t id = (size_t)whole_number(&call, 0, "id", 0, (sqlite3_int64)n - 1);
   float *y = attn_call_result(&call, 1, n);
   if (y) {
     memset(y, 0, n * sizeof *y);
@@ -264,7 +248,7 @@ static void mask(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   call.rc = attn_value_name(argv[0], "attn_mask: kind", &call.error, &kind);
   for (size_t i = 0; call.rc == SQLITE_OK; i++) {
     if (i == sizeof kinds / sizeof *kinds) {
-      attn_call_fail(&call, "kind is \"%.40s\"; expected causal, padding or allow", kind.text);
+      attn_call_fail(&call, "kind is \"%!.40s\"; expected causal, padding or allow", kind.text);
     } else if (strcmp(kind.text, kinds[i].kind) == 0) {
       if (argc < kinds[i].min_arg || argc > kinds[i].max_arg) {
         attn_call_fail(&call, "%d arguments found for %s; expected %d", argc,
@@ -346,12 +330,10 @@ typedef struct matrix_rows {
 static int open_rows(attn_rows *base, sqlite3_value **argument, char **error) {
   matrix_rows *rows = (matrix_rows *)base;
   if (sqlite3_value_type(argument[0]) == SQLITE_NULL) return SQLITE_OK;
-  sqlite3_int64 n = sqlite3_value_int64(argument[1]);
-  if (n < 1) {
-    return attn_sql_fail(error, SQLITE_ERROR,
-                         "attn_rows: n is %lld; expected a whole number from 1 on", n);
-  }
-  int rc = attn_value_floats(argument[0], error, &rows->x, &rows->n);
+  sqlite3_int64 n;
+  if (sqlite3_value_type(argument[1]) == SQLITE_NULL) return SQLITE_OK;
+  int rc = attn_value_whole(argument[1], "attn_rows: n", 1, INT_MAX, error, &n);
+  if (rc == SQLITE_OK) rc = attn_value_floats(argument[0], error, &rows->x, &rows->n);
   if (rc != SQLITE_OK) return rc;
   rows->n_column = (size_t)n;
   if (rows->n % rows->n_column == 0) return SQLITE_OK;

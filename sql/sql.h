@@ -150,6 +150,15 @@ int attn_ticker_open(sqlite3 *db, attn_ticker *ticker);
 int attn_ticker_ask(void *ticker); /* 1: stop */
 void attn_ticker_close(attn_ticker *ticker);
 
+/* What an argument is, for a message: its text, "NULL" or "a blob".  It is as long as
+** the user likes: print it as %!.40s. */
+const char *attn_value_found(sqlite3_value *value);
+
+/* An argument that is a whole number, also as a text, from `least` to `most`; INT64_MAX:
+** there is no most. */
+int attn_value_whole(sqlite3_value *value, const char *what, sqlite3_int64 least,
+                     sqlite3_int64 most, char **error, sqlite3_int64 *out);
+
 /* The text of an argument, numbers as their text.  NULL and a blob are errors,
 ** in which `what` names the argument. */
 int attn_value_text(sqlite3_value *value, const char *what, char **error, attn_text *out);

@@ -148,7 +148,7 @@ static int draw(attn_connection *c, int argc, sqlite3_value **argv, char **error
     return kinds[i].draw(c, argc - 1, argv + 1, error, out);
   }
   return attn_sql_fail(error, SQLITE_ERROR,
-                       "attn_svg: kind is \"%.40s\"; expected heads, model, map or curve",
+                       "attn_svg: kind is \"%!.40s\"; expected heads, model, map or curve",
                        kind.text);
 }
 
@@ -169,11 +169,7 @@ static void svg(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
     sqlite3_result_text(ctx, text, n, sqlite3_free);
   } else {
     sqlite3_free(text);
-    if (rc == SQLITE_TOOBIG && !error) {
-      sqlite3_result_error_toobig(ctx);
-    } else {
-      attn_result_error(ctx, rc, error);
-    }
+    attn_result_error(ctx, rc, error);
   }
 }
 

@@ -140,9 +140,8 @@ static int read_number(sqlite3_value *value, const char *what, uint32_t n, char 
   if (!value) return SQLITE_OK;
   *out = number;
   if (number >= 0 && number < (int64_t)n) return SQLITE_OK;
-  const char *found = (const char *)sqlite3_value_text(value);
-  return attn_sql_fail(error, SQLITE_ERROR, "attn_svg: %s is %.40s; expected 0 to %d", what,
-                       found ? found : "", (int)n - 1);
+  return attn_sql_fail(error, SQLITE_ERROR, "attn_svg: %s is %!.40s; expected 0 to %d", what,
+                       attn_value_found(value), (int)n - 1);
 }
 
 int attn_picture_heads(attn_connection *c, int argc, sqlite3_value **argv, char **error,

@@ -18,12 +18,11 @@ static void set_threads(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   sqlite3_int64 n = sqlite3_value_int64(argv[0]);
   if (sqlite3_value_numeric_type(argv[0]) != SQLITE_INTEGER || n < 0 ||
       n > ATTN_MAX_THREADS) {
-    const unsigned char *found = sqlite3_value_text(argv[0]);
     char *error = NULL;
     int rc = attn_sql_fail(&error, SQLITE_ERROR,
-                           "attn_threads: the number of threads is %.40s; expected 1 to "
+                           "attn_threads: the number of threads is %!.40s; expected 1 to "
                            "%d, or 0 for the number of cores",
-                           found ? (const char *)found : "NULL", ATTN_MAX_THREADS);
+                           attn_value_found(argv[0]), ATTN_MAX_THREADS);
     attn_result_error(ctx, rc, error);
     return;
   }

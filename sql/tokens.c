@@ -8,8 +8,7 @@
 ** And back again:
 **   attn_decode(ids [, model [, keep_special]])  the text of a JSON array of ids
 */
-#include "sql.h"
-#include <string.h>
+#include "ids.h"
 
 static int tokenize(attn_connection *c, sqlite3_value *text_value, sqlite3_value *model_value,
                     int whole, char **error, const attn_model **model, attn_tokens *out) {
@@ -53,68 +52,20 @@ static void truncated(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   count_tokens(ctx, argc, argv, 1);
 }
 
-/* A JSON array of whole numbers, by SQLite's own parser. */
-static int read_ids(sqlite3 *db, sqlite3_value *json, char **error, int32_t **out,
-                    size_t *n) {
-  sqlite3_stmt *stmt;
-  attn_text text;
-  size_t n_alloc = 0;
-  *out = NULL;
-  *n = 0;
-  int rc = attn_value_text(json, "attn_decode: ids", error, &text);
-  if (rc != SQLITE_OK) return rc;
-  rc = attn_prepare(db, &stmt, error,
-                    "SELECT type, coalesce(value, 'null'), json_type(?1) FROM json_each(?1) UNION ALL"
-                    " SELECT NULL, NULL, json_type(?1)");
-  if (rc != SQLITE_OK) return rc;
-  sqlite3_bind_text(stmt, 1, text.text, (int)text.n_text, SQLITE_STATIC);
-  while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-    const char *type = (const char *)sqlite3_column_text(stmt, 0);
-    const char *whole = (const char *)sqlite3_column_text(stmt, 2);
-    sqlite3_int64 id = sqlite3_column_int64(stmt, 1);
-    rc = SQLITE_OK;
-    if (!whole) {
-      rc = SQLITE_NOMEM;
-    } else if (strcmp(whole, "array") != 0) {
-      rc = attn_sql_fail(error, SQLITE_ERROR,
-                         "attn_decode: ids are a JSON %s; expected an array such as [1,2]",
-                         whole);
-    } else if (type && (strcmp(type, "integer") != 0 || id < 0 || id > INT32_MAX)) {
-      rc = attn_sql_fail(error, SQLITE_ERROR,
-                         "attn_decode: id %llu is %s; expected a whole number from 0 to %d",
-                         (sqlite3_uint64)*n, sqlite3_column_text(stmt, 1), INT32_MAX);
-    } else if (type && *n == n_alloc) {
-      n_alloc = 2 * n_alloc + 64;
-      int32_t *grown = sqlite3_realloc64(*out, n_alloc * sizeof *grown);
-      if (grown) *out = grown;
-      if (!grown) rc = SQLITE_NOMEM;
-    }
-    if (rc == SQLITE_OK && type) (*out)[(*n)++] = (int32_t)id;
-  }
-  if (rc == SQLITE_DONE) {
-    rc = SQLITE_OK;
-  } else if (!*error && rc != SQLITE_NOMEM) {
-    rc = attn_sql_db_error(db, "attn_decode: ids", error);
-  }
-  sqlite3_finalize(stmt);
-  return rc;
-}
-
 static void decode(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   attn_connection *c = attn_connection_of(ctx);
   const attn_model *model;
   attn_buffer text = {0};
   attn_error err = {0};
-  int32_t *id = NULL;
-  size_t n;
+  attn_ids ids = {0};
   char *error = NULL;
   if (sqlite3_value_type(argv[0]) == SQLITE_NULL) return;
-  int rc = read_ids(attn_connection_db(c), argv[0], &error, &id, &n);
+  int rc = attn_json_ids(attn_connection_db(c), argv[0], "attn_decode: ids", &error, &ids);
   if (rc == SQLITE_OK) {
     rc = attn_connection_tokenizer_value(c, argc > 1 ? argv[1] : NULL, &error, &model);
   }
   if (rc == SQLITE_OK) {
-    attn_status status = attn_detokenize(attn_model_tokenizer(model), id, n,
+    attn_status status = attn_detokenize(attn_model_tokenizer(model), ids.id, ids.n,
                                          argc > 2 && sqlite3_value_int(argv[2]), &err, &text);
     rc = attn_sql_status(status, &err, &error);
   }
@@ -124,7 +75,7 @@ static void decode(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   } else {
     attn_result_error(ctx, rc, error);
   }
-  sqlite3_free(id);
+  attn_ids_free(&ids);
   attn_buffer_free(&text);
 }
 

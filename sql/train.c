@@ -49,16 +49,9 @@ static attn_training this_run(const train_rows *rows) {
 /* ---------------------------------------------------------------------- opening */
 
 static int new_trainer(train_rows *rows, sqlite3_value *value, char **error) {
-  attn_text json;
-  attn_document document = {0};
+  attn_document document;
   attn_error err = {0};
-  int rc = SQLITE_OK;
-  if (value && sqlite3_value_type(value) != SQLITE_NULL) {
-    rc = attn_value_name(value, "attn_train: options", error, &json);
-  }
-  if (rc == SQLITE_OK) {
-    rc = attn_document_options(rows->db, value, "attn_train: options", error, &document);
-  }
+  int rc = attn_document_options(rows->db, value, "attn_train: options", error, &document);
   if (rc == SQLITE_OK) {
     rc = fail(attn_trainer_new(&document.settings, &err, &rows->trainer), &err, error);
   }

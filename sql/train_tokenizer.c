@@ -113,7 +113,7 @@ static int check_option(training *t, sqlite3_stmt *row) {
     fits = strcmp(value, "bpe") == 0 || strcmp(value, "wordpiece") == 0;
   }
   if (fits) return SQLITE_OK;
-  return attn_sql_fail(t->error, SQLITE_ERROR, WHO "option %s is %.100s; expected %s", name,
+  return attn_sql_fail(t->error, SQLITE_ERROR, WHO "option %s is %!.100s; expected %s", name,
                        value, o->expected);
 }
 
@@ -281,7 +281,7 @@ static int read_options(training *t) {
     return fail(t, "option end_of_word_suffix is for type \"bpe\" alone");
   }
   if (sqlite3_column_type(t->lists, 9) != SQLITE_NULL) {
-    return attn_sql_fail(t->error, SQLITE_ERROR, WHO "special_tokens has \"%.100s\" twice",
+    return attn_sql_fail(t->error, SQLITE_ERROR, WHO "special_tokens has \"%!.100s\" twice",
                          (const char *)sqlite3_column_text(t->lists, 9));
   }
   /* "[5,3]": the lengths of the texts that stand one behind the other. */

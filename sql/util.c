@@ -59,11 +59,29 @@ int attn_interrupted(void *db) {
   return 0;
 }
 
+const char *attn_value_found(sqlite3_value *value) {
+  int type = sqlite3_value_type(value);
+  if (type == SQLITE_NULL || type == SQLITE_BLOB) return type == SQLITE_NULL ? "NULL" : "a blob";
+  const char *text = (const char *)sqlite3_value_text(value);
+  return text ? text : ""; /* there is no memory, which who makes the message will see */
+}
+
+int attn_value_whole(sqlite3_value *value, const char *what, sqlite3_int64 least,
+                     sqlite3_int64 most, char **error, sqlite3_int64 *out) {
+  char range[64];
+  int type = sqlite3_value_numeric_type(value);
+  *out = sqlite3_value_int64(value);
+  if (type == SQLITE_INTEGER && *out >= least && *out <= most) return SQLITE_OK;
+  sqlite3_snprintf(sizeof range, range, most == INT64_MAX ? "on" : "to %lld", most);
+  return attn_sql_fail(error, SQLITE_ERROR, "%s is %!.40s; expected a whole number from %lld %s",
+                       what, attn_value_found(value), least, range);
+}
+
 int attn_value_text(sqlite3_value *value, const char *what, char **error, attn_text *out) {
   int type = sqlite3_value_type(value);
   if (type == SQLITE_NULL || type == SQLITE_BLOB) {
     return attn_sql_fail(error, SQLITE_ERROR, "%s is %s; expected text", what,
-                         type == SQLITE_NULL ? "NULL" : "a blob");
+                         attn_value_found(value));
   }
   out->text = (const char *)sqlite3_value_text(value);
   if (!out->text) return SQLITE_NOMEM;
@@ -179,13 +197,12 @@ int attn_value_count(sqlite3_value *value, const char *function, uint32_t absent
                      char **error, uint32_t *out) {
   *out = absent;
   if (!value || sqlite3_value_type(value) == SQLITE_NULL) return SQLITE_OK;
-  sqlite3_int64 k = sqlite3_value_int64(value);
-  if (sqlite3_value_type(value) != SQLITE_INTEGER || k < 0) {
-    return attn_sql_fail(error, SQLITE_ERROR,
-                         "%s: k is not a number of tokens; expected 0 or more", function);
-  }
-  *out = k > INT32_MAX ? INT32_MAX : (uint32_t)k;
-  return SQLITE_OK;
+  char what[64];
+  sqlite3_int64 k;
+  sqlite3_snprintf(sizeof what, what, "%s: k", function);
+  int rc = attn_value_whole(value, what, 0, INT64_MAX, error, &k);
+  if (rc == SQLITE_OK) *out = k > INT32_MAX ? INT32_MAX : (uint32_t)k;
+  return rc;
 }
 
 /* The text of the row that the query stands on. */

@@ -173,6 +173,21 @@ void attn_result_floats_copy(sqlite3_context *ctx, const float *values, size_t n
   attn_result_floats(ctx, copy, n);
 }
 
+int attn_new_floats(sqlite3 *db, const char *function, uint64_t m, uint64_t n, char **error,
+                    float **out) {
+  const uint64_t limit = (uint64_t)sqlite3_limit(db, SQLITE_LIMIT_LENGTH, -1);
+  *out = NULL;
+  if (m > limit / sizeof(float) / n) {
+    return attn_sql_fail(error, SQLITE_TOOBIG,
+                         "%s: %llu rows of %llu numbers are more than SQLite's limit of %llu "
+                         "bytes",
+                         function, (unsigned long long)m, (unsigned long long)n,
+                         (unsigned long long)limit);
+  }
+  *out = sqlite3_malloc64((m * n + 1) * sizeof **out);
+  return *out ? SQLITE_OK : SQLITE_NOMEM;
+}
+
 /* Ends a function: a vector or an error, one of which is there. */
 static void finish(sqlite3_context *ctx, int rc, char *error, attn_vector *out) {
   if (rc == SQLITE_OK) {

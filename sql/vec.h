@@ -17,6 +17,11 @@ int attn_value_vector(sqlite3_value *value, char **error, attn_vector *out);
 ** sqlite3_free. */
 int attn_value_floats(sqlite3_value *value, char **error, float **values, size_t *n);
 
+/* Memory for a result of m rows of n numbers (1 at least), which SQLite has to be able to
+** take; `function` is named in an error.  Free with sqlite3_free. */
+int attn_new_floats(sqlite3 *db, const char *function, uint64_t m, uint64_t n, char **error,
+                    float **out);
+
 /* Makes a vector the result, with its subtype, and takes over what it owns. */
 void attn_result_vector(sqlite3_context *ctx, attn_vector *vector);
 

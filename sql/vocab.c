@@ -223,7 +223,7 @@ static int add_json_merge(const attn_vocab_request *q, sqlite3_stmt *stmt, sqlit
     return SQLITE_OK;
   }
   return attn_sql_fail(error, SQLITE_ERROR,
-                       "%s/tokenizer.json: $.model.merges[%lld] is %.100s; expected "
+                       "%s/tokenizer.json: $.model.merges[%lld] is %!.100s; expected "
                        "\"left right\" or [\"left\", \"right\"]",
                        q->folder, sqlite3_column_int64(stmt, 0), value);
 }

@@ -109,16 +109,15 @@ static int read_rank(attn_index *index, const command *c, sqlite3_value *value,
     return attn_index_fail(index, "%s: command '%s' without a rank", index->config.table,
                            c->name);
   }
-  const char *found = (const char *)sqlite3_value_text(value);
-  if (!found) return SQLITE_NOMEM;
+  const char *found = attn_value_found(value);
   if (c->rank == RANK_NONE) {
-    return attn_index_fail(index, "%s: command '%s' with rank %s; expected none",
+    return attn_index_fail(index, "%s: command '%s' with rank %!.40s; expected none",
                            index->config.table, c->name, found);
   }
   if (sqlite3_value_numeric_type(value) != SQLITE_INTEGER ||
       sqlite3_value_int64(value) < 0) {
     return attn_index_fail(
-        index, "%s: command '%s' with rank %s; expected a whole number from 0 on",
+        index, "%s: command '%s' with rank %!.40s; expected a whole number from 0 on",
         index->config.table, c->name, found);
   }
   *out = sqlite3_value_int64(value);

@@ -338,9 +338,8 @@ static int read_count(attn_index *index, sqlite3_value *value, const char *what,
   int type = sqlite3_value_numeric_type(value);
   int is_whole = type == SQLITE_FLOAT && real == floor(real) && fabs(real) < 1e15;
   if (type != SQLITE_INTEGER && !is_whole) {
-    const char *text = (const char *)sqlite3_value_text(value);
-    return attn_index_fail(index, "%s: %s is %s; expected a whole number",
-                           index->config.table, what, text ? text : "NULL");
+    return attn_index_fail(index, "%s: %s is %!.40s; expected a whole number",
+                           index->config.table, what, attn_value_found(value));
   }
   sqlite3_int64 n = sqlite3_value_int64(value);
   if (n < 0) {

@@ -234,16 +234,14 @@ static void triggers(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
 
 static void cache(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   sqlite3_int64 n = -1;
-  if (argc) {
-    n = sqlite3_value_int64(argv[0]);
-    if (sqlite3_value_numeric_type(argv[0]) != SQLITE_INTEGER || n < 0) {
-      attn_result_error(
-          ctx, SQLITE_ERROR,
-          sqlite3_mprintf("attn_cache: expected a number of bytes, 0 or more"));
-      return;
-    }
+  char *error = NULL;
+  int rc = argc ? attn_value_whole(argv[0], "attn_cache: bytes", 0, INT64_MAX, &error, &n)
+                : SQLITE_OK;
+  if (rc == SQLITE_OK) {
+    sqlite3_result_int64(ctx, attn_cache_limit(n));
+  } else {
+    attn_result_error(ctx, rc, error);
   }
-  sqlite3_result_int64(ctx, attn_cache_limit(n));
 }
 
 const attn_function attn_index_functions[] = {
