@@ -84,7 +84,7 @@ static int open_query(attn_connection *c, sqlite3_value *value, const char *expe
                       char **error, sqlite3_stmt **out) {
   attn_text sql;
   *out = NULL;
-  int rc = attn_value_text(value, "attn_svg: query", error, &sql);
+  int rc = attn_value_name(value, "attn_svg: query", error, &sql);
   if (rc == SQLITE_OK) {
     rc = attn_prepare_query(attn_connection_db(c), "attn_svg", sql, error, out);
   }
@@ -95,11 +95,11 @@ static int open_query(attn_connection *c, sqlite3_value *value, const char *expe
                        n, n == 1 ? "" : "s", expected);
 }
 
-/* The names of groups or series in their colors, from the top right corner down. */
-static void legend(sqlite3_str *out, const names *list, int right) {
+/* The names of groups or series in their colors, from a corner down. */
+static void legend(sqlite3_str *out, const names *list, int right, int top) {
   if (list->n < 2) return;
   for (size_t i = 0; i < list->n && i < 20; i++) {
-    int y = 20 + 16 * (int)i;
+    int y = top + 16 * (int)i;
     sqlite3_str_appendf(out, "<rect class=\"f%d\" x=\"%d\" y=\"%d\" width=\"10\" height=\"10\"/>\n",
                         (int)(i % ATTN_N_COLOR), right - 10, y - 9);
     attn_picture_label(out, "end", right - 16, y, text_of(list, i), 30);
@@ -195,7 +195,7 @@ static void draw_map(const map *map, const double *xy, const double share[2],
     attn_picture_label(out, x < MAP_SIZE * 2 / 3 ? "" : "end", x < MAP_SIZE * 2 / 3 ? x + 7 : x - 7,
                        y + 4, text_of(&map->label, i), 28);
   }
-  legend(out, &map->group_name, MAP_SIZE - 12);
+  legend(out, &map->group_name, MAP_SIZE - 12, 20);
   attn_picture_end(out);
 }
 
@@ -235,7 +235,7 @@ int attn_picture_map(attn_connection *c, int argc, sqlite3_value **argv, char **
 
 /* ------------------------------------------------------------------------- curve */
 
-enum { CURVE_WIDTH = 720, CURVE_HEIGHT = 420, LEFT = 70, RIGHT = 20, TOP = 20, BOTTOM = 40 };
+enum { CURVE_WIDTH = 720, CURVE_HEIGHT = 420, LEFT = 70, RIGHT = 20, TOP = 24, BOTTOM = 44 };
 
 typedef struct point {
   double x, y;
@@ -322,6 +322,16 @@ static void axes(const curve *curve, sqlite3_str *out) {
   }
 }
 
+/* The names of the query's columns: of x below its axis, at the end; of y above its own. */
+static int titles(sqlite3_stmt *stmt, sqlite3_str *out) {
+  const char *x = sqlite3_column_name(stmt, 0), *y = sqlite3_column_name(stmt, 1);
+  if (!x || !y) return SQLITE_NOMEM;
+  attn_picture_label(out, "end", CURVE_WIDTH - RIGHT, CURVE_HEIGHT - BOTTOM + 34,
+                     attn_picture_word(x), 60);
+  attn_picture_label(out, "", LEFT, TOP - 7, attn_picture_word(y), 60);
+  return SQLITE_OK;
+}
+
 static int compare(const void *a, const void *b) {
   const point *p = a, *q = b;
   if (p->series != q->series) return p->series < q->series ? -1 : 1;
@@ -351,17 +361,19 @@ static void polyline(const curve *curve, size_t begin, size_t end, sqlite3_str *
   sqlite3_str_appendall(out, "\"/>\n");
 }
 
-static void draw_curve(curve *curve, sqlite3_str *out) {
+static int draw_curve(curve *curve, sqlite3_stmt *stmt, sqlite3_str *out) {
   attn_sort(curve->point, curve->n, sizeof *curve->point, compare);
   widen(curve);
   attn_picture_begin(out, CURVE_WIDTH, CURVE_HEIGHT, attn_picture_word("Curve"));
   axes(curve, out);
+  int rc = titles(stmt, out);
   for (size_t i = 0, end; i < curve->n; i = end) {
     for (end = i; end < curve->n && curve->point[end].series == curve->point[i].series;) end++;
     polyline(curve, i, end, out);
   }
-  legend(out, &curve->series, CURVE_WIDTH - RIGHT - 10);
+  legend(out, &curve->series, CURVE_WIDTH - RIGHT - 10, TOP + 18);
   attn_picture_end(out);
+  return rc;
 }
 
 int attn_picture_curve(attn_connection *c, int argc, sqlite3_value **argv, char **error,
@@ -378,11 +390,11 @@ int attn_picture_curve(attn_connection *c, int argc, sqlite3_value **argv, char 
   } else if (stmt && !*error && rc != SQLITE_NOMEM) {
     rc = attn_sql_db_error(attn_connection_db(c), "attn_svg", error);
   }
-  sqlite3_finalize(stmt);
   if (rc == SQLITE_OK && curve.n == 0) {
     rc = attn_sql_fail(error, SQLITE_ERROR, "attn_svg: the query has no rows with two numbers");
   }
-  if (rc == SQLITE_OK) draw_curve(&curve, out);
+  if (rc == SQLITE_OK) rc = draw_curve(&curve, stmt, out);
+  sqlite3_finalize(stmt);
   free_names(&curve.series);
   sqlite3_free(curve.point);
   return rc;

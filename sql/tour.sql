@@ -154,7 +154,7 @@ SELECT round(1 - vec_distance_cosine(v, embed(text.a)), 6) AS "cosine with embed
 .mode list
 .headers off
 .once build/tour/loss.svg
-SELECT attn_svg('curve', 'SELECT max(step), avg(loss) FROM attn_train(''encoder'',
+SELECT attn_svg('curve', 'SELECT max(step) AS step, avg(loss) AS loss FROM attn_train(''encoder'',
     ''SELECT body FROM world WHERE id % 7'', ''{"kind": "encoder", "d_model": 64, "n_layer": 1, "n_head": 2,
       "d_ff": 64, "max_length": 16, "steps": 800, "learning_rate": 0.005, "dropout": 0, "min_count": 1,
       "progress": 0}'') GROUP BY (step - 1) / 8');
