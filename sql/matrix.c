@@ -88,11 +88,10 @@ double attn_call_number(attn_call *call, int i, const char *what, double absent)
 
 size_t attn_call_rows(attn_call *call, attn_matrix x, const char *what, size_t n) {
   if (!attn_call_goes_on(call)) return 1;
-  if (x.n % n) {
-    attn_call_fail(call, "%s has %llu numbers; expected rows of %llu", what,
-                   (unsigned long long)x.n, (unsigned long long)n);
-  }
-  return x.n / n;
+  if (x.n % n == 0) return x.n / n;
+  attn_call_fail(call, "%s has %llu numbers; expected rows of %llu", what,
+                 (unsigned long long)x.n, (unsigned long long)n);
+  return 1;
 }
 
 void attn_call_expect(attn_call *call, attn_matrix x, const char *what, size_t n,

@@ -43,7 +43,7 @@ attn_matrix attn_call_optional(attn_call *call, int i, const char *what);
 size_t attn_call_size(attn_call *call, int i, const char *what); /* at least 1 */
 double attn_call_number(attn_call *call, int i, const char *what, double absent);
 
-/* The rows of a matrix of n columns. */
+/* The rows of a matrix of n columns, at least 1. */
 size_t attn_call_rows(attn_call *call, attn_matrix x, const char *what, size_t n);
 
 /* The matrix has n numbers, because of `why`, or is not given. */
