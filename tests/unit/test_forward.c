@@ -350,17 +350,10 @@ static void run(const attn_graph *graph, const attn_batch *batch, float *out) {
 
 static float results[MAX_SEQUENCES * MAX_WIDE], others[MAX_SEQUENCES * MAX_WIDE];
 
-/* The reference takes long, and there is nothing in it for ASan to find. */
-#ifdef __SANITIZE_ADDRESS__
-enum { EACH = 5 };
-#else
-enum { EACH = 1 };
-#endif
-
 /* Sequence by sequence, the error beside the reference is at most `limit`. */
 static void check_values(const attn_graph *graph, const attn_batch *batch, double limit) {
   double worst = 0, expected[MAX_WIDE * ATTN_N_POOL];
-  for (size_t i = 0; i < batch->n; i += EACH) {
+  for (size_t i = 0; i < batch->n; i += unit_each(5)) {
     reference_forward(graph, batch, i, expected);
     for (uint32_t k = 0; k < graph->dimension; k++) {
       double error = fabs((double)results[i * graph->dimension + k] - expected[k]);
@@ -385,12 +378,13 @@ static int same_bits(const attn_graph *graph, const attn_batch *batch, size_t fi
 
 /* Each text alone, and on every instruction set some alone and together: the same bits.
 ** The portable code is slow and has the fewest ways to go, so it sees the first texts
-** only, of which one has the greatest length. */
+** only, of which one has the greatest length, and where it is watched a short one. */
 static void check_bits(const attn_graph *graph, const attn_batch *batch) {
   static const char *const tiers[] = {"scalar", "avx2",    "avx512", "avx512vnni",
                                       "neon",   "dotprod", NULL};
   int same = 1;
-  for (size_t i = 0; i < batch->n; i++) same = same && same_bits(graph, batch, i, 1);
+  for (size_t i = 0; i < batch->n; i += unit_each(5))
+    same = same && same_bits(graph, batch, i, 1);
   CHECK(same);
 
   const attn_kernels *chosen = attn_kernels_get();
@@ -398,9 +392,10 @@ static void check_bits(const attn_graph *graph, const attn_batch *batch) {
     const attn_kernels *tier = attn_kernels_by_name(tiers[t]);
     if (!tier) continue;
     const size_t n = t == 0 && batch->n > 3 ? 3 : batch->n;
+    const size_t first = t == 0 && unit_each(2) == 2 ? n - 1 : 0;
     attn_kernels_use(tier);
-    same = same_bits(graph, batch, 0, n);
-    for (size_t i = 0; i < n; i += 7) same = same && same_bits(graph, batch, i, 1);
+    same = same_bits(graph, batch, first, n - first);
+    for (size_t i = first; i < n; i += 7) same = same && same_bits(graph, batch, i, 1);
     if (!same) printf("! %s differs\n", tiers[t]);
     CHECK(same);
   }
