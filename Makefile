@@ -58,7 +58,7 @@ libattn.a: $(OBJ_SO)
 # What reads settings and waits for others is made small.
 SMALL := sql/% engine/format/% engine/train/% $(addprefix engine/tokenizer/,added component \
   detokenizer matcher normalizer pre_tokenizer template vocabulary) \
-  $(addprefix engine/,architecture base cloze cores decoder embed generate graph int8 limits linear \
+  $(addprefix engine/,architecture base calibrate cloze cores decoder embed generate graph int8 limits linear \
   matrix model positions principal recast sample search/chunk settings sha256 stack threads \
   transform vector_json weights words)
 

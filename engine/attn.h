@@ -119,6 +119,12 @@ attn_status attn_limit_call(uint64_t n, attn_error *err);
 /* Seconds of a clock that never goes back; differences alone mean something. */
 double attn_seconds(void);
 
+/* Asked now and then, by the calling thread; non-zero: ATTN_INTERRUPTED.  NULL: never. */
+typedef struct attn_stop {
+  int (*ask)(void *ctx);
+  void *ctx;
+} attn_stop;
+
 /* ----------------------------------------------------------- the instruction set */
 
 /* Chooses the kernels for this CPU, once per process.  `wanted` (the value of
@@ -409,11 +415,15 @@ void attn_model_totals(uint32_t *n_model, uint64_t *n_byte);
 /* A view of a source in a precision: its tensors are those of the other source, to and
 ** from int8.  Settings are those of the model that the view is to be; the other source
 ** is borrowed and checked as attn_model_check does it.  A tensor has to be read from its
-** start to its end before its scales are. */
+** start to its end before its scales are.
+**
+** To int8, the model is loaded and run over some thousand tokens of its own vocabulary,
+** and weights are rounded so that what its layers give there changes least (GPTQ, Frantar
+** et al. 2022).  `stop` is asked meanwhile. */
 typedef struct attn_recast attn_recast;
 
 attn_status attn_recast_new(attn_settings *settings, const attn_source *source,
-                            attn_error *err, attn_recast **out);
+                            attn_stop stop, attn_error *err, attn_recast **out);
 const attn_source *attn_recast_source(const attn_recast *recast);
 void attn_recast_free(attn_recast *recast);
 
@@ -453,12 +463,6 @@ typedef struct attn_observer {
   void (*see)(void *ctx, const attn_view *view);
   void *ctx;
 } attn_observer;
-
-/* Asked now and then, by the calling thread; non-zero: ATTN_INTERRUPTED.  NULL: never. */
-typedef struct attn_stop {
-  int (*ask)(void *ctx);
-  void *ctx;
-} attn_stop;
 
 /* How to embed; all zero is the plain way. */
 typedef struct attn_embed_options {

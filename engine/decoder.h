@@ -18,7 +18,7 @@ typedef struct attn_decoder {
   float *memory;     /* that of the encoder's keys and values */
   float *kept;       /* that of cache.self */
   void *arena;
-  uint64_t n_arena, n_kept, n_cached; /* bytes: of arena, of kept, of kept and memory */
+  uint64_t n_arena, n_kept, n_memory, n_cached; /* bytes; n_cached: of kept and memory */
 } attn_decoder;
 
 /* Starts with all zero; frees what is half made. */
@@ -29,7 +29,8 @@ attn_status attn_decoder_init(attn_decoder *d, const attn_model *model, int keep
                               attn_stop stop, attn_error *err);
 
 /* Runs the encoder over tokens, or over x[n, d_model] where id is NULL, and keeps what
-** the decoder's layers look at.  bias [n, n] or NULL. */
+** the decoder's layers look at, in the place of what they looked at before.  bias [n, n] or
+** NULL. */
 attn_status attn_decoder_source(attn_decoder *d, const int32_t *id, const float *x,
                                 uint32_t n, const float *bias, attn_error *err);
 

@@ -27,6 +27,14 @@ static inline void add_row(size_t n, const float *x, float *y) {
   for (; k < n; k++) y[k] += x[k];
 }
 
+/* y += by x, rounded twice */
+static inline void add_scaled_row(size_t n, float by, const float *x, float *y) {
+  const four factor = {by, by, by, by};
+  size_t k = 0;
+  for (; k + 4 <= n; k += 4) four_store(y + k, four_load(y + k) + factor * four_load(x + k));
+  for (; k < n; k++) y[k] += by * x[k];
+}
+
 /* y *= x */
 static inline void multiply_row(size_t n, const float *x, float *y) {
   size_t k = 0;

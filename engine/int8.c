@@ -6,6 +6,7 @@
 ** times a scale, of which each group of 128 has its own.
 */
 #include "int8.h"
+#include "four.h"
 #include <math.h>
 
 /* --------------------------------------------------------------- number formats */
@@ -57,33 +58,6 @@ static float to_integer(float x, float by) {
   return x + 0x1.8p+23f - 0x1.8p+23f;
 }
 
-static double squared_error(size_t n, const float *row, float scale) {
-  const float by = 1 / scale;
-  double error = 0;
-  for (size_t k = 0; k < n; k++) {
-    double d = (double)row[k] - (double)(to_integer(row[k], by) * scale);
-    error += d * d;
-  }
-  return error;
-}
-
-/* The scale whose squared error is the least: a smaller one than the largest
-** magnitude asks for cuts a few numbers off and is finer for the rest. */
-static float best_scale(size_t n, const float *row, float largest) {
-  enum { N_STEP = 20 };
-  float best = 0;
-  double least = INFINITY;
-  for (int step = 0; step <= N_STEP; step++) {
-    float scale = largest / 127 * (1 - 0.01f * (float)step);
-    double error = squared_error(n, row, scale);
-    if (error < least) {
-      least = error;
-      best = scale;
-    }
-  }
-  return best;
-}
-
 /* Returns the scale of a group, 0 where it is zero and NaN where it is not finite. */
 static float scale_of(size_t n, const float *row) {
   float largest = 0, poison = 0;
@@ -91,8 +65,21 @@ static float scale_of(size_t n, const float *row) {
     if (fabsf(row[k]) > largest) largest = fabsf(row[k]);
     poison += row[k] * 0;
   }
-  if (poison != 0 || largest < 1e-30f) return poison;
-  return best_scale(n, row, largest);
+  return poison != 0 || largest < 1e-30f ? poison : largest / 127;
+}
+
+/* feedback[n][128], or NULL. */
+static void round_group(size_t n, const float *feedback, const float *row, float scale,
+                        int8_t *q) {
+  float error[ATTN_I8_GROUP] = {0}; /* of those before, as far as it concerns each */
+  const float by = 1 / scale;
+  for (size_t i = 0; i < n; i++) {
+    const float x = row[i], rounded = to_integer(x + error[i], by);
+    q[i] = (int8_t)rounded; /* may be the memory of a row before */
+    if (!feedback) continue;
+    add_scaled_row(n - i - 1, x - rounded * scale, feedback + i * ATTN_I8_GROUP + i + 1,
+                   error + i + 1);
+  }
 }
 
 static size_t group_end(size_t first, size_t k) {
@@ -101,16 +88,19 @@ static size_t group_end(size_t first, size_t k) {
 
 /* Rotation makes a row longer by the root of the block, and so it does with the row
 ** that this one is multiplied by: the scale takes both back. */
-void attn_int8_round(size_t n, size_t k, float *row, int8_t *q, float *scale) {
+void attn_int8_round(size_t n, size_t k, const float *feedback, float *row, int8_t *q,
+                     float *scale) {
   const attn_kernels_i8 *kernels = attn_kernels_get()->i8;
   for (size_t i = 0; i < n; i++, row += k, q += k) {
     kernels->rotate(k, row);
     for (size_t first = 0, end; first < k; first = end) {
       end = group_end(first, k);
       float step = scale_of(end - first, row + first);
-      float by = 1 / step;
-      for (size_t j = first; j < end; j++) {
-        q[j] = step > 0 ? (int8_t)to_integer(row[j], by) : 0;
+      if (step > 0) {
+        round_group(end - first, feedback ? feedback + first * ATTN_I8_GROUP : NULL,
+                    row + first, step, q + first);
+      } else {
+        memset(q + first, 0, end - first);
       }
       *scale++ = step / (float)attn_rotation_block(k);
     }

@@ -16,8 +16,11 @@ void attn_widen(attn_dtype dtype, const void *data, size_t n, float *out);
 size_t attn_int8_scales(const attn_source *source, size_t i);
 
 /* Rounds rows, row[n, k], which are overwritten: q[n, k] and scale[n][groups], which is
-** NaN where a number is not finite.  q may be the memory of row. */
-void attn_int8_round(size_t n, size_t k, float *row, int8_t *q, float *scale);
+** NaN where a number is not finite.  q may be the memory of row.  Each number is rounded to
+** the nearest; or, with the feedback[groups][128][128] of calibrate.h, what is behind it
+** makes up for its error. */
+void attn_int8_round(size_t n, size_t k, const float *feedback, float *row, int8_t *q,
+                     float *scale);
 
 /* And back: row[n, k]. */
 void attn_int8_to_f32(const int8_t *q, const float *scale, size_t n, size_t k, float *row);

@@ -39,7 +39,7 @@ void attn_linear_init(attn_linear *linear, uint32_t n_out, uint32_t n_in,
   size_t vector = (size_t)whole_panels(n_out) * sizeof(float);
   char *next = (char *)memory + n_packed;
   *linear =
-      (attn_linear){n_in, n_out, precision, memory, (float *)(void *)next, NULL, NULL};
+      (attn_linear){n_in, n_out, precision, memory, (float *)(void *)next, NULL, NULL, NULL};
   if (precision == ATTN_PRECISION_INT8) {
     linear->scale = (float *)(void *)(next + vector);
     linear->offset = (int32_t *)(void *)(next + (1 + attn_groups_i8(n_in)) * vector);
@@ -76,7 +76,7 @@ static void pack_f32(attn_linear *linear, uint32_t first, uint32_t n, const floa
 static void pack_quantized(attn_linear *linear, uint32_t first, uint32_t n, float *row) {
   float scale[ATTN_I8_MAX_K / ATTN_I8_GROUP];
   for (uint32_t i = 0; i < n; i++, row += linear->n_in) {
-    attn_int8_round(1, linear->n_in, row, (int8_t *)row, scale);
+    attn_int8_round(1, linear->n_in, NULL, row, (int8_t *)row, scale);
     attn_linear_pack_i8(linear, first + i, 1, (int8_t *)row, scale);
   }
 }
@@ -170,6 +170,7 @@ void attn_linear_apply(const attn_linear *linear, size_t m, const float *x, void
                      .activation = activation,
                      .c = y,
                      .ldc = linear->n_out};
+  if (linear->moments) attn_moments_add(linear->moments, m, x);
   if (linear->precision == ATTN_PRECISION_INT8) {
     apply_i8(linear, m, x, scratch, &out);
   } else {

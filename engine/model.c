@@ -182,7 +182,8 @@ static attn_status take_tokenizer(attn_model *model, const attn_tokenizer *token
 }
 
 static attn_status load_weights(attn_model *model, attn_settings *settings,
-                                const attn_source *source, attn_error *err) {
+                                const attn_source *source, attn_linear **linear,
+                                attn_error *err) {
   const attn_architecture *architecture = NULL;
   uint32_t max_length = 0;
   attn_status rc =
@@ -191,14 +192,15 @@ static attn_status load_weights(attn_model *model, attn_settings *settings,
   if (rc == ATTN_OK) rc = attn_generation_configure(settings, err, &model->generation);
   if (rc == ATTN_OK) {
     describe(&model->graph, architecture, max_length, &model->info);
-    rc = attn_weights_load(&model->graph, architecture, settings, source, err,
+    rc = attn_weights_load(&model->graph, architecture, settings, source, linear, err,
                            &model->weights);
   }
   return rc;
 }
 
-attn_status attn_model_load(attn_settings *settings, attn_tokenizer *tokenizer,
-                            const attn_source *source, attn_error *err, attn_model **out) {
+static attn_status load_model(attn_settings *settings, attn_tokenizer *tokenizer,
+                              const attn_source *source, attn_linear **linear,
+                              attn_error *err, attn_model **out) {
   *out = NULL;
   attn_model *model = attn_alloc_zero(sizeof *model);
   if (!model) return attn_no_memory(err);
@@ -208,7 +210,7 @@ attn_status attn_model_load(attn_settings *settings, attn_tokenizer *tokenizer,
   if (rc == ATTN_OK && is_tokenizer(settings)) {
     describe_tokenizer(&model->info);
   } else if (rc == ATTN_OK) {
-    rc = load_weights(model, settings, source, err);
+    rc = load_weights(model, settings, source, linear, err);
     model->mask = find_mask(settings, tokenizer);
   }
   if (rc != ATTN_OK) {
@@ -219,6 +221,17 @@ attn_status attn_model_load(attn_settings *settings, attn_tokenizer *tokenizer,
   model->n_byte = count_bytes(model);
   *out = model;
   return ATTN_OK;
+}
+
+attn_status attn_model_load(attn_settings *settings, attn_tokenizer *tokenizer,
+                            const attn_source *source, attn_error *err, attn_model **out) {
+  return load_model(settings, tokenizer, source, NULL, err, out);
+}
+
+attn_status attn_model_load_linears(attn_settings *settings, const attn_source *source,
+                                    attn_linear **linear, attn_error *err,
+                                    attn_model **out) {
+  return load_model(settings, NULL, source, linear, err, out);
 }
 
 attn_status attn_model_check(attn_settings *settings, const attn_source *source,

@@ -2,9 +2,11 @@
 ** recast.c - the tensors of a source, to and from int8, as a source.
 **
 ** To int8, a tensor that may be int8 becomes two: integers, and their scales, which are
-** known when the integers have been read.  From int8, two become one.  Rows are made a
+** known when the integers have been read; before that, the model is run, to know what goes
+** into its layers (calibrate.h).  From int8, two become one.  Rows are made a
 ** few at a time and kept as long as the next bytes asked for are among them.
 */
+#include "calibrate.h"
 #include "int8.h"
 #include "model.h"
 
@@ -20,6 +22,7 @@ typedef struct entry {
 
 struct attn_recast {
   const attn_source *other;
+  attn_calibration *calibration; /* of the other source, where something becomes int8 */
   attn_source source; /* the view: of `tensor` */
   attn_tensor *tensor;
   entry *entry; /* for each of them */
@@ -41,6 +44,7 @@ void attn_recast_free(attn_recast *r) {
       attn_release(r->entry[i].scale);
     }
   }
+  attn_calibration_free(r->calibration);
   attn_release(r->tensor);
   attn_release(r->entry);
   attn_release(r->window);
@@ -80,7 +84,8 @@ static attn_status move_window(attn_recast *r, size_t i, uint64_t row, attn_erro
   if (rc != ATTN_OK) return rc;
   if (e->kind == TO_INT8) {
     attn_widen(from->dtype, r->raw, (size_t)(n * k), r->row);
-    attn_int8_round((size_t)n, (size_t)k, r->row, (int8_t *)r->window, scale);
+    attn_int8_round((size_t)n, (size_t)k, attn_calibration_feedback(r->calibration, e->from),
+                    r->row, (int8_t *)r->window, scale);
   } else {
     attn_int8_to_f32((const int8_t *)r->raw, scale, (size_t)n, (size_t)k, r->row);
     put_f32(r->row, (size_t)(n * k), r->window);
@@ -242,19 +247,29 @@ static attn_status make_window(attn_recast *r, attn_error *err) {
   return r->window && r->raw && r->row ? ATTN_OK : attn_no_memory(err);
 }
 
-static attn_status make_view(attn_recast *r, attn_settings *settings, unsigned char *mark,
+/* Where something becomes int8. */
+static attn_status calibrate(attn_recast *r, attn_settings *settings, attn_stop stop,
                              attn_error *err) {
+  size_t i = 0;
+  while (i < r->n && r->entry[i].kind != TO_INT8) i++;
+  if (i == r->n) return ATTN_OK;
+  return attn_calibration_new(settings, r->other, stop, err, &r->calibration);
+}
+
+static attn_status make_view(attn_recast *r, attn_settings *settings, unsigned char *mark,
+                             attn_stop stop, attn_error *err) {
   attn_precision precision;
   attn_status rc = attn_model_mark_int8(settings, r->other, err, mark, &precision);
   if (rc == ATTN_OK) rc = add_tensors(r, precision, mark, err);
   if (rc == ATTN_OK) rc = sort_tensors(r, err);
   if (rc == ATTN_OK) rc = make_window(r, err);
+  if (rc == ATTN_OK) rc = calibrate(r, settings, stop, err);
   r->source = (attn_source){r->tensor, r->n, read_view, r};
   return rc;
 }
 
 attn_status attn_recast_new(attn_settings *settings, const attn_source *source,
-                            attn_error *err, attn_recast **out) {
+                            attn_stop stop, attn_error *err, attn_recast **out) {
   attn_recast *r = attn_alloc_zero(sizeof *r);
   *out = NULL;
   if (!r) return attn_no_memory(err);
@@ -263,7 +278,7 @@ attn_status attn_recast_new(attn_settings *settings, const attn_source *source,
   r->entry = attn_alloc(2 * source->n_tensor * sizeof *r->entry);
   unsigned char *mark = attn_alloc(source->n_tensor);
   attn_status rc = r->tensor && r->entry && mark ? ATTN_OK : attn_no_memory(err);
-  if (rc == ATTN_OK) rc = make_view(r, settings, mark, err);
+  if (rc == ATTN_OK) rc = make_view(r, settings, mark, stop, err);
   attn_release(mark);
   if (rc == ATTN_OK) {
     *out = r;

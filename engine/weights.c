@@ -26,6 +26,7 @@ typedef struct loader {
   uint64_t n_byte; /* taken of it */
   int overflow;
   unsigned char *mark; /* of tensors that may be int8, or NULL */
+  attn_linear **linear; /* likewise, those that they are part of */
   char *raw;    /* a piece as stored */
   float *piece; /* the same as float32, PIECE bytes or one row */
   float *zeros; /* [d_model]: the bias of norms that have none */
@@ -202,7 +203,7 @@ static attn_status copy_rows(loader *l, const stored *t, uint32_t first, uint32_
   attn_status rc = read_rows(l, t, first, n, row);
   if (rc != ATTN_OK || to->table) return rc;
   if (to->rounded) {
-    attn_int8_round(n, t->width, row, to->rounded + (size_t)at * t->width,
+    attn_int8_round(n, t->width, NULL, row, to->rounded + (size_t)at * t->width,
                     to->scale + at * attn_groups_i8(t->width));
   } else if (to->is_transposed) {
     attn_linear_pack_columns(to->linear, at, n, row);
@@ -253,6 +254,7 @@ static attn_status read_tensor(loader *l, const char *name, const slice *of,
   if (rc != ATTN_OK) return rc;
   if (l->mark && to->may_be_int8) l->mark[t.i] = 1;
   if (!l->memory) return ATTN_OK;
+  if (l->linear && to->may_be_int8) l->linear[t.i] = to->linear;
   if (t.dtype == ATTN_I8) rc = read_scales(l, &t);
   if (rc == ATTN_OK) rc = copy_tensor(l, &t, of, to);
   attn_release(t.scale);
@@ -629,8 +631,13 @@ static attn_status make_layers(attn_stack *stack) {
 
 attn_status attn_weights_load(attn_graph *graph, const attn_architecture *architecture,
                               const attn_settings *settings, const attn_source *source,
-                              attn_error *err, attn_weights *weights) {
-  loader l = {.source = source, .a = architecture, .settings = settings, .err = err};
+                              attn_linear **linear, attn_error *err,
+                              attn_weights *weights) {
+  loader l = {.source = source,
+              .a = architecture,
+              .settings = settings,
+              .err = err,
+              .linear = linear};
   attn_status rc = make_layers(&graph->encoder);
   if (rc == ATTN_OK) rc = make_layers(&graph->decoder);
   if (rc != ATTN_OK) return attn_no_memory(err);

@@ -14,10 +14,12 @@ typedef struct attn_weights {
 } attn_weights;
 
 /* Fills the weights of a configured graph.  Each tensor that the graph needs
-** must be there, with the shape that the settings ask for. */
+** must be there, with the shape that the settings ask for.  Where `linear` is not NULL,
+** linear[n_tensor] are set that tensors which may be stored as int8 are part of. */
 attn_status attn_weights_load(attn_graph *graph, const attn_architecture *architecture,
                               const attn_settings *settings, const attn_source *source,
-                              attn_error *err, attn_weights *weights);
+                              attn_linear **linear, attn_error *err,
+                              attn_weights *weights);
 
 /* The checks of load without loading.  Where mark is not NULL, tensors that may be
 ** stored as int8 are marked with 1. */

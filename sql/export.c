@@ -387,8 +387,9 @@ static int open_tensors(export *e) {
   }
   if (rc == SQLITE_OK) rc = attn_store_open_tensors(e->db, &e->row, e->error, &e->tensors);
   if (rc == SQLITE_OK) {
+    const attn_stop stop = {attn_interrupted, e->db};
     attn_status status = attn_recast_new(&document.settings, attn_store_source(e->tensors),
-                                         &err, &e->recast);
+                                         stop, &err, &e->recast);
     rc = attn_sql_status(status, &err, e->error);
   }
   attn_document_free(&document);

@@ -37,8 +37,9 @@ static int open_recast(recast *r) {
     rc = attn_sql_status(status, &err, r->error);
   }
   if (rc == SQLITE_OK) {
+    const attn_stop stop = {attn_interrupted, r->db};
     attn_status status =
-        attn_recast_new(&document.settings, r->model->source, &err, &r->recast);
+        attn_recast_new(&document.settings, r->model->source, stop, &err, &r->recast);
     rc = source_result(r, status, &err, r->error);
   }
   attn_document_free(&document);

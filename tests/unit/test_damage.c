@@ -222,7 +222,7 @@ static attn_status recast(void *ctx, attn_settings *settings, attn_error *err) {
   model *m = ctx;
   attn_recast *r;
   m->n_read = 0;
-  attn_status status = attn_recast_new(settings, &m->source, err, &r);
+  attn_status status = attn_recast_new(settings, &m->source, (attn_stop){0}, err, &r);
   CHECK((status == ATTN_OK) == (r != NULL));
   const attn_source *source = r ? attn_recast_source(r) : NULL;
   for (size_t i = 0; status == ATTN_OK && i < source->n_tensor; i++) {

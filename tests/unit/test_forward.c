@@ -642,7 +642,7 @@ static void round_words(attn_graph *graph) {
   static int8_t q[N_VOCAB * MAX_WIDE];
   static float scale[N_VOCAB * MAX_WIDE / ATTN_I8_GROUP], row[N_VOCAB * MAX_WIDE];
   memcpy(row, graph->word, (size_t)N_VOCAB * graph->d_model * sizeof *row);
-  attn_int8_round(N_VOCAB, graph->d_model, row, q, scale);
+  attn_int8_round(N_VOCAB, graph->d_model, NULL, row, q, scale);
   graph->precision = ATTN_PRECISION_INT8;
   graph->word_int8 = q;
   graph->word_scales = scale;
@@ -678,7 +678,7 @@ static void test_stored_rows(void) {
   attn_linear_apply(&linear, 3, x, scratch, ATTN_SET, ATTN_IDENTITY, y);
 
   memcpy(row, weight_of(&linear), sizeof row);
-  attn_int8_round(N_OUT, N_IN, row, q, scale);
+  attn_int8_round(N_OUT, N_IN, NULL, row, q, scale);
   memset(linear.packed, 0, 32 * N_IN);
   attn_linear_pack_i8(&linear, 5, N_OUT - 5, q + 5 * N_IN, scale + 5 * N_GROUP);
   attn_linear_pack_i8(&linear, 0, 5, q, scale);
@@ -694,7 +694,7 @@ static void test_stored_rows(void) {
 
   memset(row, 0, sizeof row);
   row[N_IN + 3] = INFINITY;
-  attn_int8_round(2, N_IN, row, q, scale);
+  attn_int8_round(2, N_IN, NULL, row, q, scale);
   CHECK(scale[0] == 0 && scale[1] == 0 && isnan(scale[2]) && scale[3] == 0);
   attn_release_aligned(scratch);
   for (; n_plain > 0; n_plain--) attn_release_aligned(plains[n_plain - 1].memory);
