@@ -567,6 +567,7 @@ attn_status attn_detokenize(const attn_tokenizer *t, const int32_t *id, size_t n
   attn_pieces tokens = {0};
   attn_status rc = ATTN_OK;
   size_t n_before = out->n;
+  if (!t) return no_tokenizer(err);
   for (size_t i = 0; rc == ATTN_OK && i < n; i++) {
     uint32_t n_text;
     const char *text = attn_token_text(t, id[i], &n_text);
