@@ -23,6 +23,7 @@ struct attn_connection {
   int n_user;
   int is_finding; /* a model is being found or loaded */
   int is_direct;  /* a function that is direct only is being called */
+  int depth;      /* tables of ours that are read or changed, one in the other */
   char nowhere[33]; /* the origin of models in databases that have no file */
   attn_workspace *workspace;
   held_model held[N_HELD]; /* the latest used first */
@@ -60,6 +61,19 @@ int attn_connection_enter(attn_connection *c) {
 }
 
 void attn_connection_leave(attn_connection *c) { c->is_direct = 0; }
+
+int attn_connection_go_in(attn_connection *c, const char *table, char **error) {
+  if (c->depth == ATTN_MAX_DEPTH) {
+    return attn_sql_fail(error, SQLITE_ERROR,
+                         "%s: tables lead from one to the next, or back to the first; expected "
+                         "%d at most, one in the other",
+                         table, ATTN_MAX_DEPTH);
+  }
+  c->depth++;
+  return SQLITE_OK;
+}
+
+void attn_connection_go_out(attn_connection *c) { c->depth--; }
 
 attn_workspace *attn_connection_workspace(attn_connection *c) {
   if (!c->workspace) attn_workspace_new(&c->workspace);

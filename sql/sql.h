@@ -49,6 +49,15 @@ int attn_connection_tokenizer_value(attn_connection *c, sqlite3_value *value, ch
 /* Scratch memory for the engine; NULL when there is no memory. */
 attn_workspace *attn_connection_workspace(attn_connection *c);
 
+/* Goes into a table of ours, and out of it again.  A database can have tables that lead
+** from one to the next, by content tables and views, and back to the first: the error is
+** that there are too many of them one in the other, each of which takes some ten KB of a
+** stack.  `table` is named in it. */
+enum { ATTN_MAX_DEPTH = 16 };
+
+int attn_connection_go_in(attn_connection *c, const char *table, char **error);
+void attn_connection_go_out(attn_connection *c);
+
 /* Lets go of models that the connection holds. */
 void attn_connection_forget(attn_connection *c);
 

@@ -129,8 +129,13 @@ static int table_fail(sqlite3_vtab *vtab, int rc, char *error) {
 
 static int table_next(sqlite3_vtab_cursor *base) {
   table_cursor *cursor = (table_cursor *)base;
+  attn_rows *rows = cursor->rows;
   char *error = NULL;
-  int rc = cursor->rows->table->next(cursor->rows, &error);
+  int rc = attn_connection_go_in(rows->connection, rows->table->name, &error);
+  if (rc == SQLITE_OK) {
+    rc = rows->table->next(rows, &error);
+    attn_connection_go_out(rows->connection);
+  }
   cursor->eof = rc != SQLITE_ROW;
   cursor->rowid++;
   if (rc == SQLITE_ROW || rc == SQLITE_DONE) return SQLITE_OK;
@@ -162,7 +167,11 @@ static int table_filter(sqlite3_vtab_cursor *base, int given, const char *plan, 
   memset(cursor->rows, 0, (size_t)table->n_byte);
   cursor->rows->table = table;
   cursor->rows->connection = vtab->connection;
-  int rc = table->open(cursor->rows, argument, &error);
+  int rc = attn_connection_go_in(vtab->connection, table->name, &error);
+  if (rc == SQLITE_OK) {
+    rc = table->open(cursor->rows, argument, &error);
+    attn_connection_go_out(vtab->connection);
+  }
   if (rc != SQLITE_OK) return table_fail(base->pVtab, rc, error);
   return table_next(base);
 }

@@ -113,7 +113,7 @@ static const option options[] = {
     {"probes", OPTION_INT, AT(probes), 1},
 };
 
-enum { N_OPTION = sizeof options / sizeof options[0] };
+enum { N_OPTION = sizeof options / sizeof options[0], MAX_INT_OPTION = 1000000 };
 
 static int read_text(void *to, const char *value) {
   char **text = to;
@@ -138,10 +138,10 @@ static int read_bool(const option *o, int *to, const char *value, char **error) 
 static int read_int(const option *o, int *to, const char *value, char **error) {
   char *end;
   long n = strtol(value, &end, 10);
-  if (end == value || *end || n < o->least || n > 1000000) {
+  if (end == value || *end || n < o->least || n > MAX_INT_OPTION) {
     return attn_sql_fail(error, SQLITE_ERROR,
-                         "attn: option %s is \"%s\"; expected a number, %d or more",
-                         o->name, value, o->least);
+                         "attn: option %s is \"%s\"; expected a whole number from %d to %d",
+                         o->name, value, o->least, MAX_INT_OPTION);
   }
   *to = (int)n;
   return SQLITE_OK;
@@ -211,6 +211,17 @@ static int check_name(const attn_config *config, const char *name, char **error)
       "attn: a column is named \"%s\", a name that the table itself uses", name);
 }
 
+static int has_word(const char *type, const char *word) {
+  const int n_word = (int)strlen(word);
+  for (const char *p = type; *p; p++) {
+    int n = 0;
+    while (is_word(p[n])) n++;
+    if (n == n_word && sqlite3_strnicmp(p, word, n) == 0) return 1;
+    if (n) p += n - 1;
+  }
+  return 0;
+}
+
 /* "FLOAT[384]": 1, and the number. */
 static int is_vector_type(const char *type, long *d) {
   if (sqlite3_strnicmp(type, "float", 5) != 0) return 0;
@@ -258,6 +269,7 @@ static int set_kind(attn_config *config, attn_column *column, char **error) {
           column->name, column->type);
     }
   }
+  column->is_not_null = has_word(column->type, "NOT");
   return SQLITE_OK;
 }
 
@@ -278,7 +290,7 @@ static int add_column(attn_config *config, char *name, const char *type, char **
   column += config->n_column++;
   size_t n = strlen(type);
   while (n && is_space(type[n - 1])) n--;
-  *column = (attn_column){name, sqlite3_mprintf("%.*s", (int)n, type), ATTN_COLUMN_TEXT};
+  *column = (attn_column){name, sqlite3_mprintf("%.*s", (int)n, type), ATTN_COLUMN_TEXT, 0};
   return column->type ? set_kind(config, column, error) : SQLITE_NOMEM;
 }
 
@@ -344,6 +356,21 @@ static int check_config(attn_config *config, char **error) {
   }
   if (!config->content_rowid) config->content_rowid = sqlite3_mprintf("rowid");
   return config->content_rowid ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+int attn_config_check_new(const attn_config *config, char **error) {
+  static const char *const words[] = {"AS",     "CHECK", "CONSTRAINT", "DEFAULT",    "GENERATED",
+                                      "HIDDEN", "ON",    "PRIMARY",    "REFERENCES", "UNIQUE"};
+  for (int i = 0; i < config->n_column; i++) {
+    for (size_t k = 0; k < sizeof words / sizeof words[0]; k++) {
+      if (!has_word(config->column[i].type, words[k])) continue;
+      return attn_sql_fail(error, SQLITE_ERROR,
+                           "attn: column %s has %s; expected a type, and NOT NULL or COLLATE "
+                           "at most",
+                           config->column[i].name, words[k]);
+    }
+  }
+  return SQLITE_OK;
 }
 
 int attn_config_parse(int argc, const char *const *argv, char **error, attn_config *out) {

@@ -41,6 +41,7 @@ typedef enum attn_column_kind {
 typedef struct attn_column {
   char *name, *type; /* type: as declared, "" for none */
   attn_column_kind kind;
+  int is_not_null; /* of a plain one */
 } attn_column;
 
 typedef enum attn_content {
@@ -70,6 +71,10 @@ typedef struct attn_config {
 
 int attn_config_parse(int argc, const char *const *argv, char **error, attn_config *out);
 void attn_config_free(attn_config *config);
+
+/* What a new table may not have, and old ones may: columns with constraints, by which
+** SQLite would change rows of a shadow table behind the index's back. */
+int attn_config_check_new(const attn_config *config, char **error);
 
 /* "a, b" for sqlite3_declare_vtab: the columns and the hidden ones behind them. */
 char *attn_config_declaration(const attn_config *config);
@@ -135,6 +140,10 @@ int attn_storage_source(attn_index *index, sqlite3_stmt **out);
 
 /* Steps a statement to its end, or to its first row: SQLITE_ROW or SQLITE_OK. */
 int attn_storage_step(attn_index *index, sqlite3_stmt *stmt);
+
+/* An error while a statement of the index is being run, which has led back to it: by content
+** that is read from it, or a trigger of a shadow table that changes it. */
+int attn_storage_idle(attn_index *index);
 
 /* Prepares SQL, in which $name stands for the shadow table of that name, or runs it. */
 int attn_storage_prepare(attn_index *index, const char *sql, sqlite3_stmt **out);
@@ -330,6 +339,8 @@ struct attn_index {
   attn_lists *lists; /* NULL: none */
   sqlite3_int64 list_stamp;
 
+  sqlite3_stmt *run[ATTN_MAX_DEPTH]; /* its statements that are being run, one in the other */
+  int n_run;
   int writing;             /* the state was read in this transaction, which writes */
   int dirty;               /* there is something to flush */
   int knows_last;          /* while writing: no row has an id above last_id */

@@ -510,7 +510,8 @@ int attn_cursor_filter(sqlite3_vtab_cursor *base, int flags, const char *text, i
   if (!plan) return SQLITE_NOMEM;
   reset(cursor);
   cursor->flags = flags;
-  int rc = attn_plan_read(text, argc, argv, plan);
+  int rc = attn_storage_idle(index);
+  if (rc == SQLITE_OK) rc = attn_plan_read(text, argc, argv, plan);
   if (rc == SQLITE_OK && flags & ATTN_PLAN_MATCH) {
     rc = filter_search(cursor, plan);
   } else if (rc == SQLITE_OK) {

@@ -273,6 +273,20 @@ static int find_row(attn_index *index, sqlite3_int64 id, attn_row_state *row) {
   return id > index->last_id ? SQLITE_OK : attn_storage_row(index, id, row);
 }
 
+/* Before anything is changed, as OR IGNORE goes on where a constraint failed. */
+static int check_not_null(attn_index *index, sqlite3_value **column) {
+  const attn_config *config = &index->config;
+  for (int i = 0; i < config->n_column; i++) {
+    if (!config->column[i].is_not_null || !attn_config_keeps(config, i) ||
+        sqlite3_value_type(column[i]) != SQLITE_NULL)
+      continue;
+    int rc = attn_index_fail(index, "NOT NULL constraint failed: %s.%s", config->table,
+                             config->column[i].name);
+    return rc == SQLITE_ERROR ? SQLITE_CONSTRAINT : rc;
+  }
+  return SQLITE_OK;
+}
+
 static int insert_row(attn_index *index, sqlite3_value *id_value, sqlite3_value **column,
                       sqlite3_int64 *rowid) {
   attn_row_state row = {.place = -1};
@@ -349,7 +363,8 @@ int attn_rows_update(attn_index *index, int argc, sqlite3_value **argv,
   if (rc != SQLITE_OK) return rc;
   index->dirty = 1;
   if (argc == 1) return attn_rows_delete(index, sqlite3_value_int64(argv[0]));
-  rc = relieve(index);
+  rc = check_not_null(index, argv + 2);
+  if (rc == SQLITE_OK) rc = relieve(index);
   if (rc != SQLITE_OK) return rc;
   if (sqlite3_value_type(argv[0]) == SQLITE_NULL) {
     return insert_row(index, argv[1], argv + 2, rowid);

@@ -216,12 +216,45 @@ int attn_storage_prepare(attn_index *index, const char *sql, sqlite3_stmt **out)
   return prepare(index, sql, 0, out);
 }
 
+static int go_in(attn_index *index, sqlite3_stmt *stmt) {
+  int rc = attn_connection_go_in(index->connection, index->config.table, &index->base.zErrMsg);
+  if (rc == SQLITE_OK) index->run[index->n_run++] = stmt;
+  return rc;
+}
+
+static void go_out(attn_index *index) {
+  index->n_run--;
+  attn_connection_go_out(index->connection);
+}
+
+/* What a statement does may lead back to the index. */
+static int leads_back(attn_index *index) {
+  return attn_index_fail(index,
+                         "%s: to read or to change it leads back to it; expected a content "
+                         "table, and triggers of shadow tables, that do not need it",
+                         index->config.table);
+}
+
+int attn_storage_idle(attn_index *index) {
+  return index->n_run ? leads_back(index) : SQLITE_OK;
+}
+
+/* The statement is not being run: a trigger makes SQLite open a savepoint within it, before
+** which the index is flushed. */
+static int check_rests(attn_index *index, const sqlite3_stmt *stmt) {
+  int i = 0;
+  while (i < index->n_run && index->run[i] != stmt) i++;
+  return i < index->n_run ? leads_back(index) : SQLITE_OK;
+}
+
 int attn_storage_exec(attn_index *index, const char *sql) {
+  int rc = go_in(index, NULL);
+  if (rc != SQLITE_OK) return rc;
   char *expanded = expand(&index->config, sql);
-  if (!expanded) return SQLITE_NOMEM;
-  int rc = sqlite3_exec(index->db, expanded, NULL, NULL, NULL);
+  rc = expanded ? sqlite3_exec(index->db, expanded, NULL, NULL, NULL) : SQLITE_NOMEM;
   sqlite3_free(expanded);
-  return rc == SQLITE_OK ? rc : attn_index_db_error(index);
+  go_out(index);
+  return rc == SQLITE_OK || !expanded ? rc : attn_index_db_error(index);
 }
 
 static int prepare_statement(attn_index *index, attn_statement which) {
@@ -241,8 +274,9 @@ static int prepare_statement(attn_index *index, attn_statement which) {
 }
 
 int attn_storage_statement(attn_index *index, attn_statement which, sqlite3_stmt **out) {
-  int rc = index->statement[which] ? SQLITE_OK : prepare_statement(index, which);
-  *out = index->statement[which];
+  int rc = index->statement[which] ? check_rests(index, index->statement[which])
+                                   : prepare_statement(index, which);
+  *out = rc == SQLITE_OK ? index->statement[which] : NULL;
   return rc;
 }
 
@@ -256,11 +290,15 @@ int attn_storage_source(attn_index *index, sqlite3_stmt **out) {
 }
 
 int attn_storage_step(attn_index *index, sqlite3_stmt *stmt) {
-  int rc = sqlite3_step(stmt);
+  int rc = go_in(index, stmt);
+  if (rc != SQLITE_OK) return rc;
+  rc = sqlite3_step(stmt);
+  go_out(index);
   if (rc == SQLITE_ROW) return rc;
   rc = sqlite3_reset(stmt);
   if (rc != SQLITE_OK) rc = attn_index_db_error(index);
-  return rc;
+  /* OR IGNORE would go on, with half of a row written. */
+  return (rc & 0xff) == SQLITE_CONSTRAINT ? SQLITE_ERROR : rc;
 }
 
 void attn_storage_close(attn_index *index) {

@@ -147,6 +147,7 @@ static int init(sqlite3 *db, attn_connection *connection, int argc,
   index->db = db;
   index->connection = connection;
   int rc = attn_config_parse(argc, argv, &index->base.zErrMsg, &index->config);
+  if (rc == SQLITE_OK && is_new) rc = attn_config_check_new(&index->config, &index->base.zErrMsg);
   if (rc == SQLITE_OK) rc = declare(index);
   if (rc == SQLITE_OK && is_new) rc = create(index);
   index->stamp = 0;
@@ -206,6 +207,8 @@ static int index_shadow_name(const char *suffix) {
 static int index_update(sqlite3_vtab *base, int argc, sqlite3_value **argv,
                         sqlite3_int64 *rowid) {
   attn_index *index = (attn_index *)base;
+  int rc = attn_storage_idle(index);
+  if (rc != SQLITE_OK) return rc;
   if (argc > 1) {
     sqlite3_value *name = argv[2 + index->config.n_column + ATTN_HIDDEN_MATCH];
     if (sqlite3_value_type(argv[0]) == SQLITE_NULL &&
@@ -246,9 +249,13 @@ static int index_release(sqlite3_vtab *base, int n) {
   return SQLITE_OK;
 }
 
+/* A statement of the index's own may have a savepoint, by a trigger or a constraint of a
+** shadow table, and be rolled back and run again, as the schema has changed since it was
+** prepared.  What is in memory is what was written before. */
 static int index_rollback_to(sqlite3_vtab *base, int n) {
+  attn_index *index = (attn_index *)base;
   (void)n;
-  attn_index_discard((attn_index *)base);
+  if (!index->n_run || index->dirty) attn_index_discard(index);
   return SQLITE_OK;
 }
 
