@@ -22,6 +22,11 @@ INLINE __m512i four_elements(const element *p) {
   return _mm512_set1_epi32(four);
 }
 
+/* sum += x w.  No intrinsic, with which gcc moves each sum to and fro. */
+INLINE void add_products(__m512i *sum, __m512i x, __m512i w) {
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(*sum) : "v"(x), "v"(w));
+}
+
 INLINE void sum_products(const element *a, size_t stride, const int8_t *w,
                          const int8_t *next, size_t panel_size, size_t n_four,
                          const int32_t *offset, int rows, int panels, int32_t *sums) {
@@ -40,7 +45,7 @@ INLINE void sum_products(const element *a, size_t stride, const int8_t *w,
     UNROLL for (int r = 0; r < rows; r++) {
       __m512i x = four_elements(a + (size_t)r * stride + 4 * k);
       UNROLL for (int p = 0; p < panels; p++) {
-        sum[r][p] = _mm512_dpbusd_epi32(sum[r][p], x, b[p]);
+        add_products(&sum[r][p], x, b[p]);
       }
     }
   }
