@@ -113,7 +113,9 @@ void attn_int8_to_f32(const int8_t *q, const float *scale, size_t n, size_t k, f
   for (size_t i = 0; i < n; i++, q += k, row += k) {
     for (size_t j = 0; j < k; j++) row[j] = (float)q[j];
     kernels->rotate(k, row);
-    for (size_t j = 0; j < k; j++) row[j] *= scale[j / ATTN_I8_GROUP];
-    scale += attn_groups_i8(k);
+    for (size_t first = 0, end; first < k; first = end) {
+      end = group_end(first, k);
+      scale_row(end - first, *scale++, row + first);
+    }
   }
 }

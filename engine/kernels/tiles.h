@@ -55,40 +55,41 @@ static tile_kernel *const tiles[TILE_PANELS][TILE_ROWS] = {
 #endif
 };
 
-/* Takes rows [row, end) of a panel from sums to the output, of which the last panel has
+/* Takes rows [row, end) of some panels from sums to the output, of which the last panel has
 ** fewer columns. */
 INLINE void finish_rows(const product *g, size_t row, size_t end, size_t column,
-                        const float *sums, size_t stride, attn_store store,
+                        size_t panels, const float *sums, size_t stride, attn_store store,
                         attn_activation activation) {
   const attn_output *out = &g->out;
-  const size_t n = out->n - column;
-  float *c = out->c + row * out->ldc + column;
-  for (; row < end; row++, sums += stride, c += out->ldc) {
-    v16 x = v16_load(sums);
-    x = activation == ATTN_GELU ? GELU16(x) : activate16(activation, x);
-    if (n >= ATTN_PANEL) {
-      v16_store(c, store == ATTN_ADD ? v16_add(v16_load(c), x) : x);
-    } else {
-      if (store == ATTN_ADD) x = v16_add(v16_load_n(c, n, x), x);
-      v16_store_n(c, n, x);
+  for (; row < end; row++, sums += stride) {
+    float *c = out->c + row * out->ldc + column;
+    for (size_t p = 0; p < panels; p++, c += ATTN_PANEL) {
+      const size_t n = out->n - column - p * ATTN_PANEL;
+      v16 x = v16_load(sums + p * ATTN_PANEL);
+      x = activation == ATTN_GELU ? GELU16(x) : activate16(activation, x);
+      if (n >= ATTN_PANEL) {
+        v16_store(c, store == ATTN_ADD ? v16_add(v16_load(c), x) : x);
+      } else {
+        if (store == ATTN_ADD) x = v16_add(v16_load_n(c, n, x), x);
+        v16_store_n(c, n, x);
+      }
     }
   }
 }
 
 /* The usual ones have a loop of their own, in which nothing is left to decide. */
-static void finish_panel(const product *g, size_t row, size_t end, size_t column,
-                         const float *sums, size_t stride) {
+static void finish(const product *g, size_t row, size_t end, size_t column, size_t panels,
+                   const float *sums, size_t stride) {
   const attn_output *out = &g->out;
   const attn_store store = out->store;
   const attn_activation activation = store == ATTN_SET ? out->activation : ATTN_IDENTITY;
-  if (out->n - column < ATTN_PANEL || activation > ATTN_GELU) {
-    finish_rows(g, row, end, column, sums, stride, store, activation);
-  } else if (activation == ATTN_GELU) {
-    finish_rows(g, row, end, column, sums, stride, ATTN_SET, ATTN_GELU);
-  } else if (store == ATTN_ADD) {
-    finish_rows(g, row, end, column, sums, stride, ATTN_ADD, ATTN_IDENTITY);
+  const int is_whole = out->n - column >= TILE_PANELS * ATTN_PANEL;
+  if (is_whole && activation == ATTN_GELU) {
+    finish_rows(g, row, end, column, TILE_PANELS, sums, stride, ATTN_SET, ATTN_GELU);
+  } else if (is_whole && store == ATTN_ADD) {
+    finish_rows(g, row, end, column, TILE_PANELS, sums, stride, ATTN_ADD, ATTN_IDENTITY);
   } else {
-    finish_rows(g, row, end, column, sums, stride, ATTN_SET, ATTN_IDENTITY);
+    finish_rows(g, row, end, column, panels, sums, stride, store, activation);
   }
 }
 
@@ -116,10 +117,7 @@ static void gemm(const product *g) {
       size_t stride = at ? out->ldc : panels * ATTN_PANEL;
       tiles[panels - 1][end - row - 1](g, row, panel, at ? at : sums, stride);
       if (at && (out->store != ATTN_SET || out->activation == ATTN_IDENTITY)) continue;
-      for (size_t p = 0; p < panels; p++) {
-        finish_panel(g, row, end, (panel + p) * ATTN_PANEL,
-                     (at ? at : sums) + p * ATTN_PANEL, stride);
-      }
+      finish(g, row, end, panel * ATTN_PANEL, panels, at ? at : sums, stride);
     }
   }
 }
