@@ -150,37 +150,41 @@ INLINE v16 scale_of_range(row_range range, float *scale) {
   return v16_set(most >= 1e-30f ? 127 / most : 0);
 }
 
-/* A group that is one block stays in registers. */
-static float quantize_block(const float *x, element *q) {
-  row_range range = {v16_set(0.0f), v16_set(0.0f)};
-  v16 v[BLOCK_VECTORS];
-  float scale;
-  rotate_vectors(BLOCK_VECTORS, x, v);
-  v16 by = scale_of_range(look_at(range, BLOCK_VECTORS, v), &scale);
-  UNROLL for (int i = 0; i < BLOCK_VECTORS; i++) quantize16(v[i], by, q + 16 * i);
-  return scale;
+/* Groups that are rotated, looked at and rounded together: what one has to wait for its
+** largest number, the others do. */
+enum { AT_ONCE = 4 };
+
+INLINE void quantize_group(size_t n, v16 by, const float *x, element *q) {
+  const size_t whole = n / 16 * 16, rest = n - whole;
+  for (size_t i = 0; i < whole; i += 16) quantize16(v16_load(x + i), by, q + i);
+  if (rest) quantize16(v16_load_n(x + whole, rest, v16_set(0.0f)), by, q + whole);
 }
 
-/* A group of n numbers; returns its scale. */
-static float quantize_group(size_t n, size_t block, const float *x, element *q) {
-  _Alignas(64) float rotated[ATTN_I8_GROUP];
-  const size_t whole = n / 16 * 16, rest = n - whole;
-  float scale;
-  if (block == ATTN_I8_GROUP) return quantize_block(x, q);
-  v16 by = scale_of_range(rotate_blocks(n, block, x, rotated), &scale);
-  for (size_t i = 0; i < whole; i += 16) quantize16(v16_load(rotated + i), by, q + i);
-  if (rest) quantize16(v16_load_n(rotated + whole, rest, v16_set(0.0f)), by, q + whole);
-  return scale;
+/* Up to AT_ONCE groups, n numbers. */
+static void quantize_groups(size_t n, size_t block, const float *x, element *q,
+                            float *scale) {
+  _Alignas(64) float rotated[AT_ONCE * ATTN_I8_GROUP];
+  row_range range[AT_ONCE];
+  for (size_t i = 0, g = 0; i < n; i += ATTN_I8_GROUP, g++) {
+    size_t width = n - i < ATTN_I8_GROUP ? n - i : ATTN_I8_GROUP;
+    range[g] = rotate_blocks(width, block, x + i, rotated + i);
+  }
+  for (size_t i = 0, g = 0; i < n; i += ATTN_I8_GROUP, g++) {
+    size_t width = n - i < ATTN_I8_GROUP ? n - i : ATTN_I8_GROUP;
+    quantize_group(width, scale_of_range(range[g], &scale[g]), rotated + i, q + i);
+  }
 }
 
 static void quantize(size_t m, size_t n, const float *x, void *rows, float *row_scale) {
+  enum { WIDTH = AT_ONCE * ATTN_I8_GROUP };
   const size_t block = attn_rotation_block(n);
   element *q = rows;
   for (size_t row = 0; row < m; row++, x += n, q += (n + 15) / 16 * 16) {
-    for (size_t i = 0; i < n; i += ATTN_I8_GROUP) {
-      size_t width = n - i < ATTN_I8_GROUP ? n - i : ATTN_I8_GROUP;
-      *row_scale++ = quantize_group(width, block, x + i, q + i);
+    for (size_t i = 0; i < n; i += WIDTH) {
+      quantize_groups(n - i < WIDTH ? n - i : WIDTH, block, x + i, q + i,
+                      row_scale + i / ATTN_I8_GROUP);
     }
+    row_scale += attn_groups_i8(n);
   }
 }
 
