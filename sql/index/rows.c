@@ -294,6 +294,10 @@ static int insert_row(attn_index *index, sqlite3_value *id_value, sqlite3_value 
   sqlite3_int64 id = sqlite3_value_int64(id_value);
   int has_id = sqlite3_value_type(id_value) != SQLITE_NULL, rc = SQLITE_OK;
   if (has_id && sqlite3_value_type(id_value) != SQLITE_INTEGER) return SQLITE_MISMATCH;
+  if (!has_id && index->config.content == ATTN_CONTENT_EXTERNAL) {
+    return attn_index_fail(index, "%s: the rowid is NULL; expected that of a row of %s",
+                           index->config.table, index->config.content_table);
+  }
   if (has_id) rc = settle(index, id);
   if (rc == SQLITE_OK && has_id) rc = find_row(index, id, &row);
   if (rc == SQLITE_OK && row.found && index->config.content != ATTN_CONTENT_EXTERNAL &&

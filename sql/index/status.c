@@ -162,12 +162,13 @@ static void append_names(sqlite3_str *s, const attn_config *config, const char *
   }
 }
 
+/* A row without a rowid, whose column may be a plain one, is none of the index. */
 static void append_insert(sqlite3_str *s, const attn_config *config) {
   sqlite3_str_appendf(s, "  INSERT INTO \"%w\"(rowid", config->table);
   append_names(s, config, "");
-  sqlite3_str_appendf(s, ") VALUES (new.\"%w\"", config->content_rowid);
+  sqlite3_str_appendf(s, ") SELECT new.\"%w\"", config->content_rowid);
   append_names(s, config, "new.");
-  sqlite3_str_appendall(s, ");\n");
+  sqlite3_str_appendf(s, " WHERE new.\"%w\" IS NOT NULL;\n", config->content_rowid);
 }
 
 static char *make_triggers(const attn_config *config) {
@@ -184,7 +185,7 @@ static char *make_triggers(const attn_config *config) {
     } else if (i == 2) {
       sqlite3_str_appendf(s,
                           "  DELETE FROM \"%w\" WHERE rowid = old.\"%w\" AND"
-                          " old.\"%w\" <> new.\"%w\";\n",
+                          " old.\"%w\" IS NOT new.\"%w\";\n",
                           config->table, config->content_rowid, config->content_rowid,
                           config->content_rowid);
     }
@@ -194,11 +195,22 @@ static char *make_triggers(const attn_config *config) {
   return sqlite3_str_finish(s);
 }
 
+/* A trigger that names columns which are not there would fail at every change. */
+static int check_columns(attn_index *index, char **error) {
+  sqlite3_stmt *stmt;
+  int rc = attn_storage_source(index, &stmt);
+  sqlite3_finalize(stmt);
+  if (rc == SQLITE_OK || rc == SQLITE_NOMEM) return rc;
+  return attn_sql_fail(error, rc, "attn_triggers: %s", index->base.zErrMsg);
+}
+
 /* All three or none. */
-static int create_triggers(sqlite3 *db, const char *sql, char **error) {
+static int create_triggers(attn_index *index, const char *sql, char **error) {
   attn_change change = {0};
-  int rc = attn_begin(db, error);
+  int rc = check_columns(index, error);
+  if (rc == SQLITE_OK) rc = attn_begin(index->db, error);
   if (rc != SQLITE_OK) return rc;
+  sqlite3 *db = index->db; /* the schema that changes may take the index with it */
   rc = attn_change_ready(db, &change, error);
   if (rc == SQLITE_OK) rc = attn_exec(db, error, "%s", sql);
   return attn_end(db, &change, rc, error);
@@ -209,7 +221,7 @@ static void triggers(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   attn_index *index = NULL;
   attn_text name;
   char *error = NULL, *sql = NULL;
-  int rc = attn_value_text(argv[0], "attn_triggers: table", &error, &name);
+  int rc = attn_value_name(argv[0], "attn_triggers: table", &error, &name);
   if (rc == SQLITE_OK) rc = find_index(c, name.text, &error, &index);
   if (rc == SQLITE_OK && index->config.content != ATTN_CONTENT_EXTERNAL) {
     rc = attn_sql_fail(&error, SQLITE_ERROR, "%s has no content table to follow",
@@ -220,7 +232,7 @@ static void triggers(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
     if (!sql) rc = SQLITE_NOMEM;
   }
   if (rc == SQLITE_OK && argc > 1 && sqlite3_value_int(argv[1])) {
-    rc = create_triggers(attn_connection_db(c), sql, &error);
+    rc = create_triggers(index, sql, &error);
   }
   if (rc == SQLITE_OK) {
     sqlite3_result_text(ctx, sql, -1, sqlite3_free);
