@@ -178,7 +178,7 @@ static int check_text(attn_index *index, sqlite3_int64 id, sqlite3_int64 hash,
   if (rc != SQLITE_ROW) return rc;
   for (int i = 0; i < index->config.n_column; i++)
     column[i] = sqlite3_column_value(stmt, i + 1);
-  rc = attn_index_text(index, column, &text, &n_text);
+  rc = attn_index_text(index, &id, column, &text, &n_text);
   if (rc == SQLITE_OK && (!text || attn_index_hash(text, n_text) != hash)) {
     rc = attn_index_corrupt(index, "%s: the vector of row %lld was made of another text",
                             index->config.table, id);

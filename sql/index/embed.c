@@ -144,8 +144,15 @@ int attn_index_vector(attn_index *index, sqlite3_value *value, const char *what,
 
 /* ------------------------------------------------------------------------ texts */
 
-int attn_index_text(attn_index *index, sqlite3_value **column, char **text,
-                    size_t *n_text) {
+static int not_text(attn_index *index, const sqlite3_int64 *id, const char *column) {
+  const char *table = index->config.table;
+  return id ? attn_index_fail(index, "%s: row %lld: %s is a blob; expected text", table, *id,
+                              column)
+            : attn_index_fail(index, "%s: %s is a blob; expected text", table, column);
+}
+
+int attn_index_text(attn_index *index, const sqlite3_int64 *id, sqlite3_value **column,
+                    char **text, size_t *n_text) {
   const attn_config *config = &index->config;
   sqlite3_str *s = NULL;
   *text = NULL;
@@ -155,10 +162,11 @@ int attn_index_text(attn_index *index, sqlite3_value **column, char **text,
         sqlite3_value_type(column[i]) == SQLITE_NULL) {
       continue;
     }
-    const char *part = (const char *)sqlite3_value_text(column[i]);
+    int is_blob = sqlite3_value_type(column[i]) == SQLITE_BLOB;
+    const char *part = is_blob ? NULL : (const char *)sqlite3_value_text(column[i]);
     if (!part) {
       sqlite3_free(sqlite3_str_finish(s));
-      return SQLITE_NOMEM;
+      return is_blob ? not_text(index, id, config->column[i].name) : SQLITE_NOMEM;
     }
     if (!s) {
       s = sqlite3_str_new(index->db);

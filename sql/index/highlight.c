@@ -23,7 +23,7 @@ static int read_text(attn_cursor *cursor, char **text, size_t *n) {
   if (!column) return SQLITE_NOMEM;
   for (int i = 0; i < n_column; i++)
     column[i] = sqlite3_column_value(cursor->source, i + 1);
-  rc = attn_index_text(index, column, text, n);
+  rc = attn_index_text(index, &cursor->rowid, column, text, n);
   sqlite3_free(column);
   return rc;
 }

@@ -382,9 +382,10 @@ int attn_index_vector(attn_index *index, sqlite3_value *value, const char *what,
                       int or_text, float **out);
 
 /* The embedded text of a row: its text columns, those that are not NULL, joined by
-** newlines.  *text is NULL if there is none. */
-int attn_index_text(attn_index *index, sqlite3_value **column, char **text,
-                    size_t *n_text);
+** newlines.  *text is NULL if there is none.  A blob is an error, which names row *id where
+** that is known. */
+int attn_index_text(attn_index *index, const sqlite3_int64 *id, sqlite3_value **column,
+                    char **text, size_t *n_text);
 
 sqlite3_int64 attn_index_hash(const char *text, size_t n_text);
 

@@ -206,7 +206,7 @@ static int choose_vector(attn_index *index, const attn_row_state *row,
     return attn_index_fail(index, "%s is contentless: an UPDATE sets all texts or none",
                            config->table);
   }
-  int rc = attn_index_text(index, column, &out->text.text, &out->text.n_text);
+  int rc = attn_index_text(index, NULL, column, &out->text.text, &out->text.n_text);
   if (rc != SQLITE_OK || !out->text.text) return rc;
   out->text.hash = attn_index_hash(out->text.text, out->text.n_text);
   out->how = VECTOR_TEXT;

@@ -245,7 +245,7 @@ static int read_content(attn_index *index, attn_queued *text, attn_row_state *ro
     *done = 1;
     rc = store_vector(index, text->id, column[config->vector], row);
   } else if (rc == SQLITE_OK && attn_config_embeds(config)) {
-    rc = attn_index_text(index, column, &text->text, &text->n_text);
+    rc = attn_index_text(index, &text->id, column, &text->text, &text->n_text);
   }
   sqlite3_free(column);
   sqlite3_reset(stmt);
