@@ -216,7 +216,7 @@ INLINE void tile(const product *g, size_t row, size_t panel, int rows, int panel
   for (size_t k = 0; k < n_four; k += GROUP_FOURS) {
     const int8_t *from = w + k * (4 * ATTN_PANEL);
     /* The first rows ask for the next panels: to ask costs as much as to multiply. */
-    const int8_t *next = row < 12 ? from + (size_t)panels * panel_size : NULL;
+    const int8_t *next = row == 0 ? from + (size_t)panels * panel_size : NULL;
     sum_products(a + 4 * k, stride, from, next, panel_size,
                  n_four - k < GROUP_FOURS ? n_four - k : GROUP_FOURS, offset, rows, panels,
                  part);
@@ -226,6 +226,12 @@ INLINE void tile(const product *g, size_t row, size_t panel, int rows, int panel
         v16 by = v16_mul(x, v16_load(scale + p * ATTN_PANEL));
         v16 y = v16_from_ints(part + (r * panels + p) * ATTN_PANEL);
         sum[r][p] = v16_fma(y, by, sum[r][p]);
+      }
+    }
+    if (next) { /* of these there is a line here and one there, which no hardware foresees */
+      UNROLL for (int p = 0; p < panels; p++) {
+        __builtin_prefetch(offset + (panels + p) * ATTN_PANEL);
+        __builtin_prefetch(scale + (panels + p) * ATTN_PANEL);
       }
     }
     offset += width;
