@@ -142,6 +142,8 @@ static int add_node(attn_document *document, way *way, sqlite3_stmt *stmt, char 
     node->text = copy_column(document, stmt, 2, &node->n_text);
     if (!node->text) return SQLITE_NOMEM;
   } else if (node->kind == ATTN_INTEGER || node->kind == ATTN_REAL) {
+    /* An integer of more than 64 bits comes as a real number. */
+    if (sqlite3_column_type(stmt, 2) == SQLITE_FLOAT) node->kind = ATTN_REAL;
     node->integer = sqlite3_column_int64(stmt, 2);
     node->real = sqlite3_column_double(stmt, 2);
   }

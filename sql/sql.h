@@ -13,6 +13,7 @@
 SQLITE_EXTENSION_INIT3
 
 #include "../engine/attn.h"
+#include <stdarg.h>
 
 #ifndef SQLITE_RESULT_SUBTYPE
 #define SQLITE_RESULT_SUBTYPE 0x001000000 /* since 3.45; ignored before */
@@ -135,6 +136,14 @@ int attn_register(sqlite3 *db, char **error);
 int attn_sql_status(attn_status status, const attn_error *err, char **error);
 int attn_function_status(const char *function, attn_status status, const attn_error *err,
                          char **error);
+
+/* The bytes of the character that a text of n (at least 1) begins with, and its code; 0: it
+** is no UTF-8. */
+size_t attn_character(const char *text, size_t n, uint32_t *code);
+
+/* A message, memory from sqlite3_malloc64: UTF-8, with ? for what is none in that which it
+** quotes. */
+char *attn_message(const char *format, va_list ap);
 
 /* A message of our own: code, after *error is made. */
 int attn_sql_fail(char **error, int code, const char *format, ...);

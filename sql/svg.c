@@ -64,41 +64,33 @@ void attn_picture_end(sqlite3_str *out) { sqlite3_str_appendall(out, "</svg>\n")
 /* ------------------------------------------------------------------------- text */
 
 /* The bytes of the character that the text begins with; 0 where it is none that XML has. */
-static size_t character_length(const unsigned char *text, size_t n) {
-  static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-  unsigned char c = text[0];
-  size_t length = c < 0x80 ? 1 : c < 0xC2 ? 0 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : c < 0xF5 ? 4 : 0;
-  if (length == 0 || length > n) return 0;
-  uint32_t code = length == 1 ? c : c & (0x7Fu >> length);
-  for (size_t i = 1; i < length; i++) {
-    if ((text[i] & 0xC0) != 0x80) return 0;
-    code = code << 6 | (text[i] & 0x3F);
-  }
-  if (code < least[length] || (code >= 0xD800 && code < 0xE000) || code > 0x10FFFF) return 0;
+static size_t xml_length(const char *text, size_t n) {
+  uint32_t code;
+  size_t length = attn_character(text, n, &code);
   if ((code < 0x20 && code != '\t' && code != '\n' && code != '\r') || code == 0x7F) return 0;
   return code == 0xFFFE || code == 0xFFFF ? 0 : length;
 }
 
-static void append_character(sqlite3_str *out, const unsigned char *text, size_t n) {
+static void append_character(sqlite3_str *out, const char *text, size_t n) {
   switch (n == 1 ? text[0] : 0) {
   case '&': sqlite3_str_appendall(out, "&amp;"); break;
   case '<': sqlite3_str_appendall(out, "&lt;"); break;
   case '>': sqlite3_str_appendall(out, "&gt;"); break;
   case '"': sqlite3_str_appendall(out, "&quot;"); break;
   case '\'': sqlite3_str_appendall(out, "&#39;"); break;
-  default: sqlite3_str_append(out, (const char *)text, (int)n); break;
+  default: sqlite3_str_append(out, text, (int)n); break;
   }
 }
 
 void attn_picture_text(sqlite3_str *out, attn_text text, int n_max) {
-  const unsigned char *at = (const unsigned char *)text.text;
+  const char *at = text.text;
   size_t left = text.n_text;
   for (int i = 0; left > 0; i++) {
     if (i == n_max) {
       sqlite3_str_appendall(out, "\xE2\x80\xA6");
       break;
     }
-    size_t n = character_length(at, left);
+    size_t n = xml_length(at, left);
     if (n) {
       append_character(out, at, n);
     } else {

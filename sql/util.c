@@ -5,13 +5,40 @@
 #include <stdarg.h>
 #include <string.h>
 
+size_t attn_character(const char *text, size_t n, uint32_t *code) {
+  static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+  const unsigned char c = (unsigned char)text[0];
+  size_t length = c < 0x80 ? 1 : c < 0xC2 ? 0 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : c < 0xF5 ? 4 : 0;
+  *code = length == 1 ? c : c & (0x7Fu >> length);
+  if (length > n) return 0;
+  for (size_t i = 1; i < length; i++) {
+    if ((text[i] & 0xC0) != 0x80) return 0;
+    *code = *code << 6 | (text[i] & 0x3F);
+  }
+  if (*code < least[length] || (*code >= 0xD800 && *code < 0xE000) || *code > 0x10FFFF) return 0;
+  return length;
+}
+
+char *attn_message(const char *format, va_list ap) {
+  char *message = sqlite3_vmprintf(format, ap);
+  size_t n = message ? strlen(message) : 0;
+  for (size_t i = 0, length; i < n; i += length) {
+    uint32_t code;
+    length = attn_character(message + i, n - i, &code);
+    if (length == 0) message[i] = '?';
+    length += length == 0;
+  }
+  return message;
+}
+
 int attn_sql_fail(char **error, int code, const char *format, ...) {
   va_list ap;
   va_start(ap, format);
-  sqlite3_free(*error);
-  *error = sqlite3_vmprintf(format, ap);
+  char *message = attn_message(format, ap);
   va_end(ap);
-  return *error ? code : SQLITE_NOMEM;
+  sqlite3_free(*error);
+  *error = message;
+  return message ? code : SQLITE_NOMEM;
 }
 
 int attn_function_status(const char *function, attn_status status, const attn_error *err,

@@ -42,9 +42,10 @@
 /* ----------------------------------------------------------------------- errors */
 
 static int fail(attn_index *index, int code, const char *format, va_list ap) {
+  char *message = attn_message(format, ap);
   sqlite3_free(index->base.zErrMsg);
-  index->base.zErrMsg = sqlite3_vmprintf(format, ap);
-  return index->base.zErrMsg ? code : SQLITE_NOMEM;
+  index->base.zErrMsg = message;
+  return message ? code : SQLITE_NOMEM;
 }
 
 int attn_index_fail(attn_index *index, const char *format, ...) {
