@@ -1,11 +1,12 @@
 /*
 ** test_small.c - the small parts of the engine, each at its edges: messages, sizes, shapes,
-** headers of safetensors, the drawing of a token, buckets of distances.
+** headers of safetensors, the drawing of a token, buckets of distances, characters.
 */
 #include "unit.h"
 #include "../../engine/base.h"
 #include "../../engine/positions.h"
 #include "../../engine/sample.h"
+#include "../../engine/tokenizer/unicode.h"
 #include <math.h>
 
 /* A message is cut between characters, wherever the end of its room falls. */
@@ -202,6 +203,28 @@ static void test_buckets(void) {
   CHECK(attn_distance_bucket(INT64_MAX / 2, 0, 32, 128) == 31);
 }
 
+/* A character, or as many bytes as may be thrown away as the beginning of one. */
+static void test_characters(void) {
+  static const struct {
+    const char *text;
+    unsigned n;
+    uint32_t c;
+  } list[] = {
+      {"\x7f", 1, 0x7F},         {"\x80", 1, 0xFFFD},         {"\xc1\xbf", 1, 0xFFFD},
+      {"\xc2\x80", 2, 0x80},     {"\xdf\xbf", 2, 0x7FF},      {"\xe0\x9f\xbf", 1, 0xFFFD},
+      {"\xe0\xa0\x80", 3, 0x800}, {"\xed\x9f\xbf", 3, 0xD7FF}, {"\xed\xa0\x80", 1, 0xFFFD},
+      {"\xef\xbf\xbf", 3, 0xFFFF}, {"\xf0\x8f\xbf\xbf", 1, 0xFFFD},
+      {"\xf0\x90\x80\x80", 4, 0x10000}, {"\xf4\x8f\xbf\xbf", 4, 0x10FFFF},
+      {"\xf4\x90\x80\x80", 1, 0xFFFD}, {"\xf5\x80\x80\x80", 1, 0xFFFD},
+      {"\xf0\x9f\x98", 3, 0xFFFD}, {"\xf0\x9fx", 2, 0xFFFD},
+  };
+  for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+    uint32_t c;
+    CHECK(attn_utf8_decode(list[i].text, strlen(list[i].text), &c) == list[i].n);
+    CHECK(c == list[i].c);
+  }
+}
+
 int main(void) {
   unit_begin();
   test_messages();
@@ -212,5 +235,6 @@ int main(void) {
   test_places();
   test_drawing();
   test_buckets();
+  test_characters();
   return unit_end();
 }

@@ -246,6 +246,25 @@ static void test_no_memory(const attn_tokenizer *words) {
   unit_fail_at = 0;
 }
 
+/* A text is not cut where there is no memory for one of its words. */
+static void test_no_word(const attn_tokenizer *words) {
+  char text[8000];
+  size_t n_text = 0;
+  int live = unit_live, done = 0;
+  for (int i = 0; i < 1000; i++) n_text += (size_t)sprintf(text + n_text, "w%d ", i);
+  for (int n = 1; !done; n++) {
+    attn_corpus corpus = {0};
+    CHECK(attn_corpus_add(&corpus, words, (attn_text){"a", 1}, NULL) == ATTN_OK);
+    unit_fail_at = n, unit_count = 0;
+    attn_status status = attn_corpus_add(&corpus, words, (attn_text){text, n_text}, NULL);
+    unit_fail_at = 0;
+    done = unit_count < n;
+    CHECK(status == (done ? ATTN_OK : ATTN_NOMEM));
+    attn_corpus_free(&corpus);
+    CHECK(unit_live == live);
+  }
+}
+
 int main(void) {
   unit_begin();
   attn_tokenizer *words = new_words();
@@ -254,6 +273,7 @@ int main(void) {
   test_step();
   test_resume(words);
   test_no_memory(words);
+  test_no_word(words);
   attn_tokenizer_free(words);
   CHECK(unit_live == 0);
   return unit_end();
