@@ -12,7 +12,7 @@
 
 /* --------------------------------------------------------------------- attn_logits */
 
-static attn_sequence sequence(const attn_ids *ids) { return (attn_sequence){ids->id, ids->n}; }
+static attn_sequence sequence(const attn_token_ids *ids) { return (attn_sequence){ids->id, ids->n}; }
 
 static int check_generates(const attn_model *model, int has_target, char **error) {
   const attn_model_info *info = attn_model_get_info(model);
@@ -57,7 +57,7 @@ static int make_logits(sqlite3_context *ctx, const attn_model *model, attn_seque
 static void logits(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   attn_connection *c = attn_connection_of(ctx);
   const attn_model *model;
-  attn_ids text = {0}, target = {0};
+  attn_token_ids text = {0}, target = {0};
   char *error = NULL;
   int has_target = argc > 2 && sqlite3_value_type(argv[2]) != SQLITE_NULL;
   if (sqlite3_value_type(argv[0]) == SQLITE_NULL) return;
@@ -71,8 +71,8 @@ static void logits(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   }
   if (rc == SQLITE_OK) rc = make_logits(ctx, model, sequence(&text), sequence(&target), &error);
   if (rc != SQLITE_OK) attn_result_error(ctx, rc, error);
-  attn_ids_free(&text);
-  attn_ids_free(&target);
+  attn_token_ids_free(&text);
+  attn_token_ids_free(&target);
 }
 
 /* ---------------------------------------------------------------- attn_transformer */

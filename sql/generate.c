@@ -42,7 +42,7 @@ static int begin(generate_rows *rows, attn_sequence prompt, sqlite3_value *optio
 static int open_generate(attn_rows *base, sqlite3_value **argument, char **error) {
   generate_rows *rows = (generate_rows *)base;
   const attn_model *model;
-  attn_ids prompt = {0};
+  attn_token_ids prompt = {0};
   if (sqlite3_value_type(argument[0]) == SQLITE_NULL) return SQLITE_OK;
   int rc = attn_connection_model_value(base->connection, argument[1], error, &model);
   if (rc != SQLITE_OK) return rc;
@@ -59,7 +59,7 @@ static int open_generate(attn_rows *base, sqlite3_value **argument, char **error
   if (rc == SQLITE_OK) {
     rc = begin(rows, (attn_sequence){prompt.id, prompt.n}, argument[2], error);
   }
-  attn_ids_free(&prompt);
+  attn_token_ids_free(&prompt);
   return rc;
 }
 

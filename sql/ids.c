@@ -6,12 +6,12 @@
 
 enum { SUBTYPE_JSON = 'J' };
 
-void attn_ids_free(attn_ids *ids) {
+void attn_token_ids_free(attn_token_ids *ids) {
   sqlite3_free(ids->id);
-  *ids = (attn_ids){0};
+  *ids = (attn_token_ids){0};
 }
 
-static int add_id(attn_ids *ids, int32_t id, char **error) {
+static int add_id(attn_token_ids *ids, int32_t id, char **error) {
   if (ids->n == ids->n_alloc) {
     attn_error err = {""};
     size_t n = 2 * ids->n_alloc + 64;
@@ -27,7 +27,7 @@ static int add_id(attn_ids *ids, int32_t id, char **error) {
 }
 
 /* A row of the query below: what the JSON is, and the type and the text of an element. */
-static int take_element(sqlite3_stmt *stmt, const char *what, char **error, attn_ids *out) {
+static int take_element(sqlite3_stmt *stmt, const char *what, char **error, attn_token_ids *out) {
   const char *whole = (const char *)sqlite3_column_text(stmt, 0);
   const char *type = (const char *)sqlite3_column_text(stmt, 1);
   const char *found = (const char *)sqlite3_column_text(stmt, 2);
@@ -48,7 +48,7 @@ static int take_element(sqlite3_stmt *stmt, const char *what, char **error, attn
 }
 
 int attn_json_ids(sqlite3 *db, sqlite3_value *value, const char *what, char **error,
-                  attn_ids *out) {
+                  attn_token_ids *out) {
   sqlite3_stmt *stmt;
   attn_text json;
   int rc = attn_value_name(value, what, error, &json);
@@ -74,7 +74,7 @@ int attn_json_ids(sqlite3 *db, sqlite3_value *value, const char *what, char **er
 }
 
 static int tokenize(const attn_tokenizer *tokenizer, attn_text text, char **error,
-                    attn_ids *out) {
+                    attn_token_ids *out) {
   attn_tokens tokens = {0};
   attn_error err = {0};
   attn_status status = attn_tokenize(tokenizer, text.text, text.n_text, 0, &err, &tokens);
@@ -87,7 +87,7 @@ static int tokenize(const attn_tokenizer *tokenizer, attn_text text, char **erro
 }
 
 int attn_value_ids(attn_connection *c, sqlite3_value *value, const attn_model *model,
-                   const char *what, char **error, attn_ids *out) {
+                   const char *what, char **error, attn_token_ids *out) {
   const attn_tokenizer *tokenizer = attn_model_tokenizer(model);
   attn_text text;
   if (!tokenizer || sqlite3_value_subtype(value) == SUBTYPE_JSON) {

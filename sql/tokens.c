@@ -57,7 +57,7 @@ static void decode(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   const attn_model *model;
   attn_buffer text = {0};
   attn_error err = {0};
-  attn_ids ids = {0};
+  attn_token_ids ids = {0};
   char *error = NULL;
   if (sqlite3_value_type(argv[0]) == SQLITE_NULL) return;
   int rc = attn_json_ids(attn_connection_db(c), argv[0], "attn_decode: ids", &error, &ids);
@@ -75,7 +75,7 @@ static void decode(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   } else {
     attn_result_error(ctx, rc, error);
   }
-  attn_ids_free(&ids);
+  attn_token_ids_free(&ids);
   attn_buffer_free(&text);
 }
 

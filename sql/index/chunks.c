@@ -11,37 +11,13 @@
 ** Changes are made in memory, in a private copy of the codes ("open"), and written
 ** together: when a savepoint begins, before a query, when they take much memory, or
 ** at the end of the transaction.  New rows go to free slots first.  Rows of _vectors
-** without a live slot are deleted, and so is a chunk without one.
-**
-** What a flush writes follows from memory alone, so one that fails half-way can be
-** run again.
+** without a live slot are deleted, and so is a chunk without one (flush.c).
 */
-#include "index.h"
+#include "chunks.h"
 #include <string.h>
 
 #define OPEN_LIMIT ((sqlite3_uint64)16 << 20)
 #define MAX_CHUNK  ((sqlite3_int64)1 << 40)
-
-enum { N_WORD = ATTN_CHUNK_SLOTS / 64, N_PART = ATTN_CHUNK_SLOTS / ATTN_PART_SLOTS };
-
-struct attn_open_chunk {
-  attn_codes *codes;
-  float *part[N_PART];      /* [64, d] each, of the slots that were put; NULL: none */
-  uint64_t stored[N_WORD];  /* slots that are live in the database */
-  uint64_t changed[N_WORD]; /* slots that were put or cleared */
-  uint64_t put[N_WORD];     /* slots whose vector is in memory */
-  int is_new;               /* the codes have to be written as a whole */
-};
-
-static int get_bit(const uint64_t *bits, uint32_t i) {
-  return (int)(bits[i / 64] >> i % 64 & 1);
-}
-static void set_bit(uint64_t *bits, uint32_t i) {
-  bits[i / 64] |= (uint64_t)1 << i % 64;
-}
-static void clear_bit(uint64_t *bits, uint32_t i) {
-  bits[i / 64] &= ~((uint64_t)1 << i % 64);
-}
 
 int attn_popcount(const uint64_t *bits, uint32_t n_bit) {
   int n = 0;
@@ -64,10 +40,6 @@ static sqlite3_uint64 codes_size(const attn_index *index, uint32_t n_slot) {
   return attn_chunk_size(&shape);
 }
 
-static const uint64_t *live_slots(const attn_chunk_entry *entry) {
-  return attn_chunk_live(attn_codes_data(entry->open->codes));
-}
-
 /* -------------------------------------------------------------------- directory */
 
 static attn_chunk_entry *append_entry(attn_directory *dir) {
@@ -83,8 +55,7 @@ static attn_chunk_entry *append_entry(attn_directory *dir) {
   return entry;
 }
 
-/* Strings the entries of each list together, those alone that vectors are added to. */
-static int link_lists(attn_index *index) {
+int attn_chunks_link(attn_index *index) {
   attn_directory *dir = &index->directory;
   uint32_t n_list = index->lists ? attn_lists_count(index->lists) : 0;
   sqlite3_free(dir->first_of_list);
@@ -140,10 +111,10 @@ int attn_chunks_load(attn_index *index) {
     if (rc != SQLITE_OK) break;
   }
   sqlite3_reset(stmt);
-  return rc == SQLITE_OK ? link_lists(index) : rc;
+  return rc == SQLITE_OK ? attn_chunks_link(index) : rc;
 }
 
-static void close_entry(attn_directory *dir, attn_chunk_entry *entry) {
+void attn_chunks_close(attn_directory *dir, attn_chunk_entry *entry) {
   attn_open_chunk *open = entry->open;
   if (!open) return;
   attn_codes_release(open->codes);
@@ -169,7 +140,7 @@ void attn_chunks_rest(attn_index *index) {
 
 void attn_chunks_free(attn_index *index) {
   attn_directory *dir = &index->directory;
-  for (size_t i = 0; i < dir->n; i++) close_entry(dir, &dir->entry[i]);
+  for (size_t i = 0; i < dir->n; i++) attn_chunks_close(dir, &dir->entry[i]);
   attn_chunks_rest(index);
   sqlite3_free(dir->entry);
   sqlite3_free(dir->center);
@@ -203,8 +174,7 @@ static int find_place(attn_index *index, sqlite3_int64 place, attn_chunk_entry *
 
 /* ------------------------------------------------------------------------ blobs */
 
-/* Opens data of a row of a shadow table, or moves an open handle there. */
-static int open_blob(attn_index *index, const char *table, sqlite3_int64 id, int flags,
+int attn_chunks_open_blob(attn_index *index, const char *table, sqlite3_int64 id, int flags,
                      sqlite3_blob **blob) {
   int rc = *blob ? sqlite3_blob_reopen(*blob, id) : SQLITE_ABORT;
   if (rc == SQLITE_OK) return rc;
@@ -232,12 +202,6 @@ static int read_blob(attn_index *index, sqlite3_blob *blob, void *to, uint64_t n
   return rc == SQLITE_OK ? rc : attn_index_db_error(index);
 }
 
-static int write_blob(attn_index *index, sqlite3_blob *blob, const void *from, uint64_t n,
-                      uint64_t offset) {
-  int rc = sqlite3_blob_write(blob, from, (int)n, (int)offset);
-  return rc == SQLITE_OK ? rc : attn_index_db_error(index);
-}
-
 /* ---------------------------------------------------------------------- reading */
 
 /* Checks n bytes as they were stored, and unpacks them. */
@@ -262,7 +226,7 @@ int attn_chunks_read(attn_index *index, const attn_chunk_entry *entry,
                      sqlite3_blob **blob, attn_codes **out) {
   sqlite3_uint64 n = codes_size(index, entry->n_slot);
   *out = NULL;
-  int rc = open_blob(index, "codes", entry->id, 0, blob);
+  int rc = attn_chunks_open_blob(index, "codes", entry->id, 0, blob);
   if (rc != SQLITE_OK) return rc;
   sqlite3_uint64 n_stored = (sqlite3_uint64)sqlite3_blob_bytes(*blob);
   if (n_stored > n) {
@@ -309,7 +273,7 @@ int attn_chunks_vector(attn_index *index, sqlite3_int64 place, sqlite3_blob **bl
     memcpy(out, put_vector(index, entry->open, slot), n);
     return SQLITE_OK;
   }
-  rc = open_blob(index, "vectors", place >> ATTN_PART_SHIFT, 0, blob);
+  rc = attn_chunks_open_blob(index, "vectors", place >> ATTN_PART_SHIFT, 0, blob);
   if (rc != SQLITE_OK) return rc;
   if ((uint64_t)sqlite3_blob_bytes(*blob) != ATTN_PART_SLOTS * n) {
     return attn_index_corrupt(index, "%s_vectors: row %lld has %d bytes; expected %lld",
@@ -590,157 +554,6 @@ int attn_chunks_remove(attn_index *index, sqlite3_int64 place, sqlite3_int64 id)
   return SQLITE_OK;
 }
 
-/* ---------------------------------------------------------------------- flushing */
-
-static int delete_row(attn_index *index, attn_statement which, sqlite3_int64 id) {
-  sqlite3_stmt *stmt;
-  int rc = attn_storage_statement(index, which, &stmt);
-  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, id);
-  return rc == SQLITE_OK ? attn_storage_step(index, stmt) : rc;
-}
-
-static int put_row(attn_index *index, attn_statement which, sqlite3_int64 id,
-                   const void *data, sqlite3_uint64 n) {
-  sqlite3_stmt *stmt;
-  int rc = attn_storage_statement(index, which, &stmt);
-  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, id);
-  if (rc == SQLITE_OK) rc = sqlite3_bind_blob64(stmt, 2, data, n, SQLITE_STATIC);
-  if (rc == SQLITE_OK) rc = attn_storage_step(index, stmt);
-  if (stmt) sqlite3_clear_bindings(stmt);
-  return rc;
-}
-
-/* The end of the run of set bits that begins at or behind *begin; 0: there is none. */
-static uint32_t next_run(const uint64_t *bits, uint32_t *begin, uint32_t n) {
-  while (*begin < n && !get_bit(bits, *begin)) ++*begin;
-  uint32_t end = *begin;
-  while (end < n && get_bit(bits, end)) end++;
-  return end > *begin ? end : 0;
-}
-
-/* Part number p of the vectors, whose slots are a word of bits. */
-static int flush_part(attn_index *index, const attn_chunk_entry *entry, uint32_t p) {
-  const attn_open_chunk *open = entry->open;
-  const uint64_t *put = &open->put[p];
-  const uint32_t n = ATTN_PART_SLOTS;
-  size_t d = index->dimension, n_vector = d * sizeof(float);
-  sqlite3_int64 id = entry->id << (ATTN_CHUNK_SHIFT - ATTN_PART_SHIFT) | p;
-  if (live_slots(entry)[p] == 0) {
-    return open->stored[p] ? delete_row(index, ATTN_VECTORS_DELETE, id) : SQLITE_OK;
-  }
-  if (*put == 0) return SQLITE_OK;
-  if (open->stored[p] == 0 || ~*put == 0) {
-    for (uint32_t slot = 0; slot < n; slot++) {
-      if (!get_bit(put, slot)) memset(open->part[p] + slot * d, 0, n_vector);
-    }
-    return put_row(index, ATTN_VECTORS_PUT, id, open->part[p], n * n_vector);
-  }
-  sqlite3_blob *blob = NULL;
-  int rc = open_blob(index, "vectors", id, 1, &blob);
-  for (uint32_t begin = 0, end; rc == SQLITE_OK; begin = end) {
-    end = next_run(put, &begin, n);
-    if (!end) break;
-    rc = write_blob(index, blob, open->part[p] + begin * d, (end - begin) * n_vector,
-                    begin * n_vector);
-  }
-  sqlite3_blob_close(blob);
-  return rc;
-}
-
-/* The parts of packed codes that were changed. */
-static int flush_ranges(attn_index *index, const attn_chunk_entry *entry,
-                        const char *data) {
-  const attn_open_chunk *open = entry->open;
-  attn_range range[ATTN_CHUNK_RANGES];
-  sqlite3_blob *blob = NULL;
-  int rc = open_blob(index, "codes", entry->id, 1, &blob);
-  for (uint32_t begin = 0, end; rc == SQLITE_OK; begin = end) {
-    end = next_run(open->changed, &begin, entry->n_slot);
-    if (!end) break;
-    size_t n = attn_chunk_ranges(data, begin, end - begin, range);
-    for (size_t i = 0; rc == SQLITE_OK && i < n; i++) {
-      rc = write_blob(index, blob, data + range[i].offset, range[i].n_byte,
-                      range[i].offset);
-    }
-  }
-  sqlite3_blob_close(blob);
-  return rc;
-}
-
-static int flush_codes(attn_index *index, const attn_chunk_entry *entry) {
-  attn_open_chunk *open = entry->open;
-  attn_codes *codes = open->codes;
-  char *data = attn_codes_data(codes);
-  int anew, n_changed = attn_popcount(open->changed, entry->n_slot);
-  sqlite3_uint64 n = attn_chunk_pack(data, &anew);
-  if (anew) open->is_new = 1; /* also when this fails and is run again */
-  attn_codes_retain(codes); /* an error may roll everything back, and free them */
-  int rc = open->is_new || n_changed > (int)entry->n_slot / 8
-               ? put_row(index, ATTN_CODES_PUT, entry->id, data, n)
-               : flush_ranges(index, entry, data);
-  attn_chunk_unpack(data);
-  attn_codes_release(codes);
-  return rc;
-}
-
-static int put_entry(attn_index *index, const attn_chunk_entry *entry) {
-  sqlite3_stmt *stmt;
-  int rc = attn_storage_statement(index, ATTN_CHUNK_PUT, &stmt);
-  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, entry->id);
-  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 2, entry->n_slot);
-  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 3, entry->n_live);
-  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 4, entry->stamp);
-  if (rc == SQLITE_OK) {
-    rc = entry->list == ATTN_NO_LIST ? sqlite3_bind_null(stmt, 5)
-                                     : sqlite3_bind_int64(stmt, 5, entry->list);
-  }
-  return rc == SQLITE_OK ? attn_storage_step(index, stmt) : rc;
-}
-
-static int flush_entry(attn_index *index, attn_chunk_entry *entry) {
-  int rc = SQLITE_OK;
-  for (uint32_t p = 0; rc == SQLITE_OK && p < entry->n_slot / ATTN_PART_SLOTS; p++) {
-    rc = flush_part(index, entry, p);
-  }
-  if (rc == SQLITE_OK && entry->n_live == 0) {
-    rc = delete_row(index, ATTN_CODES_DELETE, entry->id);
-    if (rc == SQLITE_OK) rc = delete_row(index, ATTN_CHUNK_DELETE, entry->id);
-    return rc;
-  }
-  if (rc == SQLITE_OK) rc = flush_codes(index, entry);
-  if (rc == SQLITE_OK) {
-    attn_cache_drop(entry->stamp);
-    entry->stamp = attn_storage_new_stamp(index);
-    rc = put_entry(index, entry);
-  }
-  return rc;
-}
-
-/* After all is written: what was open is as stored now. */
-static int close_all(attn_index *index) {
-  attn_directory *dir = &index->directory;
-  size_t n = 0;
-  for (size_t i = 0; i < dir->n; i++) {
-    attn_chunk_entry *entry = &dir->entry[i];
-    if (entry->open) attn_cache_put(entry->stamp, entry->open->codes);
-    close_entry(dir, entry);
-    if (entry->n_live) dir->entry[n++] = *entry;
-  }
-  if (n == dir->n) return SQLITE_OK;
-  dir->first_free = dir->n_old;
-  dir->n = n;
-  return link_lists(index);
-}
-
-int attn_chunks_flush(attn_index *index) {
-  attn_directory *dir = &index->directory;
-  int rc = SQLITE_OK;
-  for (size_t i = 0; rc == SQLITE_OK && i < dir->n; i++) {
-    if (dir->entry[i].open) rc = flush_entry(index, &dir->entry[i]);
-  }
-  return rc == SQLITE_OK ? close_all(index) : rc;
-}
-
 /* ---------------------------------------------------------------------- optimize */
 
 enum { SAMPLE = 16 };
@@ -778,32 +591,9 @@ int attn_chunks_renew(attn_index *index) {
   attn_directory *dir = &index->directory;
   int rc = index->lists ? SQLITE_OK : renew_center(index);
   dir->first_free = dir->n_old = dir->n;
-  return rc == SQLITE_OK ? link_lists(index) : rc;
+  return rc == SQLITE_OK ? attn_chunks_link(index) : rc;
 }
 
 void attn_chunks_expect(attn_index *index, sqlite3_uint64 n) {
   index->directory.n_to_come = n;
-}
-
-int attn_chunks_drop_old(attn_index *index) {
-  attn_directory *dir = &index->directory;
-  int rc = attn_chunks_flush(index);
-  for (size_t i = 0; rc == SQLITE_OK && i < dir->n_old; i++) {
-    /* A copy: an error may roll everything back, and the directory with it. */
-    const attn_chunk_entry entry = dir->entry[i];
-    for (uint32_t slot = 0; rc == SQLITE_OK && slot < entry.n_slot;
-         slot += ATTN_PART_SLOTS) {
-      rc = delete_row(index, ATTN_VECTORS_DELETE,
-                      (entry.id << ATTN_CHUNK_SHIFT | slot) >> ATTN_PART_SHIFT);
-    }
-    if (rc == SQLITE_OK) rc = delete_row(index, ATTN_CODES_DELETE, entry.id);
-    if (rc == SQLITE_OK) rc = delete_row(index, ATTN_CHUNK_DELETE, entry.id);
-    if (rc == SQLITE_OK) dir->n_live -= entry.n_live;
-    attn_cache_drop(entry.stamp);
-  }
-  if (rc != SQLITE_OK) return rc;
-  dir->n -= dir->n_old;
-  memmove(dir->entry, dir->entry + dir->n_old, dir->n * sizeof *dir->entry);
-  dir->n_old = dir->first_free = 0;
-  return link_lists(index);
 }

@@ -9,7 +9,8 @@
 **   config.c    what stands between the parentheses
 **   storage.c   the shadow tables and the statements over them
 **   cache.c     codes in memory, shared by the connections of a process
-**   chunks.c    vectors and codes: directory, free slots, writing
+**   chunks.c    vectors and codes: directory, free slots, changes
+**   flush.c     writes what is changed of them
 **   ivf.c       lists of chunks, of which a search scans the nearest
 **   embed.c     from texts to vectors, by the model that the index remembers
 **   rows.c      insert, update, delete

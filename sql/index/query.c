@@ -91,28 +91,16 @@ static void clear_set(attn_id_set *set) {
   memset(set, 0, sizeof *set);
 }
 
-/* Statements mostly give rowids in order; where they do not, heap sort. */
-static void sift_down(sqlite3_int64 *id, size_t root, size_t n) {
-  for (size_t child; (child = 2 * root + 1) < n; root = child) {
-    if (child + 1 < n && id[child] < id[child + 1]) child++;
-    if (id[root] >= id[child]) return;
-    sqlite3_int64 swap = id[root];
-    id[root] = id[child];
-    id[child] = swap;
-  }
+static int compare_ids(const void *a, const void *b) {
+  const sqlite3_int64 x = *(const sqlite3_int64 *)a, y = *(const sqlite3_int64 *)b;
+  return x < y ? -1 : x > y;
 }
 
+/* Statements mostly give rowids in order. */
 static void sort_ids(attn_ids *ids) {
-  size_t n = ids->n, i = 1;
-  while (i < n && ids->id[i - 1] <= ids->id[i]) i++;
-  if (i >= n) return;
-  for (i = n / 2; i-- > 0;) sift_down(ids->id, i, n);
-  for (i = n; i-- > 1;) {
-    sqlite3_int64 last = ids->id[i];
-    ids->id[i] = ids->id[0];
-    ids->id[0] = last;
-    sift_down(ids->id, 0, i);
-  }
+  size_t i = 1;
+  while (i < ids->n && ids->id[i - 1] <= ids->id[i]) i++;
+  if (i < ids->n) attn_sort(ids->id, ids->n, sizeof *ids->id, compare_ids);
 }
 
 static int collect_ids(attn_cursor *cursor, const attn_plan *plan) {
