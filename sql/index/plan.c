@@ -17,6 +17,8 @@
 ** branches for the shorter way, and there is no MATCH in them.
 */
 #include "index.h"
+#include <float.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -319,13 +321,19 @@ static sources find_sources(const attn_index *index, const attn_plan *plan) {
 /* A value as SQL that reads as the same value again. */
 static void append_literal(sqlite3_str *s, sqlite3_value *value) {
   const unsigned char *p;
+  double real;
   int n;
   switch (sqlite3_value_type(value)) {
   case SQLITE_INTEGER:
     sqlite3_str_appendf(s, "%lld", sqlite3_value_int64(value));
     break;
   case SQLITE_FLOAT:
-    sqlite3_str_appendf(s, "%!.20g", sqlite3_value_double(value));
+    real = sqlite3_value_double(value);
+    if (fabs(real) <= DBL_MAX) {
+      sqlite3_str_appendf(s, "%!.20g", real);
+    } else { /* "Inf" would be a name */
+      sqlite3_str_appendall(s, real < 0 ? "-9e999" : "9e999");
+    }
     break;
   case SQLITE_NULL:
     sqlite3_str_appendall(s, "NULL");

@@ -241,7 +241,7 @@ static int begin_search(attn_cursor *cursor) {
       .metric = index->config.metric,
       .d = index->dimension,
       .k = cursor->k,
-      .max_distance = isinf(cursor->high) ? NULL : &cursor->high,
+      .max_distance = cursor->high == HUGE_VAL ? NULL : &cursor->high,
       .sigma = cursor->sigma,
       .fetch = fetch,
       .ctx = cursor,
@@ -440,7 +440,7 @@ static int filter_search(attn_cursor *cursor, const attn_plan *plan) {
   if (rc == SQLITE_OK && cursor->has_filter) rc = collect_ids(cursor, plan);
   if (rc != SQLITE_OK) return rc;
   cursor->k = cursor->wanted != UINT64_MAX ? cursor->wanted
-              : isinf(cursor->high)        ? FIRST_K
+              : cursor->high == HUGE_VAL   ? FIRST_K
                                            : 0;
   cursor->sigma = index->exact ? 0 : ATTN_SIGMA;
   if (cursor->wanted > 0) rc = begin_search(cursor);
