@@ -75,6 +75,10 @@ static void clear_queue(attn_index *index) {
 }
 
 int attn_index_flush(attn_index *index) {
+  if (index->is_torn) {
+    return attn_index_fail(index, "%s: a row was written by half; expected ROLLBACK",
+                           index->config.table);
+  }
   if (!index->dirty) return SQLITE_OK;
   sqlite3_int64 last = sqlite3_last_insert_rowid(index->db);
   int rc = attn_sync_store(index, index->queue, index->n_queue);
@@ -92,7 +96,7 @@ void attn_index_discard(attn_index *index) {
   clear_queue(index);
   attn_chunks_free(index);
   index->stamp = 0;
-  index->writing = index->dirty = 0;
+  index->writing = index->dirty = index->is_torn = 0;
   index->n_change++;
 }
 
