@@ -195,22 +195,28 @@ static char *make_triggers(const attn_config *config) {
   return sqlite3_str_finish(s);
 }
 
+/* The query of all that the triggers read. */
+static char *make_check(const attn_config *config) {
+  sqlite3_str *s = sqlite3_str_new(NULL);
+  sqlite3_str_appendf(s, "SELECT d.\"%w\"", config->content_rowid);
+  append_names(s, config, "d.");
+  sqlite3_str_appendf(s, " FROM \"%w\".\"%w\" d", config->schema, config->content_table);
+  return sqlite3_str_finish(s);
+}
+
 /* A trigger that names columns which are not there would fail at every change. */
-static int check_columns(attn_index *index, char **error) {
+static int check_columns(sqlite3 *db, const char *query, char **error) {
   sqlite3_stmt *stmt;
-  int rc = attn_storage_source(index, &stmt);
+  int rc = sqlite3_prepare_v2(db, query, -1, &stmt, NULL);
   sqlite3_finalize(stmt);
-  if (rc == SQLITE_OK || rc == SQLITE_NOMEM) return rc;
-  return attn_sql_fail(error, rc, "attn_triggers: %s", index->base.zErrMsg);
+  return rc == SQLITE_OK ? rc : attn_sql_db_error(db, "attn_triggers", error);
 }
 
 /* All three or none. */
-static int create_triggers(attn_index *index, const char *sql, char **error) {
+static int create_triggers(sqlite3 *db, const char *sql, char **error) {
   attn_change change = {0};
-  int rc = check_columns(index, error);
-  if (rc == SQLITE_OK) rc = attn_begin(index->db, error);
+  int rc = attn_begin(db, error);
   if (rc != SQLITE_OK) return rc;
-  sqlite3 *db = index->db; /* the schema that changes may take the index with it */
   rc = attn_change_ready(db, &change, error);
   if (rc == SQLITE_OK) rc = attn_exec(db, error, "%s", sql);
   return attn_end(db, &change, rc, error);
@@ -220,7 +226,8 @@ static void triggers(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   attn_connection *c = attn_connection_of(ctx);
   attn_index *index = NULL;
   attn_text name;
-  char *error = NULL, *sql = NULL;
+  char *error = NULL, *sql = NULL, *check = NULL;
+  sqlite3 *db = attn_connection_db(c);
   int rc = attn_value_name(argv[0], "attn_triggers: table", &error, &name);
   if (rc == SQLITE_OK) rc = find_index(c, name.text, &error, &index);
   if (rc == SQLITE_OK && index->config.content != ATTN_CONTENT_EXTERNAL) {
@@ -229,11 +236,15 @@ static void triggers(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   }
   if (rc == SQLITE_OK) {
     sql = make_triggers(&index->config);
-    if (!sql) rc = SQLITE_NOMEM;
+    check = make_check(&index->config);
+    if (!sql || !check) rc = SQLITE_NOMEM;
   }
+  /* From here on SQLite may let go of the index. */
   if (rc == SQLITE_OK && argc > 1 && sqlite3_value_int(argv[1])) {
-    rc = create_triggers(index, sql, &error);
+    rc = check_columns(db, check, &error);
+    if (rc == SQLITE_OK) rc = create_triggers(db, sql, &error);
   }
+  sqlite3_free(check);
   if (rc == SQLITE_OK) {
     sqlite3_result_text(ctx, sql, -1, sqlite3_free);
   } else {
