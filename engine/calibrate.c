@@ -29,19 +29,14 @@ struct attn_calibration {
 
 /* ----------------------------------------------------------------------- moments */
 
-static size_t group_size(const attn_moments *m, size_t group) {
-  size_t left = m->n_in - group * G;
-  return left < G ? left : G;
-}
-
 void attn_moments_add(attn_moments *moments, size_t m, const float *x) {
   const size_t n_in = moments->n_in;
   for (size_t i = 0; i < m; i++, x += n_in) {
     float *sum = moments->sum, *row = moments->row;
     memcpy(row, x, n_in * sizeof *row);
     attn_kernels_get()->i8->rotate(n_in, row);
-    for (size_t g = 0; g < attn_groups_i8(n_in); g++, row += G, sum += G * G) {
-      const size_t n = group_size(moments, g);
+    for (size_t first = 0; first < n_in; first += G, row += G, sum += G * G) {
+      const size_t n = attn_group_size_i8(first, n_in);
       for (size_t k = 0; k < n; k++) add_scaled_row(n - k, row[k], row + k, sum + k * (G + 1));
     }
   }
@@ -89,10 +84,11 @@ void attn_factor(size_t n, double (*h)[G], float (*u)[G]) {
 /* Where H says nothing, a number's error is its own. */
 static void factor_groups(attn_moments *m, double (*h)[G]) {
   float(*sum)[G] = (float(*)[G])m->sum;
-  for (size_t g = 0; g < attn_groups_i8(m->n_in); g++, sum += G) {
-    int known = read_moments(sum, group_size(m, g), h);
+  for (size_t first = 0; first < m->n_in; first += G, sum += G) {
+    const size_t n = attn_group_size_i8(first, m->n_in);
+    int known = read_moments(sum, n, h);
     memset(sum, 0, G * sizeof *sum);
-    if (known) attn_factor(group_size(m, g), h, sum);
+    if (known) attn_factor(n, h, sum);
   }
 }
 

@@ -82,10 +82,6 @@ static void round_group(size_t n, const float *feedback, const float *row, float
   }
 }
 
-static size_t group_end(size_t first, size_t k) {
-  return k - first < ATTN_I8_GROUP ? k : first + ATTN_I8_GROUP;
-}
-
 /* Rotation makes a row longer by the root of the block, and so it does with the row
 ** that this one is multiplied by: the scale takes both back. */
 void attn_int8_round(size_t n, size_t k, const float *feedback, float *row, int8_t *q,
@@ -93,14 +89,14 @@ void attn_int8_round(size_t n, size_t k, const float *feedback, float *row, int8
   const attn_kernels_i8 *kernels = attn_kernels_get()->i8;
   for (size_t i = 0; i < n; i++, row += k, q += k) {
     kernels->rotate(k, row);
-    for (size_t first = 0, end; first < k; first = end) {
-      end = group_end(first, k);
-      float step = scale_of(end - first, row + first);
+    for (size_t first = 0, size; first < k; first += size) {
+      size = attn_group_size_i8(first, k);
+      float step = scale_of(size, row + first);
       if (step > 0) {
-        round_group(end - first, feedback ? feedback + first * ATTN_I8_GROUP : NULL,
-                    row + first, step, q + first);
+        round_group(size, feedback ? feedback + first * ATTN_I8_GROUP : NULL, row + first,
+                    step, q + first);
       } else {
-        memset(q + first, 0, end - first);
+        memset(q + first, 0, size);
       }
       *scale++ = step / (float)attn_rotation_block(k);
     }
@@ -113,9 +109,9 @@ void attn_int8_to_f32(const int8_t *q, const float *scale, size_t n, size_t k, f
   for (size_t i = 0; i < n; i++, q += k, row += k) {
     for (size_t j = 0; j < k; j++) row[j] = (float)q[j];
     kernels->rotate(k, row);
-    for (size_t first = 0, end; first < k; first = end) {
-      end = group_end(first, k);
-      scale_row(end - first, *scale++, row + first);
+    for (size_t first = 0, size; first < k; first += size) {
+      size = attn_group_size_i8(first, k);
+      scale_row(size, *scale++, row + first);
     }
   }
 }

@@ -108,7 +108,7 @@ void attn_linear_pack_i8(attn_linear *linear, uint32_t first, uint32_t n,
   for (uint32_t i = 0; i < n; i++, row += n_in) {
     int8_t *packed = (int8_t *)linear->packed + attn_packed_index_i8(first + i, n_in);
     for (size_t k = 0, at = first + i; k < n_four; at += width) {
-      const size_t end = n_four - k < ATTN_I8_GROUP ? n_four : k + ATTN_I8_GROUP;
+      const size_t end = k + attn_group_size_i8(k, n_four);
       int32_t sum = 0;
       for (; k < end; k++) {
         int8_t w = k < n_in ? row[k] : 0;

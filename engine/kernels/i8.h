@@ -166,12 +166,11 @@ static void quantize_groups(size_t n, size_t block, const float *x, element *q,
   _Alignas(64) float rotated[AT_ONCE * ATTN_I8_GROUP];
   row_range range[AT_ONCE];
   for (size_t i = 0, g = 0; i < n; i += ATTN_I8_GROUP, g++) {
-    size_t width = n - i < ATTN_I8_GROUP ? n - i : ATTN_I8_GROUP;
-    range[g] = rotate_blocks(width, block, x + i, rotated + i);
+    range[g] = rotate_blocks(attn_group_size_i8(i, n), block, x + i, rotated + i);
   }
   for (size_t i = 0, g = 0; i < n; i += ATTN_I8_GROUP, g++) {
-    size_t width = n - i < ATTN_I8_GROUP ? n - i : ATTN_I8_GROUP;
-    quantize_group(width, scale_of_range(range[g], &scale[g]), rotated + i, q + i);
+    v16 by = scale_of_range(range[g], &scale[g]);
+    quantize_group(attn_group_size_i8(i, n), by, rotated + i, q + i);
   }
 }
 

@@ -146,6 +146,11 @@ INLINE uint64_t attn_groups_i8(uint64_t k) {
   return (k + ATTN_I8_GROUP - 1) / ATTN_I8_GROUP;
 }
 
+/* The inputs of the group that begins at input `first` of k. */
+INLINE size_t attn_group_size_i8(size_t first, size_t k) {
+  return k - first < ATTN_I8_GROUP ? k - first : ATTN_I8_GROUP;
+}
+
 /* Bytes of a packed matrix of n outputs and k inputs. */
 INLINE size_t attn_packed_size_i8(size_t n, size_t k) {
   return attn_packed_size(n, (k + 3) / 4 * 4);

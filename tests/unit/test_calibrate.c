@@ -96,7 +96,7 @@ static void test_round(size_t k) {
 
   memset(feedback, 0, sizeof feedback);
   for (size_t g = 0; g < n_group; g++) {
-    size_t n = k - g * G < G ? k - g * G : G;
+    size_t n = attn_group_size_i8(g * G, k);
     make_h(n, h[g]);
     memcpy(rest, h[g], sizeof rest);
     attn_factor(n, rest, feedback[g]);
@@ -110,7 +110,7 @@ static void test_round(size_t k) {
   for (size_t r = 0; r < N_ROW; r++) {
     attn_kernels_get()->i8->rotate(k, row + r * k);
     for (size_t g = 0; g < n_group; g++) {
-      const size_t n = k - g * G < G ? k - g * G : G, first = r * k + g * G;
+      const size_t n = attn_group_size_i8(g * G, k), first = r * k + g * G;
       const double step = (double)scale[r * n_group + g] * (double)block;
       double error[G], other[G];
       for (size_t i = 0; i < n; i++) {
