@@ -417,7 +417,7 @@ void attn_model_totals(uint32_t *n_model, uint64_t *n_byte);
 ** is borrowed and checked as attn_model_check does it.  A tensor has to be read from its
 ** start to its end before its scales are.
 **
-** To int8, the model is loaded and run over some thousand tokens of its own vocabulary,
+** To int8, the model is loaded and run over a thousand tokens of its own vocabulary,
 ** and weights are rounded so that what its layers give there changes least (GPTQ, Frantar
 ** et al. 2022).  `stop` is asked meanwhile. */
 typedef struct attn_recast attn_recast;

@@ -140,7 +140,7 @@ static attn_status calibrate(attn_calibration *c, attn_settings *settings,
                              const attn_source *source, attn_linear **linear, attn_stop stop,
                              attn_error *err) {
   attn_model *model;
-  attn_status rc = attn_model_load_linears(settings, source, linear, err, &model);
+  attn_status rc = attn_model_load_linears(settings, NULL, source, linear, err, &model);
   if (rc == ATTN_OK && model->graph.n_vocab) {
     rc = watch(c, linear, source->n_tensor, err);
     if (rc == ATTN_OK) rc = run(model, stop, err);

@@ -136,11 +136,9 @@ static attn_status keep_source(attn_decoder *d, const float *x, uint32_t n, floa
   if (!d->cache.cross) return ATTN_OK;
   attn_release_aligned(d->memory);
   d->memory = NULL;
-  d->n_cached -= d->n_memory;
-  d->n_memory = 0;
+  d->n_cached = d->n_kept;
   attn_status rc = make_cached(d, n, d->cache.cross, err, &d->memory, &n_byte);
   if (rc != ATTN_OK) return rc;
-  d->n_memory = n_byte;
   d->n_cached += n_byte;
   for (uint32_t i = 0; i < stack->n_layer; i++) {
     const attn_linear *linear = &stack->layer[i].cross_kv;

@@ -18,7 +18,7 @@ typedef struct attn_decoder {
   float *memory;     /* that of the encoder's keys and values */
   float *kept;       /* that of cache.self */
   void *arena;
-  uint64_t n_arena, n_kept, n_memory, n_cached; /* bytes; n_cached: of kept and memory */
+  uint64_t n_arena, n_kept, n_cached; /* bytes: of arena, of kept, of kept and memory */
 } attn_decoder;
 
 /* Starts with all zero; frees what is half made. */

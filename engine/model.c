@@ -198,9 +198,9 @@ static attn_status load_weights(attn_model *model, attn_settings *settings,
   return rc;
 }
 
-static attn_status load_model(attn_settings *settings, attn_tokenizer *tokenizer,
-                              const attn_source *source, attn_linear **linear,
-                              attn_error *err, attn_model **out) {
+attn_status attn_model_load_linears(attn_settings *settings, attn_tokenizer *tokenizer,
+                                    const attn_source *source, attn_linear **linear,
+                                    attn_error *err, attn_model **out) {
   *out = NULL;
   attn_model *model = attn_alloc_zero(sizeof *model);
   if (!model) return attn_no_memory(err);
@@ -225,13 +225,7 @@ static attn_status load_model(attn_settings *settings, attn_tokenizer *tokenizer
 
 attn_status attn_model_load(attn_settings *settings, attn_tokenizer *tokenizer,
                             const attn_source *source, attn_error *err, attn_model **out) {
-  return load_model(settings, tokenizer, source, NULL, err, out);
-}
-
-attn_status attn_model_load_linears(attn_settings *settings, const attn_source *source,
-                                    attn_linear **linear, attn_error *err,
-                                    attn_model **out) {
-  return load_model(settings, NULL, source, linear, err, out);
+  return attn_model_load_linears(settings, tokenizer, source, NULL, err, out);
 }
 
 attn_status attn_model_check(attn_settings *settings, const attn_source *source,

@@ -34,10 +34,10 @@ attn_status attn_model_mark_int8(attn_settings *settings, const attn_source *sou
                                  attn_error *err, unsigned char *mark,
                                  attn_precision *precision);
 
-/* Does what attn_model_load does, without a tokenizer, and sets linear[n_tensor], all NULL,
-** to those that tensors which may be stored as int8 are part of. */
-attn_status attn_model_load_linears(attn_settings *settings, const attn_source *source,
-                                    attn_linear **linear, attn_error *err,
-                                    attn_model **out);
+/* Does what attn_model_load does.  Where linear[n_tensor] is not NULL, it is set to those that
+** tensors which may be stored as int8 are part of. */
+attn_status attn_model_load_linears(attn_settings *settings, attn_tokenizer *tokenizer,
+                                    const attn_source *source, attn_linear **linear,
+                                    attn_error *err, attn_model **out);
 
 #endif
