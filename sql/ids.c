@@ -13,14 +13,8 @@ void attn_token_ids_free(attn_token_ids *ids) {
 
 static int add_id(attn_token_ids *ids, int32_t id, char **error) {
   if (ids->n == ids->n_alloc) {
-    attn_error err = {""};
-    size_t n = 2 * ids->n_alloc + 64;
-    int rc = attn_sql_status(attn_limit_call(n * sizeof *ids->id, &err), &err, error);
+    int rc = attn_grow(&ids->id, &ids->n_alloc, 64, sizeof id, error);
     if (rc != SQLITE_OK) return rc;
-    int32_t *grown = sqlite3_realloc64(ids->id, n * sizeof *grown);
-    if (!grown) return SQLITE_NOMEM;
-    ids->id = grown;
-    ids->n_alloc = n;
   }
   ids->id[ids->n++] = id;
   return SQLITE_OK;

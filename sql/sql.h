@@ -154,6 +154,10 @@ int attn_sql_db_error(sqlite3 *db, const char *doing, char **error);
 /* Makes code and message the result of a function; takes the message over. */
 void attn_result_error(sqlite3_context *ctx, int code, char *error);
 
+/* Makes a list from sqlite3_malloc, which is full, more than twice as long: it counts as memory
+** of the call.  `list` is the address of the pointer; at first it gets `first` items. */
+int attn_grow(void *list, size_t *n_alloc, size_t first, size_t size, char **error);
+
 /* 1 when the connection has been asked to interrupt (SQLite 3.41 and later). */
 int attn_interrupted(void *db);
 

@@ -77,6 +77,20 @@ void attn_result_error(sqlite3_context *ctx, int code, char *error) {
   sqlite3_free(error);
 }
 
+int attn_grow(void *list, size_t *n_alloc, size_t first, size_t size, char **error) {
+  attn_error err = {""};
+  size_t n = 2 * *n_alloc + first;
+  void *p;
+  int rc = attn_sql_status(attn_limit_call(n * size, &err), &err, error);
+  if (rc != SQLITE_OK) return rc;
+  memcpy(&p, list, sizeof p); /* a pointer of whatever type */
+  p = sqlite3_realloc64(p, n * size);
+  if (!p) return SQLITE_NOMEM;
+  memcpy(list, &p, sizeof p);
+  *n_alloc = n;
+  return SQLITE_OK;
+}
+
 int attn_interrupted(void *db) {
 #if SQLITE_VERSION_NUMBER >= 3041000
   if (sqlite3_libversion_number() >= 3041000) return sqlite3_is_interrupted(db);

@@ -32,14 +32,8 @@ enum { FIRST_K = 64, GROWTH = 8, PROBES = 64, ROWS_A_HIT = 20 };
 
 static int append_id(attn_ids *ids, sqlite3_int64 id, char **error) {
   if (ids->n == ids->n_alloc) {
-    attn_error err = {""};
-    size_t n = 2 * ids->n_alloc + 256;
-    int rc = attn_sql_status(attn_limit_call(n * sizeof id, &err), &err, error);
+    int rc = attn_grow(&ids->id, &ids->n_alloc, 256, sizeof id, error);
     if (rc != SQLITE_OK) return rc;
-    sqlite3_int64 *p = sqlite3_realloc64(ids->id, n * sizeof *p);
-    if (!p) return SQLITE_NOMEM;
-    ids->id = p;
-    ids->n_alloc = n;
   }
   ids->id[ids->n++] = id;
   return SQLITE_OK;
