@@ -100,17 +100,6 @@ static void show(const head *h, attn_sight sight, size_t first, size_t n, size_t
   h->observer->see(h->observer->ctx, &view);
 }
 
-/* The weights of m queries from i on, zeros included: those of row r are n - m + 1 + r
-** where the mask is causal. */
-static void show_weights(const head *h, size_t i, size_t m, size_t n) {
-  if (!h->observer) return;
-  for (size_t r = 0; h->mask->is_causal && r < m; r++) {
-    float *row = h->scores + r * h->ld_scores;
-    for (size_t k = n - m + 1 + r; k < h->n_key; k++) row[k] = 0;
-  }
-  show(h, ATTN_SEE_WEIGHTS, h->first + i, m, h->n_key, h->scores, h->ld_scores);
-}
-
 /* Of m queries from i on, over the first n keys. */
 static void score(const head *h, size_t i, size_t m, size_t n) {
   attn_gemm_f32 g = {.m = m,
@@ -191,7 +180,7 @@ static void attend(const head *h) {
     size_t common = h->mask->is_causal ? h->first + i + 1 : n;
     score(h, i, m, n);
     weigh(h, i, m, n);
-    show_weights(h, i, m, n);
+    show(h, ATTN_SEE_WEIGHTS, h->first + i, m, n, h->scores, h->ld_scores);
     mix(h, i, 0, m, 0, common, ATTN_SET);
     for (size_t r = 1; common < n && r < m; r++) {
       mix(h, i + r, r, 1, common, common + r, ATTN_CONTINUE);

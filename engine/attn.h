@@ -435,7 +435,7 @@ typedef struct attn_workspace attn_workspace;
 attn_status attn_workspace_new(attn_workspace **out);
 void attn_workspace_free(attn_workspace *workspace);
 
-/* What there is to see in a forward pass of one sequence of n tokens. */
+/* What there is to see in an encoder's forward pass of one sequence of n tokens. */
 typedef enum attn_sight {
   ATTN_SEE_HIDDEN,  /* [n, d_model]: what enters layer 0, 1, ...; and, as layer
                     ** n_layer, what leaves the last one */
