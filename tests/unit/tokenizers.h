@@ -6,7 +6,9 @@
 #ifndef ATTN_TEST_TOKENIZERS_H
 #define ATTN_TEST_TOKENIZERS_H
 
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include "damage.h"
+#include <sys/mman.h>
 #include <time.h>
 
 /* -------------------------------------------------------------------- fixtures */
@@ -161,10 +163,10 @@ static inline void check_hash(uint64_t got, const char *expected, const char *na
 
 /* ------------------------------------------------------------------------ time */
 
-static inline double seconds(const attn_tokenizer *t, attn_text text, uint32_t max_length) {
+static inline double seconds(const attn_tokenizer *t, attn_text text) {
   clock_t start = clock();
   scratch.n = 0;
-  CHECK(attn_tokenize(t, text.text, text.n_text, max_length, NULL, &scratch) == ATTN_OK);
+  CHECK(attn_tokenize(t, text.text, text.n_text, 0, NULL, &scratch) == ATTN_OK);
   return (double)(clock() - start) / CLOCKS_PER_SEC;
 }
 
@@ -173,6 +175,25 @@ static inline attn_text repeat(const char *unit, size_t n) {
   char *text = malloc(n);
   for (size_t i = 0, k = strlen(unit); i < n; i++) text[i] = unit[i % k];
   return (attn_text){text, n};
+}
+
+/* A text of a million bytes of which all but the first 16 kB cannot be read. */
+static inline attn_text mostly_unreadable(const char *unit) {
+  const size_t n = 1 << 20, n_readable = 1 << 14;
+  char *text = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (text == MAP_FAILED) abort();
+  for (size_t i = 0, k = strlen(unit); i < n_readable; i++) text[i] = unit[i % k];
+  if (mprotect(text + n_readable, n - n_readable, PROT_NONE)) abort();
+  return (attn_text){text, n};
+}
+
+/* A text is read only as far as it is needed. */
+static inline void check_reads_beginning(const attn_tokenizer *t) {
+  attn_text text = mostly_unreadable("It is so: a text that has no end. ");
+  scratch.n = 0;
+  CHECK(attn_tokenize(t, text.text, text.n_text, 256, NULL, &scratch) == ATTN_OK);
+  CHECK(scratch.n == 256);
+  munmap((void *)(uintptr_t)text.text, text.n_text);
 }
 
 /* A block of 4096 code points: each alone and inside a word, 64 in a text. */
