@@ -332,13 +332,14 @@ static int read_count(attn_index *index, sqlite3_value *value, const char *what,
   return SQLITE_OK;
 }
 
-/* LIMIT and OFFSET together say how many rows SQLite will take. */
+/* LIMIT and OFFSET together say how many rows SQLite will take, if it drops none.  Of
+** `(a, b) > (1, 2)` the table is told `a >= 1` alone: then it asks for more. */
 static void read_limit(const attn_plan *plan, sqlite3_uint64 *wanted) {
   const attn_term *limit = attn_plan_find(plan, 0, SQLITE_INDEX_CONSTRAINT_LIMIT);
   const attn_term *offset = attn_plan_find(plan, 0, SQLITE_INDEX_CONSTRAINT_OFFSET);
   sqlite3_int64 n = limit ? sqlite3_value_int64(limit->value) : -1;
   sqlite3_int64 skip = offset ? sqlite3_value_int64(offset->value) : 0;
-  if (n < 0) return;
+  if (n <= 0) return;
   if (skip < 0) skip = 0;
   if (n <= INT64_MAX - skip && (sqlite3_uint64)(n + skip) < *wanted) {
     *wanted = (sqlite3_uint64)(n + skip);
@@ -424,7 +425,6 @@ static int filter_search(attn_cursor *cursor, const attn_plan *plan) {
   if (k) rc = read_count(index, k->value, "k", &cursor->wanted);
   cursor->has_k = k != NULL;
   if (rc != SQLITE_OK) return rc;
-  read_limit(plan, &cursor->wanted);
   cursor->eof =
       sqlite3_value_type(match->value) == SQLITE_NULL || !read_bounds(cursor, plan);
   if (cursor->eof) return SQLITE_OK;
@@ -433,9 +433,9 @@ static int filter_search(attn_cursor *cursor, const attn_plan *plan) {
   cursor->has_filter = attn_plan_filters(index, plan);
   if (rc == SQLITE_OK && cursor->has_filter) rc = collect_ids(cursor, plan);
   if (rc != SQLITE_OK) return rc;
-  cursor->k = cursor->wanted != UINT64_MAX ? cursor->wanted
-              : cursor->high == HUGE_VAL   ? FIRST_K
-                                           : 0;
+  sqlite3_uint64 first = cursor->wanted;
+  read_limit(plan, &first);
+  cursor->k = first != UINT64_MAX ? first : cursor->high == HUGE_VAL ? FIRST_K : 0;
   cursor->sigma = index->exact ? 0 : ATTN_SIGMA;
   if (cursor->wanted > 0) rc = begin_search(cursor);
   return rc == SQLITE_OK ? next_hit(cursor) : rc;
