@@ -42,4 +42,7 @@ attn_status attn_buffer_add(attn_buffer *buffer, const char *text, size_t n);
 uint64_t attn_mul(uint64_t a, uint64_t b, int *overflow);
 uint64_t attn_add(uint64_t a, uint64_t b, int *overflow);
 
+static inline uint64_t attn_least(uint64_t a, uint64_t b) { return a < b ? a : b; }
+static inline uint64_t attn_largest(uint64_t a, uint64_t b) { return a > b ? a : b; }
+
 #endif

@@ -94,16 +94,13 @@ static void factor_groups(attn_moments *m, double (*h)[G]) {
 
 /* ------------------------------------------------------------------------ running */
 
-static uint32_t least(uint32_t a, uint32_t b) {
-  return a < b ? a : b;
-}
-
 /* Sequences of neighbors from all over the vocabulary, through the encoder, the decoder, or
 ** one and then the other. */
 static attn_status run(const attn_model *model, attn_stop stop, attn_error *err) {
   const attn_graph *g = &model->graph;
-  const uint32_t n = least(N_TOKEN, least(attn_stack_positions(&g->encoder),
-                                          attn_stack_positions(&g->decoder)));
+  const uint64_t most = attn_least(attn_stack_positions(&g->encoder),
+                                   attn_stack_positions(&g->decoder));
+  const uint32_t n = (uint32_t)attn_least(N_TOKEN, most);
   attn_decoder d = {0};
   attn_status rc = attn_decoder_init(&d, model, 0, stop, err);
   for (uint32_t i = 0; rc == ATTN_OK && i < N_SEQUENCE; i++) {

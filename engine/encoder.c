@@ -19,15 +19,11 @@ typedef struct arena {
   uint64_t size;
 } arena;
 
-static uint64_t largest(uint64_t a, uint64_t b) {
-  return a > b ? a : b;
-}
-
 /* The widest row between the token vectors and the result. */
 static uint64_t pooled_width(const attn_graph *graph) {
   uint64_t width = (uint64_t)graph->n_pool * graph->d_model;
   for (uint32_t i = 0; i < graph->n_dense; i++) {
-    width = largest(width, graph->dense[i].linear.n_out);
+    width = attn_largest(width, graph->dense[i].linear.n_out);
   }
   return width;
 }
@@ -38,7 +34,7 @@ static uint64_t linear_scratch(const attn_graph *graph, uint64_t n_token, uint64
   uint64_t size = attn_stack_scratch(attn_graph_last(graph), n_token, overflow);
   for (uint32_t i = 0; i < graph->n_dense; i++) {
     const attn_linear *linear = &graph->dense[i].linear;
-    size = largest(size, attn_linear_scratch(linear, n, overflow) / sizeof(float));
+    size = attn_largest(size, attn_linear_scratch(linear, n, overflow) / sizeof(float));
   }
   return size;
 }
@@ -55,19 +51,15 @@ static int plan_arena(const attn_graph *graph, uint64_t n_token, uint64_t n,
                   linear_scratch(graph, n_token, n, &overflow), &plan->stack, &overflow);
   plan->pooled = plan->stack.free;
   plan->mapped = attn_add(plan->pooled, pooled, &overflow);
-  plan->size = largest(plan->stack.size, attn_add(plan->mapped, pooled, &overflow));
+  plan->size = attn_largest(plan->stack.size, attn_add(plan->mapped, pooled, &overflow));
   attn_mul(plan->size, sizeof(float), &overflow);
   return overflow;
 }
 
-static uint64_t least(uint64_t a, uint64_t b) {
-  return a < b ? a : b;
-}
-
 static int plan_batch(const attn_graph *graph, uint32_t n_token, size_t n,
                       uint32_t max_length, arena *plan) {
-  uint64_t pass = least(n_token, largest(ATTN_PASS_TOKENS, max_length));
-  return plan_arena(graph, pass, graph->is_bag ? n : least(n, pass), max_length, plan);
+  uint64_t pass = attn_least(n_token, attn_largest(ATTN_PASS_TOKENS, max_length));
+  return plan_arena(graph, pass, graph->is_bag ? n : attn_least(n, pass), max_length, plan);
 }
 
 uint64_t attn_forward_memory(const attn_graph *graph, uint32_t n_token, uint32_t n,

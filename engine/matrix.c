@@ -11,8 +11,6 @@
 
 enum { N_ROW = 64 /* at a time: between two questions whether to stop */ };
 
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
-
 static attn_status ask(int (*stop)(void *ctx), void *ctx, attn_error *err) {
   if (!stop || !stop(ctx)) return ATTN_OK;
   return attn_fail(err, ATTN_INTERRUPTED, "interrupted");
@@ -65,7 +63,7 @@ attn_status attn_matrix_product(const attn_product *p, attn_error *err) {
   attn_status rc = find_activation(p->activation, err, &activation);
   if (rc == ATTN_OK) rc = pack(&w, err, &packed);
   for (size_t i = 0; rc == ATTN_OK && i < p->m; i += N_ROW) {
-    attn_gemm_f32 g = {.m = least(N_ROW, p->m - i),
+    attn_gemm_f32 g = {.m = attn_least(N_ROW, p->m - i),
                        .k = p->n_in,
                        .a = p->x + i * p->n_in,
                        .lda = p->n_in,
@@ -171,7 +169,7 @@ static attn_status run_head(head *h, attn_error *err) {
     rc = pack(&values, err, &h->values);
   }
   for (size_t i = 0; rc == ATTN_OK && i < a->n_query; i += N_ROW) {
-    attend(h, i, least(N_ROW, a->n_query - i));
+    attend(h, i, attn_least(N_ROW, a->n_query - i));
     rc = ask(a->stop, a->ctx, err);
   }
   attn_release_aligned(h->keys);

@@ -13,10 +13,6 @@
 
 enum { LINE = 16 }; /* a cache line in floats */
 
-static uint64_t largest(uint64_t a, uint64_t b) {
-  return a > b ? a : b;
-}
-
 uint64_t attn_stack_scratch(const attn_stack *stack, uint64_t n_token, int *overflow) {
   uint64_t size = 0;
   for (uint32_t i = 0; i < stack->n_layer; i++) {
@@ -26,7 +22,7 @@ uint64_t attn_stack_scratch(const attn_stack *stack, uint64_t n_token, int *over
                                       &layer->cross_kv, &layer->cross_out};
     for (size_t k = 0; k < sizeof all / sizeof all[0]; k++) {
       if (all[k]->n_in == 0) continue; /* it has none such */
-      size = largest(size, attn_linear_scratch(all[k], n_token, overflow));
+      size = attn_largest(size, attn_linear_scratch(all[k], n_token, overflow));
     }
   }
   return size / sizeof(float);
@@ -54,7 +50,7 @@ void attn_plan_stack(const attn_graph *graph, const attn_stack *stack, uint64_t 
   plan->size =
       attn_add(plan->scores, attn_attention_scratch(stack, n_key, overflow), overflow);
   plan->gate = attn_add(plan->wide, wide, overflow);
-  plan->size = largest(plan->size,
+  plan->size = attn_largest(plan->size,
                        attn_add(plan->gate, graph->is_gated ? wide : 0, overflow));
   attn_mul(plan->size, sizeof(float), overflow);
 }

@@ -507,8 +507,6 @@ attn_status attn_tokenize(const attn_tokenizer *t, const char *text, size_t n_te
 
 /* ------------------------------------------------------------------------- pairs */
 
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
-
 /* How many of n[0] and n[1] tokens are kept where there is room for n_max: the longer
 ** text is cut; and where half the room is not enough for the shorter one, both are,
 ** to halves, of which the longer text has the larger. */
@@ -516,7 +514,7 @@ static void share(size_t n_max, size_t n[2]) {
   int longer = n[0] > n[1] ? 0 : 1;
   size_t *shorter = &n[1 - longer];
   if (n[0] <= n_max && n[1] <= n_max - n[0]) return;
-  *shorter = least(*shorter, n_max / 2);
+  *shorter = attn_least(*shorter, n_max / 2);
   n[longer] = n_max - *shorter;
 }
 
