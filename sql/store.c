@@ -343,7 +343,9 @@ int attn_store_target(sqlite3 *db, const char *wanted, char **error, char **sche
                       char **name) {
   char **all = NULL;
   const char *dot = strchr(wanted, '.');
-  int n_schema = dot ? (int)(dot - wanted) : 0, found = 0;
+  int n_schema = dot ? (int)(dot - wanted) : 0;
+  /* temp is listed only when there is something in it. */
+  int found = n_schema == 4 && sqlite3_strnicmp(wanted, "temp", 4) == 0;
   int rc = attn_store_schemas(db, error, &all);
   for (int i = 0; rc == SQLITE_OK && dot && all[i]; i++) {
     if ((int)strlen(all[i]) == n_schema && sqlite3_strnicmp(all[i], wanted, n_schema) == 0) {

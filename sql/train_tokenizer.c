@@ -85,7 +85,7 @@ static const option known[] = {
     COMPONENT("decoder"),
 };
 
-/* A row: name, JSON type, value as text, number or length, whether all elements are texts. */
+/* A row: name, JSON type, value as text, number or length of an array, whether all elements are texts. */
 static int check_option(training *t, sqlite3_stmt *row) {
   const char *name = (const char *)sqlite3_column_text(row, 0);
   const char *type = (const char *)sqlite3_column_text(row, 1);
@@ -106,7 +106,9 @@ static int check_option(training *t, sqlite3_stmt *row) {
   }
   const char *at = strstr(o->types, type);
   int fits = at && at[-1] == ' ' && at[strlen(type)] == ' ';
-  sqlite3_int64 n = sqlite3_column_int64(row, 3);
+  /* (SQL would count bytes as the database is encoded, which may be UTF-16.) */
+  sqlite3_int64 n = strcmp(type, "text") == 0 ? sqlite3_column_bytes(row, 2)
+                                              : sqlite3_column_int64(row, 3);
   if (fits && o->max && strcmp(type, "null") != 0) fits = n >= o->min && n <= o->max;
   if (fits && strcmp(type, "array") == 0) fits = sqlite3_column_int(row, 4);
   if (fits && strcmp(name, "type") == 0) {
@@ -135,8 +137,7 @@ static int check_options(training *t, attn_text options) {
   rc = attn_prepare(t->db, &stmt, t->error,
                     "SELECT key, type, CASE type WHEN 'true' THEN 'true' WHEN 'false' THEN"
                     "  'false' ELSE coalesce(value, 'null') END,"
-                    " CASE type WHEN 'array' THEN json_array_length(value)"
-                    "  WHEN 'text' THEN length(CAST(value AS BLOB)) ELSE value END,"
+                    " CASE type WHEN 'array' THEN json_array_length(value) ELSE value END,"
                     " CASE type WHEN 'array' THEN NOT EXISTS (SELECT 1 FROM json_each(o.value)"
                     "  WHERE type <> 'text' OR value = '') END"
                     " FROM json_each(?1) o");
@@ -245,8 +246,28 @@ static attn_text column_text(sqlite3_stmt *stmt, int i) {
   return (attn_text){text ? text : "", (size_t)sqlite3_column_bytes(stmt, i)};
 }
 
+/* Copies the special tokens; check_options has counted them. */
+static int read_special(training *t) {
+  attn_vocab_options *o = &t->vocab;
+  sqlite3_stmt *stmt;
+  int rc = attn_prepare(t->db, &stmt, t->error,
+                        "SELECT value FROM json_each(?1, '$.special_tokens')");
+  if (rc != SQLITE_OK) return rc;
+  o->special = t->special;
+  sqlite3_bind_text(stmt, 1, t->options, -1, SQLITE_STATIC);
+  while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+    attn_text text = column_text(stmt, 0);
+    char *copy = sqlite3_malloc64(text.n_text + 1);
+    if (!copy) break;
+    memcpy(copy, text.text, text.n_text + 1);
+    t->special[o->n_special++] = (attn_text){copy, text.n_text};
+  }
+  sqlite3_finalize(stmt);
+  return rc == SQLITE_DONE ? SQLITE_OK : SQLITE_NOMEM;
+}
+
 /* The numbers and texts of the options as the engine wants them.  t->lists holds the
-** texts: it stays on its row. */
+** others of these: it stays on its row. */
 static int read_options(training *t) {
   attn_vocab_options *o = &t->vocab;
   int rc = attn_prepare(
@@ -256,9 +277,6 @@ static int read_options(training *t) {
       " ?1 ->> '$.continuing_subword_prefix', ?1 ->> '$.end_of_word_suffix',"
       " (SELECT group_concat(substr(value, 1, 1), '')"
       "  FROM json_each(?1, '$.initial_alphabet')),"
-      " (SELECT group_concat(value, '') FROM json_each(?1, '$.special_tokens')),"
-      " (SELECT json_group_array(length(CAST(value AS BLOB)))"
-      "  FROM json_each(?1, '$.special_tokens')),"
       " (SELECT value FROM json_each(?1, '$.special_tokens') GROUP BY value"
       "  HAVING count(*) > 1), ?1 ->> '$.type'");
   if (rc != SQLITE_OK) return rc;
@@ -273,28 +291,16 @@ static int read_options(training *t) {
   o->prefix = column_text(t->lists, 4);
   o->suffix = column_text(t->lists, 5);
   o->alphabet = column_text(t->lists, 6);
-  o->special = t->special;
-  attn_text all = column_text(t->lists, 7), sizes = column_text(t->lists, 8);
-  const char *type = (const char *)sqlite3_column_text(t->lists, 10);
+  const char *type = (const char *)sqlite3_column_text(t->lists, 8);
   if (!type) return SQLITE_NOMEM;
   if (o->suffix.n_text && strcmp(type, "bpe") != 0) {
     return fail(t, "option end_of_word_suffix is for type \"bpe\" alone");
   }
-  if (sqlite3_column_type(t->lists, 9) != SQLITE_NULL) {
+  if (sqlite3_column_type(t->lists, 7) != SQLITE_NULL) {
     return attn_sql_fail(t->error, SQLITE_ERROR, WHO "special_tokens has \"%!.100s\" twice",
-                         (const char *)sqlite3_column_text(t->lists, 9));
+                         (const char *)sqlite3_column_text(t->lists, 7));
   }
-  /* "[5,3]": the lengths of the texts that stand one behind the other. */
-  for (const char *p = sizes.text; *p && *p != ']' && p[1] != ']';) {
-    size_t n = 0;
-    for (p++; *p >= '0' && *p <= '9'; p++) n = 10 * n + (size_t)(*p - '0');
-    if (n > all.n_text) return SQLITE_NOMEM;
-    t->special[o->n_special++] = (attn_text){all.text, n};
-    all.text += n;
-    all.n_text -= n;
-    if (*p == ']') break;
-  }
-  return SQLITE_OK;
+  return read_special(t);
 }
 
 /* ---------------------------------------------------------------------------- texts */
@@ -421,6 +427,7 @@ static void attn_train_tokenizer(sqlite3_context *ctx, int argc, sqlite3_value *
   attn_tokenizer_free(t.words);
   attn_parts_free(&t.parts);
   sqlite3_finalize(t.lists);
+  for (size_t i = 0; i < t.vocab.n_special; i++) sqlite3_free((void *)t.special[i].text);
   attn_ticker_close(&t.ticker);
   sqlite3_free(t.schema);
   sqlite3_free(t.name);

@@ -295,7 +295,8 @@ int attn_storage_step(attn_index *index, sqlite3_stmt *stmt) {
   if (rc != SQLITE_OK) return rc;
   rc = sqlite3_step(stmt);
   go_out(index);
-  if (rc == SQLITE_ROW) return rc;
+  /* PRAGMA count_changes makes a row of what writes. */
+  if (rc == SQLITE_ROW && sqlite3_stmt_readonly(stmt)) return rc;
   rc = sqlite3_reset(stmt);
   if (rc != SQLITE_OK) rc = attn_index_db_error(index);
   /* OR IGNORE would go on, with half of a row written. */
