@@ -109,7 +109,7 @@ release-%: testfixture
 # tests/fuzz, by clang's libFuzzer, with SQLite in the programs.
 FUZZ := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzz:
-	$(MAKE) CC=clang B=build/fuzz CFLAGS='-O1 -g $(SANITIZE),fuzzer-no-link' WARN= \
+	$(MAKE) CC=clang B=build/fuzz CFLAGS='-O1 -g -fsanitize=fuzzer-no-link $(SANITIZE)' WARN= \
 	  build/fuzz/sqlite3.o build/fuzz/libattn.o $(FUZZ)
 
 build/fuzz/sqlite3.o: build/testfixture/exact/sqlite3.c

@@ -329,7 +329,8 @@ static int write_modules(export *e, uint32_t d_model) {
       "SELECT json_extract(value, '$.type'), coalesce(json_extract(value, '$.path'), ''),"
       " CASE WHEN json_extract(value, '$.type') = 'Pooling'"
       "   AND json_extract(value, '$.config.embedding_dimension') IS NULL"
-      "  THEN json_insert(value -> '$.config', '$.word_embedding_dimension', %u)"
+      "  THEN json_insert(coalesce(nullif(value -> '$.config', 'null'), '{}'),"
+      "   '$.word_embedding_dimension', %u)"
       "  ELSE nullif(value -> '$.config', 'null') END, key"
       " FROM json_each(?1, '$.modules') ORDER BY key",
       d_model);

@@ -40,6 +40,7 @@ void attn_pieces_free(attn_pieces *p) {
 
 static attn_text piece(const attn_pieces *p, size_t i) {
   size_t begin = i ? p->end[i - 1] : 0;
+  if (!p->text.text) return (attn_text){"", 0}; /* no piece has a text */
   return (attn_text){p->text.text + begin, p->end[i] - begin};
 }
 

@@ -6,17 +6,13 @@
 **          an empty line, the vocabulary, a token a line, and, behind another one,
 **          merges, "left right" a line: a tokenizer is made of them, and if that
 **          works, a text goes through it, and its ids back
-**   other  a text for one of the tokenizers below
+**   other  a text for one of the tokenizers of tests/fixtures: WordPiece, WordLevel and
+**          byte-pair encoding, in all configurations of which the reference's tokens are
+**          known; tests/parts/fuzz has the reference read what is found here
 ** Tokens must lie in the text and in order, and a text cut to n tokens must give
-** the first n of the whole.
-**
-**   clang -g -O1 -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_tokenizer.c \
-**     engine/tokenizer/[a-z]*.c engine/settings.c engine/base.c -o build/fuzz_tokenizer
+** the first n of the whole.  It runs in the repository's root.
 */
-#include "../../engine/attn.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "../unit/tokenizers.h"
 
 static void check(int ok) {
   if (!ok) abort();
@@ -24,134 +20,29 @@ static void check(int ok) {
 
 /* -------------------------------------------------------------------- tokenizers */
 
-#define TEXT(p, t)                                                                       \
-  { .path = p, .kind = ATTN_TEXT, .text = t, .n_text = sizeof t - 1 }
-#define KIND(p, k)                                                                       \
-  { .path = p, .kind = k }
-#define BERT                                                                             \
-  TEXT("$.model.type", "WordPiece"), KIND("$.normalizer", ATTN_OBJECT),                  \
-      TEXT("$.normalizer.type", "BertNormalizer"), KIND("$.pre_tokenizer", ATTN_OBJECT), \
-      TEXT("$.pre_tokenizer.type", "BertPreTokenizer")
-#define ADDED(i, t)                                                                      \
-  KIND("$.added_tokens[" i "]", ATTN_OBJECT), TEXT("$.added_tokens[" i "].content", t)
-#define FLAG(i, name) KIND("$.added_tokens[" i "]." name, ATTN_TRUE)
+static const char *const fixtures[] = {"tokenizer/configurations.txt", "tokenizer/wordlevel.txt",
+                                       "bpe/configurations.txt"};
 
-static attn_setting uncased[] = {BERT, ADDED("0", "[SEP]"), FLAG("0", "special")};
+static attn_tokenizer *tokenizers[MAX_CONFIGURATION];
+static int n_tokenizer;
 
-static attn_setting cased[] = {BERT,
-                               KIND("$.normalizer.lowercase", ATTN_FALSE),
-                               KIND("$.normalizer.clean_text", ATTN_FALSE),
-                               ADDED("0", "[SEP]"),
-                               FLAG("0", "special"),
-                               FLAG("0", "lstrip"),
-                               ADDED("1", "ab"),
-                               FLAG("1", "rstrip"),
-                               ADDED("2", "abc"),
-                               FLAG("2", "single_word"),
-                               ADDED("3", "\xc3\xa9")};
-
-static attn_setting roberta[] = {
-    TEXT("$.model.type", "WordPiece"),
-    KIND("$.normalizer", ATTN_OBJECT),
-    TEXT("$.normalizer.type", "NFD"),
-    KIND("$.post_processor", ATTN_OBJECT),
-    TEXT("$.post_processor.type", "RobertaProcessing"),
-    {.path = "$.post_processor.cls[1]", .kind = ATTN_INTEGER, .integer = 1},
-    {.path = "$.post_processor.sep[1]", .kind = ATTN_INTEGER, .integer = 2},
-    ADDED("0", "[SEP]"),
-    FLAG("0", "special"),
-    FLAG("0", "lstrip"),
-    FLAG("0", "rstrip"),
-    ADDED("1", "b\xcc\x81"),
-    FLAG("1", "lstrip"),
-    ADDED("2", "\xe4\xb8\xad")};
-
-static attn_setting gpt2[] = {TEXT("$.model.type", "BPE"),
-                              TEXT("$.model.unk_token", "[UNK]"),
-                              KIND("$.pre_tokenizer", ATTN_OBJECT),
-                              TEXT("$.pre_tokenizer.type", "ByteLevel"),
-                              KIND("$.post_processor", ATTN_OBJECT),
-                              TEXT("$.post_processor.type", "ByteLevel"),
-                              KIND("$.decoder", ATTN_OBJECT),
-                              TEXT("$.decoder.type", "ByteLevel"),
-                              ADDED("0", "[SEP]"),
-                              FLAG("0", "special")};
-
-static attn_setting bytes[] = {TEXT("$.model.type", "BPE"),
-                               TEXT("$.model.end_of_word_suffix", "a"),
-                               KIND("$.pre_tokenizer", ATTN_OBJECT),
-                               TEXT("$.pre_tokenizer.type", "WhitespaceSplit"),
-                               KIND("$.decoder", ATTN_OBJECT),
-                               TEXT("$.decoder.type", "BPEDecoder"),
-                               TEXT("$.decoder.suffix", "a")};
-
-static attn_settings builtin[] = {{uncased, sizeof uncased / sizeof *uncased},
-                                  {cased, sizeof cased / sizeof *cased},
-                                  {roberta, sizeof roberta / sizeof *roberta},
-                                  {gpt2, sizeof gpt2 / sizeof *gpt2},
-                                  {bytes, sizeof bytes / sizeof *bytes}};
-
-static const char *const words[] = {"[UNK]",
-                                    "[CLS]",
-                                    "[SEP]",
-                                    "a",
-                                    "b",
-                                    "c",
-                                    "e",
-                                    "s",
-                                    ".",
-                                    "#",
-                                    "[",
-                                    "]",
-                                    "ab",
-                                    "##a",
-                                    "##b",
-                                    "##c",
-                                    "##ing",
-                                    "the",
-                                    "un",
-                                    "##un",
-                                    "\xc3\xa9",
-                                    "##\xc3\xa9",
-                                    "\xe4\xb8\xad",
-                                    "\xcc\x81",
-                                    "##\xcc\x81",
-                                    " ",
-                                    "## ",
-                                    "##1",
-                                    "1",
-                                    "\xc4\xa0",
-                                    "##\xc4\xa0",
-                                    "t",
-                                    "he",
-                                    "u",
-                                    "n",
-                                    "ba",
-                                    "aba",
-                                    "aa",
-                                    "aaa",
-                                    "\xc4\xa0" "a"};
-enum { N_WORD = sizeof words / sizeof *words };
-
-static const attn_text merges[] = {{"a", 1},      {"b", 1},    {"t", 1},  {"he", 2}, {"u", 1},
-                                   {"n", 1},      {"b", 1},    {"a", 1},  {"ab", 2}, {"a", 1},
-                                   {"a", 1},      {"a", 1},    {"aa", 2}, {"a", 1},  {"a", 1},
-                                   {"aa", 2},     {"\xc4\xa0", 2}, {"a", 1}};
-enum { N_MERGE = sizeof merges / sizeof *merges / 2, N_BUILTIN = 5 };
-
-static attn_tokenizer *tokenizers[N_BUILTIN];
-
-static void make_builtin(void) {
-  uint32_t n_token[N_WORD];
-  for (int i = 0; i < N_WORD; i++) n_token[i] = (uint32_t)strlen(words[i]);
-  attn_vocab vocab = {.token = words,
-                      .n_token = n_token,
-                      .n = N_WORD,
-                      .merge = merges,
-                      .n_merge = N_MERGE};
+static void make_tokenizers(void) {
+  static file words, pieces, settings[3]; /* what is read points there */
+  static attn_vocab vocab;
   attn_error err;
-  for (int i = 0; i < N_BUILTIN; i++) {
-    check(attn_tokenizer_new(&builtin[i], &vocab, &err, &tokenizers[i]) == ATTN_OK);
+  words = read_file("tokenizer/vocab.txt"), pieces = read_file("bpe/models.txt");
+  vocab = read_vocab(&words);
+  read_models(&pieces);
+  for (int i = 0; i < 3; i++) {
+    settings[i] = read_file(fixtures[i]);
+    read_configurations(&settings[i]);
+  }
+  for (int i = 0; i < n_configuration; i++) {
+    configuration *c = &configurations[i];
+    attn_settings all = {c->setting, c->n};
+    if (is_identity(c)) continue;
+    check(attn_tokenizer_new(&all, strchr(c->name, '/') ? vocab_of(c) : &vocab, &err,
+                             &tokenizers[n_tokenizer++]) == ATTN_OK);
   }
 }
 
@@ -184,20 +75,45 @@ static void detokenize(const attn_tokenizer *t, const attn_tokens *tokens) {
   attn_buffer_free(&text);
 }
 
+/* The first tokens of `all`, up to those of the template. */
+static void check_first(const attn_tokens *some, const attn_tokens *all) {
+  for (size_t i = 0; i < some->n && some->token[i].end; i++) {
+    const attn_token *a = &some->token[i], *b = &all->token[i];
+    check(a->id == b->id && a->start == b->start && a->end == b->end);
+  }
+}
+
+/* A text as two, cut somewhere in the middle. */
+static void tokenize_pair(const attn_tokenizer *t, const char *text, size_t n_text, uint32_t n) {
+  attn_text pair[2] = {{text, n_text / 2}, {text + n_text / 2, n_text - n_text / 2}};
+  attn_tokens all = {0}, some = {0};
+  attn_error err = {""};
+  attn_status status = attn_tokenize_pair(t, pair, 0, &err, &all);
+  check(status == ATTN_OK || err.message[0]);
+  check(attn_tokenize_pair(t, pair, n, &err, &some) == status);
+  check(some.n <= all.n && (some.n <= n || status != ATTN_OK));
+  for (size_t i = 0; i < all.n; i++) {
+    check(all.token[i].text <= 2);
+    check(all.token[i].text == 0 || all.token[i].end <= pair[all.token[i].text - 1].n_text);
+  }
+  attn_tokens_free(&all);
+  attn_tokens_free(&some);
+}
+
 static void tokenize(const attn_tokenizer *t, const char *text, size_t n_text) {
   attn_tokens all = {0}, some = {0};
   attn_error err = {""};
+  uint32_t n = 1 + (uint32_t)n_text % 13;
   attn_status status = attn_tokenize(t, text, n_text, 0, &err, &all);
   if (status == ATTN_OK) {
     check_tokens(&all, n_text);
-    check(attn_tokenize(t, text, n_text, 7, &err, &some) == ATTN_OK);
-    check(some.n <= 7 && (all.n > 7 || some.n == all.n));
-    for (size_t i = 0; i < some.n && some.token[i].end; i++) {
-      check(memcmp(&some.token[i], &all.token[i], sizeof *some.token) == 0);
-    }
+    check(attn_tokenize(t, text, n_text, n, &err, &some) == ATTN_OK);
+    check(some.n <= n && (all.n > n || some.n == all.n));
+    check_first(&some, &all);
   } else {
     check(status == ATTN_INVALID && err.message[0] && all.n == 0);
   }
+  tokenize_pair(t, text, n_text, n);
   detokenize(t, &all);
   attn_tokens_free(&all);
   attn_tokens_free(&some);
@@ -269,7 +185,7 @@ static void make_from_settings(char *line) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  if (!tokenizers[0]) make_builtin();
+  if (!n_tokenizer) make_tokenizers();
   if (size == 0) return 0;
   char *copy = malloc(size); /* without a byte behind it, or ended by NUL */
   check(copy != NULL);
@@ -281,7 +197,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char *text = realloc(copy, size > 1 ? size - 1 : 1);
     check(text != NULL);
     copy = text;
-    tokenize(tokenizers[data[0] % N_BUILTIN], copy, size - 1);
+    tokenize(tokenizers[data[0] % n_tokenizer], copy, size - 1);
   }
   free(copy);
   return 0;

@@ -8,43 +8,6 @@
 
 /* --------------------------------------------------------------------- the models */
 
-enum { MAX_MODEL = 8 };
-
-typedef struct model {
-  char name[20];
-  attn_vocab vocab;
-} model;
-
-static model models[MAX_MODEL];
-
-static void read_model(file *f, const char *head, model *m) {
-  unsigned n, n_merge;
-  if (sscanf(head, "= %19s %u %u", m->name, &n, &n_merge) != 3) exit(1);
-  const char **token = malloc(n * sizeof *token);
-  uint32_t *n_token = malloc(n * sizeof *n_token);
-  attn_text *merge = malloc(2 * n_merge * sizeof *merge);
-  for (unsigned i = 0; i < n; i++) {
-    attn_text text = unescape(next_line(f));
-    token[i] = text.text;
-    n_token[i] = (uint32_t)text.n_text;
-  }
-  for (unsigned i = 0; i < n_merge; i++) {
-    char *left = next_line(f), *right = strchr(left, ' ');
-    *right++ = 0;
-    merge[2 * i] = unescape(left);
-    merge[2 * i + 1] = unescape(right);
-  }
-  m->vocab = (attn_vocab){
-      .token = token, .n_token = n_token, .n = n, .merge = merge, .n_merge = n_merge};
-}
-
-static const attn_vocab *vocab_of(const configuration *c) {
-  const char *name = strchr(c->name, '/') + 1;
-  int i = 0;
-  while (strcmp(models[i].name, name) != 0) i++;
-  return &models[i].vocab;
-}
-
 static attn_status make(configuration *c, attn_error *err) {
   attn_settings settings = {c->setting, c->n};
   return attn_tokenizer_new(&settings, vocab_of(c), err, &c->tokenizer);
@@ -264,6 +227,10 @@ static void test_decoder(void) {
   id = -1;
   const attn_tokenizer *t = find_configuration("gpt2/bytes")->tokenizer;
   CHECK(attn_detokenize(t, &id, 1, 0, &err, &out) == ATTN_OK && out.n == 0);
+  for (int i = 0; i < n_configuration; i++) {
+    t = configurations[i].tokenizer;
+    CHECK(attn_detokenize(t, NULL, 0, 0, &err, &out) == ATTN_OK && out.n == 0);
+  }
   attn_buffer_free(&out);
 }
 
@@ -310,13 +277,13 @@ int main(void) {
   unit_begin();
   file f = read_file("bpe/models.txt"), settings = read_file("bpe/configurations.txt");
   attn_error err = {""};
-  int n_model = 0;
-  for (char *line; (line = next_line(&f));) read_model(&f, line, &models[n_model++]);
+  read_models(&f);
   read_configurations(&settings);
   for (int i = 0; i < n_configuration; i++) {
     CHECK_STATUS(ATTN_OK, make(&configurations[i], &err), "");
   }
   test_cases();
+  check_corpus("bpe/cases.txt");
   test_texts();
   test_code_points();
   test_truncation();

@@ -9,21 +9,7 @@
 
 /* ---------------------------------------------------------------- vocabularies */
 
-static int is_identity(const configuration *c) {
-  return strncmp(c->name, "identity", 8) == 0;
-}
-
 static attn_vocab real_vocab, identity_vocab;
-
-static void read_vocab(file *f) {
-  const char **token = malloc(40000 * sizeof *token);
-  uint32_t *n_token = malloc(40000 * sizeof *n_token), n = 0;
-  for (char *line; (line = next_line(f)); n++) {
-    token[n] = line;
-    n_token[n] = (uint32_t)strlen(line);
-  }
-  real_vocab = (attn_vocab){.token = token, .n_token = n_token, .n = n};
-}
 
 static void make_identity_vocab(void) {
   enum { N = 0x30000 };
@@ -472,7 +458,7 @@ int main(void) {
   unit_begin();
   file vocab = read_file("tokenizer/vocab.txt"), settings = read_file("tokenizer/configurations.txt");
   attn_error err = {""};
-  read_vocab(&vocab);
+  real_vocab = read_vocab(&vocab);
   make_identity_vocab();
   read_configurations(&settings);
   for (int i = 0; i < n_configuration; i++)
@@ -480,6 +466,7 @@ int main(void) {
   test_lookup();
   test_truncation();
   test_cases();
+  check_corpus("tokenizer/cases.txt");
   test_texts();
   test_wordlevel();
   test_code_points();

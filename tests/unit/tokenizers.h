@@ -8,6 +8,7 @@
 
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include "damage.h"
+#include <dirent.h>
 #include <sys/mman.h>
 #include <time.h>
 
@@ -122,6 +123,67 @@ static inline configuration *find_configuration(const char *name) {
   exit(1);
 }
 
+/* Those whose vocabulary is the code points. */
+static inline int is_identity(const configuration *c) {
+  return strncmp(c->name, "identity", 8) == 0;
+}
+
+/* ---------------------------------------------------------------- vocabularies */
+
+/* A token a line. */
+static inline attn_vocab read_vocab(file *f) {
+  const char **token = malloc(40000 * sizeof *token);
+  uint32_t *n_token = malloc(40000 * sizeof *n_token), n = 0;
+  for (char *line; (line = next_line(f)); n++) {
+    token[n] = line;
+    n_token[n] = (uint32_t)strlen(line);
+  }
+  return (attn_vocab){.token = token, .n_token = n_token, .n = n};
+}
+
+/* The models of byte-pair encoding, of which a configuration "name/model" has one. */
+enum { MAX_MODEL = 8 };
+
+typedef struct model {
+  char name[20];
+  attn_vocab vocab;
+} model;
+
+static model models[MAX_MODEL];
+
+static inline void read_model(file *f, const char *head, model *m) {
+  unsigned n, n_merge;
+  if (sscanf(head, "= %19s %u %u", m->name, &n, &n_merge) != 3) exit(1);
+  const char **token = malloc(n * sizeof *token);
+  uint32_t *n_token = malloc(n * sizeof *n_token);
+  attn_text *merge = malloc(2 * n_merge * sizeof *merge);
+  for (unsigned i = 0; i < n; i++) {
+    attn_text text = unescape(next_line(f));
+    token[i] = text.text;
+    n_token[i] = (uint32_t)text.n_text;
+  }
+  for (unsigned i = 0; i < n_merge; i++) {
+    char *left = next_line(f), *right = strchr(left, ' ');
+    *right++ = 0;
+    merge[2 * i] = unescape(left);
+    merge[2 * i + 1] = unescape(right);
+  }
+  m->vocab = (attn_vocab){
+      .token = token, .n_token = n_token, .n = n, .merge = merge, .n_merge = n_merge};
+}
+
+static inline void read_models(file *f) {
+  int n = 0;
+  for (char *line; (line = next_line(f));) read_model(f, line, &models[n++]);
+}
+
+static inline const attn_vocab *vocab_of(const configuration *c) {
+  const char *name = strchr(c->name, '/') + 1;
+  int i = 0;
+  while (strcmp(models[i].name, name) != 0) i++;
+  return &models[i].vocab;
+}
+
 /* ---------------------------------------------------------------------- hashes */
 
 #define P UINT64_C(0x9E3779B97F4A7C15)
@@ -159,6 +221,42 @@ static inline void check_hash(uint64_t got, const char *expected, const char *na
     unit_failed++;
     printf("! %s: %.300s\n", name, text);
   }
+}
+
+/* ----------------------------------------------------------- texts of the fuzzers */
+
+/* Is a text, of at most a kilobyte, among the lines of a fixture that is in memory? */
+static inline int has_case(const char *cases, const unsigned char *text, size_t n) {
+  char line[3100] = "\n", *p = line + 1;
+  for (size_t i = 0; i < n; i++) {
+    int is_plain = text[i] > 0x20 && text[i] < 0x7f && text[i] != '\\';
+    p += sprintf(p, is_plain ? "%c" : "\\%02x", text[i]);
+  }
+  strcpy(p, "\n");
+  return strstr(cases, line) != NULL;
+}
+
+/* The reference's tokens of each text that the fuzz target for tokenizers starts from are
+** in a fixture; if not, make.py beside it writes them. */
+static inline void check_corpus(const char *fixture) {
+  static const char folder[] = "tests/fuzz/corpus/tokenizer";
+  file cases = read_file(fixture);
+  DIR *dir = opendir(folder);
+  CHECK(dir != NULL);
+  for (struct dirent *e; dir && (e = readdir(dir));) {
+    unsigned char data[1001];
+    char path[400];
+    snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+    FILE *f = e->d_name[0] == '.' ? NULL : fopen(path, "rb");
+    size_t n = f ? fread(data, 1, sizeof data, f) : 0;
+    if (f) fclose(f);
+    if (n == 0 || data[0] == 'S') continue;
+    int is_there = n < sizeof data && has_case(cases.text, data + 1, n - 1);
+    if (!is_there) printf("! %s is not in %s\n", path, fixture);
+    CHECK(is_there);
+  }
+  if (dir) closedir(dir);
+  free(cases.text);
 }
 
 /* ------------------------------------------------------------------------ time */
