@@ -67,6 +67,9 @@ int attn_cursor_next(sqlite3_vtab_cursor *base);
 int attn_cursor_eof(sqlite3_vtab_cursor *base);
 int attn_cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *out);
 int attn_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int i);
+int attn_cursor_find_function(sqlite3_vtab *base, int n, const char *name,
+                              void (**function)(sqlite3_context *, int, sqlite3_value **),
+                              void **user_data);
 
 /* Makes cursor->source stand on the current row. */
 int attn_cursor_source(attn_cursor *cursor);

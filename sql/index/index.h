@@ -431,19 +431,22 @@ typedef struct attn_term {
   sqlite3_value *value;
 } attn_term;
 
-enum { ATTN_MAX_TERM = 64, ATTN_MAX_PLAN = 4096 };
-
-/* ORDERED: of a search, by distance; DESC: of a scan. */
-enum { ATTN_PLAN_MATCH = 1, ATTN_PLAN_DESC = 2, ATTN_PLAN_ORDERED = 4 };
+/* ORDERED: of a search, by distance; DESC: of a scan; VALUE: SQLite compares the column
+** that is named as the table with what it was told to search for. */
+enum {
+  ATTN_PLAN_MATCH = 1,
+  ATTN_PLAN_DESC = 2,
+  ATTN_PLAN_ORDERED = 4,
+  ATTN_PLAN_VALUE = 8
+};
 
 typedef struct attn_plan {
-  attn_term term[ATTN_MAX_TERM];
   int n_term;
-  char text[ATTN_MAX_PLAN];
+  attn_term term[];
 } attn_plan;
 
-/* Reads what attn_plan_best_index has written. */
-int attn_plan_read(const char *text, int argc, sqlite3_value **argv, attn_plan *out);
+/* Reads what attn_plan_best_index has written; NULL without memory. */
+attn_plan *attn_plan_read(const char *text, int argc, sqlite3_value **argv);
 
 /* The first term on a column, NULL for none. */
 const attn_term *attn_plan_find(const attn_plan *plan, int column, int op);

@@ -4,7 +4,7 @@
 ** A constraint that is taken becomes a term, written to idxStr for xFilter, with the
 ** values in argv in the same order:
 **
-**     plan = *( op "," column "," is_list "," collation ";" )
+**     plan = *( op "," column "," is_list "," length "," collation ";" )
 **
 ** with SQLite's numbers for op, and column -1 for the rowid.  Terms on the rowid and on
 ** columns that are stored somewhere become the WHERE clause of a statement over the
@@ -101,6 +101,8 @@ static role role_of(const attn_config *config, int column, int op) {
 
 /* -------------------------------------------------------------------- xBestIndex */
 
+enum { N_OMIT = 16 }; /* constraints that SQLite can leave to a table */
+
 typedef struct builder {
   attn_index *index;
   sqlite3_index_info *info;
@@ -119,7 +121,8 @@ static void take(builder *b, int i, int omit) {
       filter && c->iColumn >= 0 ? sqlite3_vtab_collation(b->info, i) : "";
   b->info->aConstraintUsage[i].argvIndex = ++b->n_argument;
   b->info->aConstraintUsage[i].omit = (unsigned char)omit;
-  sqlite3_str_appendf(b->plan, "%d,%d,%d,%s;", c->op, c->iColumn, list, collation);
+  sqlite3_str_appendf(b->plan, "%d,%d,%d,%d,%s;", c->op, c->iColumn, list,
+                      (int)strlen(collation), collation);
   if (!omit) b->all = 0;
   if (filter) b->n_filter++;
   if (c->iColumn < 0 && c->op == SQLITE_INDEX_CONSTRAINT_EQ && !list) b->unique = 1;
@@ -138,6 +141,15 @@ static int find_match(builder *b) {
   return SQLITE_OK;
 }
 
+/* The first constraint of a role, or -1. */
+static int find_role(const builder *b, role wanted) {
+  for (int i = 0; i < b->info->nConstraint; i++) {
+    const struct sqlite3_index_constraint *c = &b->info->aConstraint[i];
+    if (role_of(&b->index->config, c->iColumn, c->op) == wanted) return i;
+  }
+  return -1;
+}
+
 static void take_terms(builder *b) {
   const attn_config *config = &b->index->config;
   int n_match = 0, n_k = 0;
@@ -145,20 +157,26 @@ static void take_terms(builder *b) {
     const struct sqlite3_index_constraint *c = &b->info->aConstraint[i];
     role r = role_of(config, c->iColumn, c->op);
     if (r == ROLE_LIMIT) continue;
-    int fits = b->n_argument < ATTN_MAX_TERM - 2 && c->usable;
-    if (fits && r == ROLE_MATCH && !n_match++) {
+    if (c->usable && r == ROLE_MATCH && !n_match++) {
       take(b, i, 1);
-    } else if (fits && r == ROLE_K && b->match && !n_k++) {
+    } else if (c->usable && r == ROLE_K && b->match && !n_k++) {
       take(b, i, 1);
-    } else if (fits && r == ROLE_DISTANCE && b->match) {
+    } else if (c->usable && r == ROLE_DISTANCE && b->match) {
       take(b, i, 1);
-    } else if (fits && r == ROLE_FILTER) {
+    } else if (c->usable && r == ROLE_FILTER) {
       /* Another table's column may compare otherwise than it was declared here. */
       take(b, i, c->iColumn < 0 || config->content != ATTN_CONTENT_EXTERNAL);
     } else {
       b->all = 0;
     }
   }
+}
+
+/* Whether SQLite compares with the hidden column of MATCH: it asks again about what stands
+** behind its first sixteen constraints, whatever it is told. */
+static int asks_value(const builder *b) {
+  const int i = find_role(b, ROLE_MATCH);
+  return i >= N_OMIT && b->info->aConstraint[i].op == SQLITE_INDEX_CONSTRAINT_EQ;
 }
 
 /* LIMIT says how many rows are wanted only if SQLite drops none of them. */
@@ -243,12 +261,13 @@ int attn_plan_best_index(attn_index *index, sqlite3_index_info *info) {
   b.plan = sqlite3_str_new(NULL);
   take_terms(&b);
   int ordered = is_ordered(&b, &desc);
-  if (b.match && b.all && info->nConstraint <= 16 && (ordered || info->nOrderBy == 0)) {
+  if (b.match && b.all && info->nConstraint <= N_OMIT && (ordered || info->nOrderBy == 0)) {
     take_limit(&b);
   }
   info->orderByConsumed = ordered;
   info->idxNum = (b.match ? ATTN_PLAN_MATCH : 0) | (desc ? ATTN_PLAN_DESC : 0) |
-                 (b.match && ordered ? ATTN_PLAN_ORDERED : 0);
+                 (b.match && ordered ? ATTN_PLAN_ORDERED : 0) |
+                 (asks_value(&b) ? ATTN_PLAN_VALUE : 0);
   estimate(&b);
   info->idxStr = sqlite3_str_finish(b.plan);
   info->needToFreeIdxStr = 1;
@@ -257,23 +276,26 @@ int attn_plan_best_index(attn_index *index, sqlite3_index_info *info) {
 
 /* ----------------------------------------------------------------------- reading */
 
-int attn_plan_read(const char *text, int argc, sqlite3_value **argv, attn_plan *out) {
-  char *p = out->text;
-  out->n_term = 0;
-  if (!text) return SQLITE_OK;
-  if (strlen(text) >= sizeof out->text) return SQLITE_ERROR;
-  memcpy(p, text, strlen(text) + 1);
-  for (int i = 0; i < argc && *p; i++) {
-    attn_term *term = &out->term[out->n_term++];
+attn_plan *attn_plan_read(const char *text, int argc, sqlite3_value **argv) {
+  const size_t n_term = (size_t)argc * sizeof(attn_term);
+  const size_t n_text = text ? strlen(text) + 1 : 0;
+  attn_plan *plan = sqlite3_malloc64(sizeof *plan + n_term + n_text);
+  if (!plan) return NULL;
+  plan->n_term = text ? argc : 0;
+  char *p = (char *)plan->term + n_term;
+  if (text) memcpy(p, text, n_text);
+  for (int i = 0; i < plan->n_term; i++) {
+    attn_term *term = &plan->term[i];
     term->op = (int)strtol(p, &p, 10);
     term->column = (int)strtol(p + 1, &p, 10);
     term->is_list = (int)strtol(p + 1, &p, 10);
+    const long n_collation = strtol(p + 1, &p, 10);
     term->collation = ++p;
     term->value = argv[i];
-    p += strcspn(p, ";");
-    if (*p) *p++ = 0;
+    p += n_collation;
+    *p++ = 0;
   }
-  return SQLITE_OK;
+  return plan;
 }
 
 const attn_term *attn_plan_find(const attn_plan *plan, int column, int op) {

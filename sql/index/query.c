@@ -386,7 +386,6 @@ static int read_bounds(attn_cursor *cursor, const attn_plan *plan) {
 static int same_value(sqlite3_value *a, sqlite3_value *b) {
   int n = sqlite3_value_bytes(a);
   return sqlite3_value_type(a) == sqlite3_value_type(b) && n == sqlite3_value_bytes(b) &&
-         sqlite3_value_subtype(a) == sqlite3_value_subtype(b) &&
          (n == 0 || memcmp(sqlite3_value_blob(a), sqlite3_value_blob(b), (size_t)n) == 0);
 }
 
@@ -394,7 +393,10 @@ static int same_value(sqlite3_value *a, sqlite3_value *b) {
 static int read_query(attn_cursor *cursor, sqlite3_value *value) {
   attn_index *index = attn_cursor_index(cursor);
   attn_text text = {0};
-  if (cursor->query && same_value(value, cursor->match)) return SQLITE_OK;
+  if (cursor->query && same_value(value, cursor->match) &&
+      sqlite3_value_subtype(value) == sqlite3_value_subtype(cursor->match)) {
+    return SQLITE_OK;
+  }
   sqlite3_free(cursor->query);
   sqlite3_value_free(cursor->match);
   cursor->query = NULL;
@@ -488,12 +490,11 @@ int attn_cursor_filter(sqlite3_vtab_cursor *base, int flags, const char *text, i
                        sqlite3_value **argv) {
   attn_cursor *cursor = (attn_cursor *)base;
   attn_index *index = attn_cursor_index(cursor);
-  attn_plan *plan = sqlite3_malloc64(sizeof *plan);
+  attn_plan *plan = attn_plan_read(text, argc, argv);
   if (!plan) return SQLITE_NOMEM;
   reset(cursor);
   cursor->flags = flags;
   int rc = attn_storage_idle(index);
-  if (rc == SQLITE_OK) rc = attn_plan_read(text, argc, argv, plan);
   if (rc == SQLITE_OK && flags & ATTN_PLAN_MATCH) {
     rc = filter_search(cursor, plan);
   } else if (rc == SQLITE_OK) {
@@ -564,7 +565,11 @@ static void hidden_column(attn_cursor *cursor, sqlite3_context *ctx, int i) {
   if (cursor->rows) return;
   switch (i) {
   case ATTN_HIDDEN_MATCH:
-    sqlite3_result_pointer(ctx, cursor, ATTN_CURSOR_TYPE, NULL);
+    if (cursor->flags & ATTN_PLAN_VALUE) {
+      sqlite3_result_value(ctx, cursor->match);
+    } else {
+      sqlite3_result_pointer(ctx, cursor, ATTN_CURSOR_TYPE, NULL);
+    }
     break;
   case ATTN_HIDDEN_K:
     if (cursor->has_k) sqlite3_result_int64(ctx, (sqlite3_int64)cursor->wanted);
@@ -592,4 +597,27 @@ int attn_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int i) {
   if (rc == SQLITE_OK)
     sqlite3_result_value(ctx, sqlite3_column_value(cursor->source, i + 1));
   return rc;
+}
+
+/* ------------------------------------------------------------------------- MATCH */
+
+/* Of a row that the search for the same has found; there is no other MATCH. */
+static void match(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
+  const attn_cursor *cursor = sqlite3_value_pointer(argv[1], ATTN_CURSOR_TYPE);
+  (void)argc;
+  if (cursor && same_value(argv[0], cursor->match)) {
+    sqlite3_result_int(ctx, 1);
+  } else {
+    sqlite3_result_error(ctx, "unable to use function MATCH in the requested context", -1);
+  }
+}
+
+int attn_cursor_find_function(sqlite3_vtab *base, int n, const char *name,
+                              void (**function)(sqlite3_context *, int, sqlite3_value **),
+                              void **user_data) {
+  (void)base;
+  if (n != 2 || sqlite3_stricmp(name, "match") != 0) return 0;
+  *function = match;
+  *user_data = NULL;
+  return 1;
 }

@@ -300,6 +300,7 @@ static const sqlite3_module module_methods = {
     .xSync = index_sync,
     .xCommit = index_commit,
     .xRollback = index_rollback,
+    .xFindFunction = attn_cursor_find_function,
     .xRename = index_rename,
     .xSavepoint = index_savepoint,
     .xRelease = index_release,
