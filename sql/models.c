@@ -148,12 +148,17 @@ static void set_default(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
 /* ----------------------------------------------------------------------- create */
 
 static void create_tables(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
+  sqlite3 *db = attn_connection_db(attn_connection_of(ctx));
   attn_text schema = {"main", 4};
+  attn_change change = {0};
   char *error = NULL;
   int rc = SQLITE_OK;
   if (argc) rc = attn_value_name(argv[0], "attn_create: schema", &error, &schema);
+  if (rc == SQLITE_OK) rc = attn_begin(db, &error);
   if (rc == SQLITE_OK) {
-    rc = attn_store_create(attn_connection_db(attn_connection_of(ctx)), schema.text, &error);
+    rc = attn_store_create(db, schema.text, &error);
+    if (rc == SQLITE_OK) rc = attn_change_ready(db, &change, &error);
+    rc = attn_end(db, &change, rc, &error);
   }
   if (rc == SQLITE_OK) {
     sqlite3_result_text(ctx, schema.text, (int)schema.n_text, SQLITE_TRANSIENT);
@@ -181,11 +186,17 @@ typedef struct model_rows {
   attn_model_info info;
 } model_rows;
 
+/* A configuration that cannot be read makes NULLs; but first it is seen whether any can, which
+** takes SQLite's JSON functions and what the limits of the connection allow. */
 static int open_models(attn_rows *base, sqlite3_value **argument, char **error) {
   model_rows *rows = (model_rows *)base;
+  sqlite3 *db = attn_connection_db(base->connection);
+  attn_document document;
   (void)argument;
   rows->i = -1;
-  return attn_store_schemas(attn_connection_db(base->connection), error, &rows->schema);
+  int rc = attn_document_read(db, "{}", -1, "$", "attn_models", error, &document);
+  attn_document_free(&document);
+  return rc == SQLITE_OK ? attn_store_schemas(db, error, &rows->schema) : rc;
 }
 
 enum { NAME, CONFIG = 1, PARAMETERS, BYTES, SHA256, IS_DEFAULT };

@@ -66,11 +66,20 @@ int attn_sql_db_error(sqlite3 *db, const char *doing, char **error) {
   return attn_sql_fail(error, code, "%s: %s", doing, sqlite3_errmsg(db));
 }
 
+/* The bytes of an error that SQLITE_LIMIT_LENGTH allows; with more, SQLite says nothing. */
+static int fitting(sqlite3_context *ctx, const char *error) {
+  int most = sqlite3_limit(sqlite3_context_db_handle(ctx), SQLITE_LIMIT_LENGTH, -1);
+  int n = (int)strlen(error);
+  if (n <= most) return n;
+  for (n = most; (error[n] & 0xC0) == 0x80; n--) {}
+  return n;
+}
+
 void attn_result_error(sqlite3_context *ctx, int code, char *error) {
   if ((code & 0xff) == SQLITE_NOMEM) {
     sqlite3_result_error_nomem(ctx);
   } else {
-    if (error) sqlite3_result_error(ctx, error, -1);
+    if (error) sqlite3_result_error(ctx, error, fitting(ctx, error));
     /* The message stays; the code tells an interrupt or a full disk apart. */
     if (code != SQLITE_ERROR || !error) sqlite3_result_error_code(ctx, code);
   }

@@ -342,7 +342,8 @@ static int take_text(sqlite3 *db, sqlite3_stmt *stmt, const char *what, char **e
   return rc;
 }
 
-/* The tokenizer.json that transformers' BertTokenizer would save. */
+/* The tokenizer.json that transformers' BertTokenizer would save.  (UNION ALL, since
+** SQLITE_OMIT_COMPOUND_SELECT makes VALUES of several rows the last one, without an error.) */
 static int make_bert_settings(const attn_vocab_request *q, const special *s, char **error,
                               char **out) {
   sqlite3_stmt *stmt;
@@ -351,7 +352,8 @@ static int make_bert_settings(const attn_vocab_request *q, const special *s, cha
       "SELECT json_object("
       "'added_tokens', (SELECT json_group_array(json_object('id', column1, 'content', column2,"
       "  'special', json('true'), 'normalized', json('false')))"
-      "  FROM (VALUES(%lld, %Q), (%lld, %Q), (%lld, %Q), (%lld, %Q), (%lld, %Q))"
+      "  FROM (VALUES(%lld, %Q) UNION ALL VALUES(%lld, %Q) UNION ALL VALUES(%lld, %Q)"
+      "   UNION ALL VALUES(%lld, %Q) UNION ALL VALUES(%lld, %Q))"
       "  WHERE column1 >= 0),"
       "'normalizer', json_object('type', 'BertNormalizer', 'clean_text', json('true'),"
       "  'handle_chinese_chars', json(coalesce(?1 -> '$.tokenize_chinese_chars', 'true')),"
@@ -399,8 +401,8 @@ typedef struct family {
 } family;
 
 static const family gpt2 = {
-    "('bos_token', '<|endoftext|>'), ('eos_token', '<|endoftext|>'),"
-    " ('unk_token', '<|endoftext|>'), ('pad_token', NULL)",
+    "VALUES('bos_token', '<|endoftext|>') UNION ALL VALUES('eos_token', '<|endoftext|>')"
+    " UNION ALL VALUES('unk_token', '<|endoftext|>') UNION ALL VALUES('pad_token', NULL)",
     "CASE ?1 ->> '$.add_bos_token' WHEN 1 THEN json_object('type', 'TemplateProcessing',"
     " 'single', json_array(json_object('SpecialToken', json_object('id', 'bos')),"
     "  json_object('Sequence', json_object('id', 'A'))),"
@@ -408,9 +410,10 @@ static const family gpt2 = {
     "  (SELECT id FROM special WHERE key = 'bos_token'))))) END"};
 
 static const family roberta = {
-    "('bos_token', '<s>'), ('pad_token', '<pad>'), ('eos_token', '</s>'),"
-    " ('unk_token', '<unk>'), ('mask_token', '<mask>'), ('sep_token', '</s>'),"
-    " ('cls_token', '<s>')",
+    "VALUES('bos_token', '<s>') UNION ALL VALUES('pad_token', '<pad>')"
+    " UNION ALL VALUES('eos_token', '</s>') UNION ALL VALUES('unk_token', '<unk>')"
+    " UNION ALL VALUES('mask_token', '<mask>') UNION ALL VALUES('sep_token', '</s>')"
+    " UNION ALL VALUES('cls_token', '<s>')",
     "json_object('type', 'RobertaProcessing',"
     " 'sep', (SELECT json_array(content, id) FROM special WHERE key = 'sep_token'),"
     " 'cls', (SELECT json_array(content, id) FROM special WHERE key = 'cls_token'),"
@@ -428,7 +431,7 @@ static int make_bpe_settings(const attn_vocab_request *q, const char *vocab, con
       "  SELECT column1, coalesce(json_extract(?1, '$.' || column1 || '.content'),"
       "    CASE json_type(?1, '$.' || column1) WHEN 'text'"
       "     THEN json_extract(?1, '$.' || column1) END, column2),"
-      "   coalesce(json_extract(?1, '$.' || column1 || '.lstrip'), 0) FROM (VALUES %s)),"
+      "   coalesce(json_extract(?1, '$.' || column1 || '.lstrip'), 0) FROM (%s)),"
       " special(key, content, lstrip, id) AS MATERIALIZED ("
       "  SELECT n.key, content, lstrip, (SELECT value FROM json_each(?2) v"
       "   WHERE v.key = content) FROM named n WHERE content IS NOT NULL) "

@@ -124,6 +124,18 @@ static int read_rank(attn_index *index, const command *c, sqlite3_value *value,
   return SQLITE_OK;
 }
 
+/* A command is one statement, but SQLite does not take back what it wrote before it failed
+** where a transaction goes on: that must not be committed. */
+static int run(attn_index *index, const command *c, sqlite3_int64 rank, sqlite3_value *rowid) {
+  int n_change = sqlite3_total_changes(index->db);
+  int rc = c->run(index, rank, rowid);
+  if (rc != SQLITE_OK && index->writing &&
+      (index->dirty || sqlite3_total_changes(index->db) != n_change)) {
+    index->is_torn = 1;
+  }
+  return rc;
+}
+
 int attn_command(attn_index *index, sqlite3_value *rowid, sqlite3_value **column) {
   sqlite3_value **hidden = column + index->config.n_column;
   const char *name = (const char *)sqlite3_value_text(hidden[ATTN_HIDDEN_MATCH]);
@@ -143,5 +155,5 @@ int attn_command(attn_index *index, sqlite3_value *rowid, sqlite3_value **column
     rc = attn_sync_salvage(index);
   }
   if (rc == SQLITE_OK) rc = attn_index_flush(index);
-  return rc == SQLITE_OK ? c->run(index, rank, rowid) : rc;
+  return rc == SQLITE_OK ? run(index, c, rank, rowid) : rc;
 }

@@ -419,8 +419,9 @@ int attn_sync_rebuild(attn_index *index, sqlite3_int64 n) {
     rc = attn_storage_exec(index,
                            "INSERT OR IGNORE INTO $pending(id) SELECT id FROM $rows");
   }
+  if (rc != SQLITE_OK) return rc;
   index->dirty = 1;
-  return rc == SQLITE_OK ? attn_sync_step(index, n) : rc;
+  return attn_sync_step(index, n);
 }
 
 int attn_sync_delete_all(attn_index *index) {
