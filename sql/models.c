@@ -223,7 +223,8 @@ static int open_schema(model_rows *rows, const char *schema, char **error) {
       "  AND dtype IN ('F32', 'F16', 'BF16', 'I8') AND name NOT LIKE '%%.weight$_scale'"
       "  ESCAPE '$'),"
       " (SELECT sum(length(data)) FROM \"%w\".attn_tensor WHERE model = m.name),"
-      " sha256, name IS %Q FROM \"%w\".attn_model m ORDER BY name",
+      /* "+": sorted before the first row, so that a row that is renamed does not come again. */
+      " sha256, name IS %Q FROM \"%w\".attn_model m ORDER BY +name",
       schema, schema, chosen, schema);
   attn_model_row_free(&row);
   return rc;
