@@ -231,6 +231,7 @@ static void estimate(const builder *b) {
   } else if (!b->match) {
     for (int i = 0; i < b->n_filter && rows > 1; i++) rows /= 4;
   }
+  if (rows > n) rows = n; /* k may be infinite */
   if (rows < 1) rows = 1;
   /* In units of a row read: to embed and scan, or to step through rows. */
   double search = 2000 + n / 20 + 5 * (b->match ? rows : 100);

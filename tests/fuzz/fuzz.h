@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 int sqlite3_attn_init(sqlite3 *db, char **error, const sqlite3_api_routines *api);
@@ -156,6 +157,7 @@ static const fuzz_file files[] = {
     {'B', "merges.txt", NULL, NULL, 0},
     {'R', "README.md", NULL, NULL, 0},
     {'X', "model.safetensors.index.json", NULL, NULL, 0},
+    {'P', "part.safetensors", NULL, TENSORS(distilbert)},
     {'m', "masked/config.json",
      "{\"model_type\":\"distilbert\",\"dim\":2,\"n_layers\":1,\"n_heads\":1,\"hidden_dim\":2,"
      "\"vocab_size\":6,\"max_position_embeddings\":8}",
@@ -200,10 +202,14 @@ static inline void make_folder(void) {
 
 /* --------------------------------------------------------------------- a database */
 
-static int n_step;
+enum { MAX_STEP = 500, MAX_SECONDS = 5 };
+static int n_step; /* x 1,000 instructions of SQLite's machine */
+static time_t begun;
+
 static int count_steps(void *unused) {
   (void)unused;
-  return ++n_step > 500; /* x 1,000 instructions of SQLite's machine */
+  if (time(NULL) > begun + MAX_SECONDS) n_step = MAX_STEP;
+  return ++n_step > MAX_STEP;
 }
 
 /* A connection with the extension in it. */
@@ -223,6 +229,7 @@ static inline sqlite3 *bound(sqlite3 *db) {
   if (!other) other = connect();
   must(other, "SELECT attn_limit(name, maximum) FROM attn_limits; SELECT attn_threads(0)");
   n_step = 0;
+  begun = time(NULL);
   sqlite3_progress_handler(db, 1000, count_steps, NULL);
   sqlite3_limit(db, SQLITE_LIMIT_LENGTH, 4 << 20);
   sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);

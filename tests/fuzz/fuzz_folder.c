@@ -54,7 +54,7 @@ static void export(sqlite3 *db) {
                        " embed('some words x', 'again')", ""),
             "another model comes back");
     } else {
-      check(n_step > 500, sqlite3_errmsg(db));
+      check(n_step > MAX_STEP, sqlite3_errmsg(db));
     }
   }
   nftw(path, remove_path, 16, FTW_DEPTH | FTW_PHYS);

@@ -2,8 +2,8 @@
 ** fuzz_sql.c - libFuzzer target: SQL over a database with models and indexes in it.
 **
 ** The input is SQL text.  An authorizer forbids what would reach beyond the database:
-** ATTACH, and the functions that read or write files; each input starts from the same
-** database.
+** ATTACH, pragmas that set something, and the functions that read or write files; each input
+** starts from the same database.
 **
 ** Half of the changes to an input are libFuzzer's, of bytes; the others are made by a
 ** grammar: a statement more, or an expression in the place of another one.  The functions
@@ -14,7 +14,7 @@
 static int authorize(void *unused, int action, const char *a, const char *b, const char *c,
                      const char *d) {
   (void)unused, (void)a, (void)c, (void)d;
-  if (action == SQLITE_ATTACH || action == SQLITE_PRAGMA) return SQLITE_DENY;
+  if (action == SQLITE_ATTACH || (action == SQLITE_PRAGMA && b)) return SQLITE_DENY;
   if (action == SQLITE_FUNCTION && b &&
       (strcmp(b, "attn_import") == 0 || strcmp(b, "attn_export") == 0 ||
        strcmp(b, "load_extension") == 0 || strcmp(b, "fts3_tokenizer") == 0)) {
