@@ -68,42 +68,33 @@ int attn_store_create(sqlite3 *db, const char *schema, char **error) {
 
 int attn_store_schemas(sqlite3 *db, char **error, char ***out) {
   sqlite3_stmt *stmt;
-  char **list = NULL, *text = NULL;
-  int n = 0, rc;
+  char **list = NULL;
   *out = NULL;
-  /* The names in one block behind the pointers: two passes. */
-  rc = attn_prepare(db, &stmt, error,
-                    "SELECT name FROM pragma_database_list ORDER BY seq");
-  for (int pass = 0; rc == SQLITE_OK && pass < 2; pass++) {
-    sqlite3_int64 n_byte = 0;
-    n = 0;
-    while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-      const char *name = (const char *)sqlite3_column_text(stmt, 0);
-      int n_name = sqlite3_column_bytes(stmt, 0) + 1;
-      if (!name) {
-        rc = SQLITE_NOMEM;
-        break;
-      }
-      if (list) list[n] = memcpy(text + n_byte, name, (size_t)n_name);
-      n_byte += n_name;
-      n++;
+  /* The names in one block behind the pointers, each with a NUL behind it.  No name has one. */
+  int rc = attn_prepare(db, &stmt, error,
+                        "SELECT group_concat(name || char(0), '') FROM "
+                        "(SELECT name FROM pragma_database_list ORDER BY seq)");
+  if (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
+    const char *text = (const char *)sqlite3_column_text(stmt, 0);
+    int n_text = sqlite3_column_bytes(stmt, 0);
+    size_t n = 0, n_name = 0;
+    for (int i = 0; text && i < n_text; i++) n_name += text[i] == 0;
+    if (text || sqlite3_column_type(stmt, 0) == SQLITE_NULL) {
+      list = sqlite3_malloc64((n_name + 1) * sizeof *list + (size_t)n_text);
     }
-    if (rc != SQLITE_DONE) break;
-    rc = sqlite3_reset(stmt);
-    if (pass == 0) {
-      list = sqlite3_malloc64(((sqlite3_uint64)n + 1) * sizeof *list + (sqlite3_uint64)n_byte);
-      if (!list) rc = SQLITE_NOMEM;
-      if (list) text = (char *)(list + n + 1);
+    char *name = list ? (char *)(list + n_name + 1) : NULL;
+    if (list && text) memcpy(name, text, (size_t)n_text);
+    while (list && n < n_name) {
+      list[n++] = name;
+      name += strlen(name) + 1;
     }
-  }
-  if (rc == SQLITE_OK) {
-    list[n] = NULL;
-    *out = list;
-  } else {
-    if (rc != SQLITE_NOMEM) rc = attn_sql_db_error(db, "libattn", error);
-    sqlite3_free(list);
+    if (list) list[n] = NULL;
+    rc = list ? SQLITE_OK : SQLITE_NOMEM;
+  } else if (rc == SQLITE_OK) {
+    rc = attn_sql_db_error(db, "libattn", error);
   }
   sqlite3_finalize(stmt);
+  *out = list;
   return rc;
 }
 

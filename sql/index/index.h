@@ -343,7 +343,7 @@ struct attn_index {
   sqlite3_stmt *run[ATTN_MAX_DEPTH]; /* its statements that are being run, one in the other */
   int n_run;
   int writing;             /* the state was read in this transaction, which writes */
-  int is_torn;             /* half of a row was written */
+  int is_torn;             /* half of a change was written */
   int dirty;               /* there is something to flush */
   int knows_last;          /* while writing: no row has an id above last_id */
   sqlite3_int64 last_id;
@@ -364,6 +364,11 @@ int attn_index_begin(attn_index *index);
 
 /* Writes all that waits in memory. */
 int attn_index_flush(attn_index *index);
+
+/* Returns rc, that of a change.  One that fails leaves half of it, which may not be
+** committed; but a conflict is seen before, and SQLite may have rolled everything back at
+** once. */
+int attn_index_whole(attn_index *index, int rc);
 
 /* Forgets all that waits in memory, and the state. */
 void attn_index_discard(attn_index *index);

@@ -251,13 +251,6 @@ static int write_row(attn_index *index, const sqlite3_int64 *id, attn_row_state 
 
 /* ----------------------------------------------------------------------- xUpdate */
 
-/* What fails while a row is written leaves half of it, which may not be committed; but a
-** conflict is seen before, and SQLite may have rolled everything back at once. */
-static int whole(attn_index *index, int rc) {
-  if (rc != SQLITE_OK && rc != SQLITE_CONSTRAINT && index->writing) index->is_torn = 1;
-  return rc;
-}
-
 static int conflict(attn_index *index, sqlite3_int64 id) {
   int rc = attn_index_fail(index, "UNIQUE constraint failed: %s.rowid (%lld)",
                            index->config.table, id);
@@ -313,7 +306,8 @@ static int insert_row(attn_index *index, sqlite3_value *id_value, sqlite3_value 
   }
   if (rc == SQLITE_OK) rc = choose_vector(index, &row, column, &vector);
   if (rc == SQLITE_OK) {
-    rc = whole(index, write_row(index, has_id ? &id : NULL, &row, column, &vector, rowid));
+    rc = attn_index_whole(
+        index, write_row(index, has_id ? &id : NULL, &row, column, &vector, rowid));
   }
   free_vector(&vector);
   return rc;
@@ -361,9 +355,13 @@ static int update_row(attn_index *index, sqlite3_value *old_id, sqlite3_value *n
     rc = attn_index_fail(index, "%s is contentless: a new rowid needs the texts, too",
                          index->config.table);
   }
-  if (rc == SQLITE_OK && to != id) rc = whole(index, renumber(index, id, to, &row));
+  if (rc == SQLITE_OK && to != id) {
+    rc = attn_index_whole(index, renumber(index, id, to, &row));
+  }
   if (vector.how == VECTOR_KEEP && row.place < 0) vector.how = VECTOR_TEXT;
-  if (rc == SQLITE_OK) rc = whole(index, write_row(index, &to, &row, column, &vector, rowid));
+  if (rc == SQLITE_OK) {
+    rc = attn_index_whole(index, write_row(index, &to, &row, column, &vector, rowid));
+  }
   free_vector(&vector);
   return rc;
 }
@@ -373,7 +371,9 @@ int attn_rows_update(attn_index *index, int argc, sqlite3_value **argv,
   int rc = attn_index_begin(index);
   if (rc != SQLITE_OK) return rc;
   index->dirty = 1;
-  if (argc == 1) return whole(index, attn_rows_delete(index, sqlite3_value_int64(argv[0])));
+  if (argc == 1) {
+    return attn_index_whole(index, attn_rows_delete(index, sqlite3_value_int64(argv[0])));
+  }
   rc = check_not_null(index, argv + 2);
   if (rc == SQLITE_OK) rc = relieve(index);
   if (rc != SQLITE_OK) return rc;

@@ -149,8 +149,9 @@ static int store_pieces(attn_index *index, const attn_queued *text, const pieces
   int rc = attn_index_embed(index, p->text, p->n, ATTN_PROMPT_DOCUMENT, vector);
   for (size_t first = 0, end; rc == SQLITE_OK && first < p->n; first = end) {
     for (end = first; end < p->n && p->row[end] == p->row[first];) end++;
-    rc = store_row(index, &text[p->row[first]], &p->text[first], end - first,
-                   vector + first * index->dimension);
+    rc = attn_index_whole(index,
+                          store_row(index, &text[p->row[first]], &p->text[first],
+                                    end - first, vector + first * index->dimension));
   }
   sqlite3_free(vector);
   return rc;
@@ -328,7 +329,7 @@ static int drop_vectors(attn_index *index) {
                                       : "UPDATE $rows SET place = NULL");
   }
   index->dirty = 1;
-  return rc;
+  return attn_index_whole(index, rc);
 }
 
 /* Runs `change` for each rowid that a statement gives; it may change what is read. */
@@ -338,7 +339,7 @@ static int for_each(attn_index *index, const char *sql,
   int rc = attn_storage_prepare(index, sql, &stmt);
   if (rc != SQLITE_OK) return rc;
   while ((rc = attn_storage_step(index, stmt)) == SQLITE_ROW) {
-    rc = change(index, sqlite3_column_int64(stmt, 0));
+    rc = attn_index_whole(index, change(index, sqlite3_column_int64(stmt, 0)));
     if (rc != SQLITE_OK) break;
   }
   sqlite3_finalize(stmt);
@@ -561,6 +562,17 @@ static int move_vectors(attn_index *index) {
   return rc;
 }
 
+static int renew(attn_index *index) {
+  int rc = attn_chunks_renew(index);
+  if (rc == SQLITE_OK) rc = move_vectors(index);
+  if (rc == SQLITE_OK && index->config.window) {
+    rc = attn_storage_exec(index, "UPDATE $rows SET place = (SELECT place FROM $windows w"
+                                  " WHERE w.id = $rows.id ORDER BY first LIMIT 1)"
+                                  " WHERE place IS NOT NULL");
+  }
+  return rc == SQLITE_OK ? attn_chunks_drop_old(index) : rc;
+}
+
 int attn_sync_optimize(attn_index *index) {
   char *problem = NULL;
   int rc = attn_check(index, &problem);
@@ -569,12 +581,5 @@ int attn_sync_optimize(attn_index *index) {
   if (rc != SQLITE_OK || index->directory.n_live == 0) return rc;
   index->dirty = 1;
   rc = attn_ivf_train(index);
-  if (rc == SQLITE_OK) rc = attn_chunks_renew(index);
-  if (rc == SQLITE_OK) rc = move_vectors(index);
-  if (rc == SQLITE_OK && index->config.window) {
-    rc = attn_storage_exec(index, "UPDATE $rows SET place = (SELECT place FROM $windows w"
-                                  " WHERE w.id = $rows.id ORDER BY first LIMIT 1)"
-                                  " WHERE place IS NOT NULL");
-  }
-  return rc == SQLITE_OK ? attn_chunks_drop_old(index) : rc;
+  return rc == SQLITE_OK ? attn_index_whole(index, renew(index)) : rc;
 }

@@ -76,7 +76,7 @@ static void clear_queue(attn_index *index) {
 
 int attn_index_flush(attn_index *index) {
   if (index->is_torn) {
-    return attn_index_fail(index, "%s: a row was written by half; expected ROLLBACK",
+    return attn_index_fail(index, "%s: a change was written by half; expected ROLLBACK",
                            index->config.table);
   }
   if (!index->dirty) return SQLITE_OK;
@@ -89,6 +89,11 @@ int attn_index_flush(attn_index *index) {
   if (rc == SQLITE_OK) rc = attn_storage_touch(index);
   if (rc == SQLITE_OK) index->dirty = 0;
   sqlite3_set_last_insert_rowid(index->db, last);
+  return rc;
+}
+
+int attn_index_whole(attn_index *index, int rc) {
+  if (rc != SQLITE_OK && rc != SQLITE_CONSTRAINT && index->writing) index->is_torn = 1;
   return rc;
 }
 
