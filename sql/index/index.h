@@ -343,6 +343,7 @@ struct attn_index {
   sqlite3_stmt *run[ATTN_MAX_DEPTH]; /* its statements that are being run, one in the other */
   int n_run;
   int writing;             /* the state was read in this transaction, which writes */
+  int level;               /* of the savepoints that there are, what waits belongs to the last */
   int is_torn;             /* half of a change was written */
   int dirty;               /* there is something to flush */
   int knows_last;          /* while writing: no row has an id above last_id */

@@ -229,7 +229,7 @@ static int index_update(sqlite3_vtab *base, int argc, sqlite3_value **argv,
 }
 
 static int index_begin(sqlite3_vtab *base) {
-  ((attn_index *)base)->writing = 0;
+  ((attn_index *)base)->writing = ((attn_index *)base)->level = 0;
   return SQLITE_OK;
 }
 
@@ -248,13 +248,17 @@ static int index_rollback(sqlite3_vtab *base) {
   return SQLITE_OK;
 }
 
+/* Where it fails there is no savepoint n, but SQLite may roll back to it. */
 static int index_savepoint(sqlite3_vtab *base, int n) {
-  (void)n;
-  return attn_index_flush((attn_index *)base);
+  attn_index *index = (attn_index *)base;
+  int rc = attn_index_flush(index);
+  if (rc == SQLITE_OK) index->level = n + 1;
+  return rc;
 }
 
 static int index_release(sqlite3_vtab *base, int n) {
-  (void)base, (void)n;
+  attn_index *index = (attn_index *)base;
+  if (index->level > n) index->level = n;
   return SQLITE_OK;
 }
 
@@ -263,8 +267,9 @@ static int index_release(sqlite3_vtab *base, int n) {
 ** prepared.  What is in memory is what was written before. */
 static int index_rollback_to(sqlite3_vtab *base, int n) {
   attn_index *index = (attn_index *)base;
-  (void)n;
+  if (n >= index->level) return SQLITE_OK;
   if (!index->n_run || index->dirty) attn_index_discard(index);
+  index->level = n + 1;
   return SQLITE_OK;
 }
 
