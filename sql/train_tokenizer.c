@@ -170,7 +170,7 @@ static int complete_options(training *t, attn_text options) {
       "SELECT json_patch(CASE WHEN bpe THEN json_object('type', 'bpe', 'vocab_size', 30000,"
       "  'special_tokens', json_array('<|endoftext|>'),"
       "  'initial_alphabet', CASE WHEN j -> '$.pre_tokenizer' IS NULL THEN"
-      "    (SELECT json_group_array(char(c)) FROM letter) ELSE json_array() END)"
+      "    json((SELECT json_group_array(char(c)) FROM letter)) ELSE json_array() END)"
       " ELSE json_object('type', 'wordpiece', 'vocab_size', 30000,"
       "  'special_tokens', json_array('[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'),"
       "  'continuing_subword_prefix', '##', 'unk_token', '[UNK]') END, j) FROM given");
@@ -180,7 +180,8 @@ static int complete_options(training *t, attn_text options) {
   return rc == SQLITE_OK && !t->options ? SQLITE_NOMEM : rc;
 }
 
-/* tokenizer.json without its vocabulary.  A component that is given as null is none. */
+/* tokenizer.json without its vocabulary.  A component that is given as null is none.
+** (json() around a subquery: SQLite 3.54 has forgotten that its result is JSON.) */
 static int make_tokenizer(training *t, attn_text given) {
   sqlite3_stmt *stmt;
   int rc = attn_prepare(
@@ -190,9 +191,9 @@ static int make_tokenizer(training *t, attn_text given) {
       " special(id, content) AS (SELECT key, value FROM json_each(?1, '$.special_tokens')),"
       " framed(yes) AS (SELECT count(*) = 2 FROM special WHERE content IN ('[CLS]', '[SEP]')) "
       "SELECT json_object("
-      "'added_tokens', (SELECT json_group_array(json_object('id', id, 'content', content,"
+      "'added_tokens', json((SELECT json_group_array(json_object('id', id, 'content', content,"
       "  'special', json('true'), 'normalized', json('false'), 'single_word', json('false'),"
-      "  'lstrip', json('false'), 'rstrip', json('false'))) FROM special),"
+      "  'lstrip', json('false'), 'rstrip', json('false'))) FROM special)),"
       "'normalizer', json(CASE WHEN json_type(g, '$.normalizer') IS NOT NULL"
       "  THEN g -> '$.normalizer' WHEN bpe AND lower THEN '{\"type\":\"Lowercase\"}'"
       "  WHEN bpe THEN 'null' ELSE json_object('type', 'BertNormalizer', 'clean_text',"
@@ -215,9 +216,9 @@ static int make_tokenizer(training *t, attn_text given) {
       "    {\"SpecialToken\":{\"id\":\"[SEP]\",\"type_id\":0}},"
       "    {\"Sequence\":{\"id\":\"B\",\"type_id\":1}},"
       "    {\"SpecialToken\":{\"id\":\"[SEP]\",\"type_id\":1}}]'), 'special_tokens',"
-      "   (SELECT json_group_object(content, json_object('id', content, 'ids',"
+      "   json((SELECT json_group_object(content, json_object('id', content, 'ids',"
       "     json_array(id), 'tokens', json_array(content))) FROM special"
-      "     WHERE content IN ('[CLS]', '[SEP]'))) ELSE 'null' END),"
+      "     WHERE content IN ('[CLS]', '[SEP]')))) ELSE 'null' END),"
       "'decoder', json(CASE WHEN json_type(g, '$.decoder') IS NOT NULL THEN g -> '$.decoder'"
       "  WHEN NOT bpe THEN json_object('type', 'WordPiece', 'prefix',"
       "   coalesce(j ->> '$.continuing_subword_prefix', ''), 'cleanup', json('true'))"

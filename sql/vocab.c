@@ -350,11 +350,11 @@ static int make_bert_settings(const attn_vocab_request *q, const special *s, cha
   int rc = attn_prepare(
       q->db, &stmt, error,
       "SELECT json_object("
-      "'added_tokens', (SELECT json_group_array(json_object('id', column1, 'content', column2,"
+      "'added_tokens', json((SELECT json_group_array(json_object('id', column1, 'content', column2,"
       "  'special', json('true'), 'normalized', json('false')))"
       "  FROM (VALUES(%lld, %Q) UNION ALL VALUES(%lld, %Q) UNION ALL VALUES(%lld, %Q)"
       "   UNION ALL VALUES(%lld, %Q) UNION ALL VALUES(%lld, %Q))"
-      "  WHERE column1 >= 0),"
+      "  WHERE column1 >= 0)),"
       "'normalizer', json_object('type', 'BertNormalizer', 'clean_text', json('true'),"
       "  'handle_chinese_chars', json(coalesce(?1 -> '$.tokenize_chinese_chars', 'true')),"
       "  'strip_accents', json(?1 -> '$.strip_accents'),"
@@ -415,8 +415,8 @@ static const family roberta = {
     " UNION ALL VALUES('mask_token', '<mask>') UNION ALL VALUES('sep_token', '</s>')"
     " UNION ALL VALUES('cls_token', '<s>')",
     "json_object('type', 'RobertaProcessing',"
-    " 'sep', (SELECT json_array(content, id) FROM special WHERE key = 'sep_token'),"
-    " 'cls', (SELECT json_array(content, id) FROM special WHERE key = 'cls_token'),"
+    " 'sep', json((SELECT json_array(content, id) FROM special WHERE key = 'sep_token')),"
+    " 'cls', json((SELECT json_array(content, id) FROM special WHERE key = 'cls_token')),"
     " 'trim_offsets', json(coalesce(?1 -> '$.trim_offsets', 'true')),"
     " 'add_prefix_space', json(coalesce(?1 -> '$.add_prefix_space', 'false')))"};
 
@@ -436,10 +436,10 @@ static int make_bpe_settings(const attn_vocab_request *q, const char *vocab, con
       "  SELECT n.key, content, lstrip, (SELECT value FROM json_each(?2) v"
       "   WHERE v.key = content) FROM named n WHERE content IS NOT NULL) "
       "SELECT json_object("
-      "'added_tokens', (SELECT json_group_array(json_object('id', id, 'content', content,"
+      "'added_tokens', json((SELECT json_group_array(json_object('id', id, 'content', content,"
       "  'special', json('true'), 'normalized', json('false'),"
       "  'lstrip', json(iif(lstrip, 'true', 'false'))))"
-      "  FROM (SELECT id, content, max(lstrip) lstrip FROM special GROUP BY content)),"
+      "  FROM (SELECT id, content, max(lstrip) lstrip FROM special GROUP BY content))),"
       "'normalizer', NULL,"
       "'pre_tokenizer', json_object('type', 'ByteLevel', 'use_regex', json('true'),"
       "  'add_prefix_space', json(coalesce(?1 -> '$.add_prefix_space', 'false')),"
