@@ -32,6 +32,8 @@ db.execute("CREATE VIRTUAL TABLE notes USING attn(body)")
 db.execute("INSERT INTO notes(rowid, body) VALUES (1, 'the cat sat on the mat'),"
            " (2, 'stocks fell on monday'), (3, 'bread and butter')")
 print(*db.execute("SELECT rowid, body FROM notes WHERE notes MATCH 'the cat sat' AND k = 1").fetchone())
+# (Its tokenizer.json is made by SQLite's JSON functions, of which apsw has the newest.)
+db.execute("SELECT attn_train_tokenizer('words', 'SELECT body FROM notes', '{\"vocab_size\": 60}')").fetchone()
 vector = embed(db)
 print(vector)
 
