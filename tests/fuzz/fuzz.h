@@ -278,7 +278,7 @@ static inline sqlite3 *open_full(void) {
        "SELECT attn_triggers('ai', 1);"
        "INSERT INTO ai(ai) VALUES ('rebuild');"
        "CREATE VIRTUAL TABLE late USING attn(body, deferred=on, metric=dot);"
-       "INSERT INTO late(body) VALUES ('words'), ('some');"
+       "INSERT INTO late(body) VALUES ('words. some words! some'), ('some');"
        "INSERT INTO late(late, rank) VALUES ('step', 1);"
        "CREATE VIRTUAL TABLE v USING attn(e FLOAT[3], year INTEGER);"
        "CREATE VIRTUAL TABLE wide USING attn(e FLOAT[9], note TEXT, exact=on);"

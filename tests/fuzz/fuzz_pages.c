@@ -28,7 +28,7 @@ static const char *const statements[] = {
     "SELECT attn_logits('[1,2]', 'gpt'), attn_transformer('[1,2]', '[1,2,3,4]', 'torch')",
     "SELECT rowid, distance FROM ai('some words')",
     "SELECT rowid, attn_highlight(ai) FROM ai WHERE ai MATCH 'words' AND k = 2",
-    "SELECT rowid, distance, body FROM late('words')",
+    "SELECT rowid, distance, attn_highlight(late), body FROM late('words')",
     "SELECT rowid, distance, e FROM v WHERE v MATCH '[1,2,3]' AND k = 5 AND year = 1",
     "SELECT * FROM v('[1,2,3]') ORDER BY distance LIMIT 3 OFFSET 80",
     "SELECT * FROM v WHERE rowid = 40",

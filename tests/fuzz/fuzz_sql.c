@@ -52,6 +52,7 @@ static const struct {
     {'s', "SELECT * FROM %i WHERE %w AND %w"},
     {'s', "SELECT rowid, * FROM %i(%q) WHERE %w"},
     {'s', "SELECT rowid, attn_highlight(ai) FROM ai(%x) ORDER BY distance LIMIT %n OFFSET %n"},
+    {'s', "SELECT rowid, attn_highlight(late) FROM late(%x) WHERE %w"},
     {'s', "SELECT * FROM %i(%q) a, %i(%q) b LIMIT 30"},
     {'s', "INSERT INTO v(v, rank) VALUES (%k, %n)"},
     {'s', "INSERT INTO near(near, rank) VALUES (%k, %n)"},
