@@ -180,6 +180,7 @@ static const struct {
     {'o', "json_object('max_tokens', 3, %x, %e)"},
     {'o', "json_object('dim', 2, 'min_count', 1, 'epochs', 1, 'window', %n, 'seed', %n)"},
     {'o', "json_object('dim', 2, 'min_count', 1, 'epochs', 1, 'sample', 0, %x, %e)"},
+    {'o', "json_object('kind', 'encoder', 'd_model', 2, 'd_ff', 2, 'epochs', 1, 'min_count', 1, %x, %e)"},
     {'o', "json_object('type', 'bpe', 'vocab_size', 40, 'initial_alphabet', json('[]'))"},
     {'o', "json_object('vocab_size', 30, 'min_frequency', %n)"},
     {'o', "json_object('mask', 0.5, 'seed', %n)"},
