@@ -315,10 +315,6 @@ int attn_exec(sqlite3 *db, char **error, const char *format, ...) {
   return rc == SQLITE_OK ? rc : attn_sql_db_error(db, "libattn", error);
 }
 
-int attn_begin(sqlite3 *db, char **error) {
-  return attn_exec(db, error, "SAVEPOINT attn_change");
-}
-
 /* To go back must not take memory, of which there may be none left; so the way back
 ** is made before the way forth, by attn_change_ready. */
 int attn_change_ready(sqlite3 *db, attn_change *change, char **error) {
@@ -333,16 +329,46 @@ static int run(sqlite3 *db, sqlite3_stmt *stmt, const char *sql) {
   return sqlite3_reset(stmt);
 }
 
+static int take_back(sqlite3 *db, const attn_change *change) {
+  int rc = run(db, change->back, "ROLLBACK TO attn_change");
+  return rc == SQLITE_OK ? run(db, change->release, "RELEASE attn_change") : rc;
+}
+
+/* An interrupt stops those statements, too, and the parser, as long as the statement around
+** them runs.  But SQLite takes a transaction back of which a write is interrupted: this one,
+** which needs no parser, where the schema has been read, and opens what nobody writes to. */
+#define NOBODY "main", "sqlite_master", "sql"
+
+static void interrupt_write(sqlite3 *db) {
+  sqlite3_blob *blob = NULL;
+  sqlite3_blob_open(db, NOBODY, 1, 1, &blob);
+  sqlite3_blob_close(blob);
+}
+
+static void leave(sqlite3 *db, const attn_change *change) {
+  if (take_back(db, change) == SQLITE_OK || sqlite3_get_autocommit(db)) return;
+  interrupt_write(db);
+  if (!sqlite3_get_autocommit(db)) take_back(db, change); /* a progress handler's is over */
+}
+
+int attn_begin(sqlite3 *db, char **error) {
+  const int alone = sqlite3_get_autocommit(db);
+  int rc = sqlite3_table_column_metadata(db, NOBODY, NULL, NULL, NULL, NULL, NULL);
+  if (rc != SQLITE_OK) return attn_sql_db_error(db, "libattn", error);
+  rc = attn_exec(db, error, "SAVEPOINT attn_change");
+  /* Interrupted when it was done, it has begun a transaction all the same. */
+  if (rc != SQLITE_OK && alone && !sqlite3_get_autocommit(db)) leave(db, &(attn_change){0});
+  return rc;
+}
+
 int attn_end(sqlite3 *db, attn_change *change, int done, char **error) {
   if (done == SQLITE_OK) {
     done = run(db, change->release, "RELEASE attn_change");
     if (done != SQLITE_OK) done = attn_sql_db_error(db, "libattn", error);
   }
-  /* The first error is the one to tell.  What could not be taken back is never
-  ** released: the transaction stays open, for the caller to roll back. */
-  if (done != SQLITE_OK && run(db, change->back, "ROLLBACK TO attn_change") == SQLITE_OK) {
-    run(db, change->release, "RELEASE attn_change");
-  }
+  /* The first error is the one to tell.  What could not be taken back is never released:
+  ** the transaction stays open, for the caller to roll back. */
+  if (done != SQLITE_OK) leave(db, change);
   sqlite3_finalize(change->back);
   sqlite3_finalize(change->release);
   return done;

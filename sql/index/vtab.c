@@ -68,6 +68,13 @@ int attn_index_begin(attn_index *index) {
   return rc;
 }
 
+/* Of what writes.  Where SQLite stopped a statement of the index's own it has rolled back
+** all, and what is in memory was thrown away; so is what a call still did there then. */
+static int settle(attn_index *index, int rc) {
+  if (rc != SQLITE_OK && !index->writing) attn_index_discard(index);
+  return rc;
+}
+
 static void clear_queue(attn_index *index) {
   for (size_t i = 0; i < index->n_queue; i++) sqlite3_free(index->queue[i].text);
   index->n_queue = 0;
@@ -89,7 +96,7 @@ int attn_index_flush(attn_index *index) {
   if (rc == SQLITE_OK) rc = attn_storage_touch(index);
   if (rc == SQLITE_OK) index->dirty = 0;
   sqlite3_set_last_insert_rowid(index->db, last);
-  return rc;
+  return settle(index, rc);
 }
 
 int attn_index_whole(attn_index *index, int rc) {
@@ -222,10 +229,10 @@ static int index_update(sqlite3_vtab *base, int argc, sqlite3_value **argv,
     sqlite3_value *name = argv[2 + index->config.n_column + ATTN_HIDDEN_MATCH];
     if (sqlite3_value_type(argv[0]) == SQLITE_NULL &&
         sqlite3_value_type(name) != SQLITE_NULL) {
-      return attn_command(index, argv[1], argv + 2);
+      return settle(index, attn_command(index, argv[1], argv + 2));
     }
   }
-  return attn_rows_update(index, argc, argv, rowid);
+  return settle(index, attn_rows_update(index, argc, argv, rowid));
 }
 
 static int index_begin(sqlite3_vtab *base) {
