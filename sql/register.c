@@ -222,7 +222,9 @@ int attn_register(sqlite3 *db, char **error) {
     rc = attn_connection_new(db, &c);
     if (rc == SQLITE_OK) {
       rc = register_all(c, taken);
-      if (rc != SQLITE_OK && !*error) rc = attn_sql_db_error(db, "libattn", error);
+      if (rc != SQLITE_OK && rc != SQLITE_NOMEM && !*error) {
+        rc = attn_sql_db_error(db, "libattn", error);
+      }
       attn_connection_release(c);
     }
   }
