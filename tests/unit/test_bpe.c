@@ -223,6 +223,11 @@ static void test_decoder(void) {
   CHECK_STATUS(ATTN_UNSUPPORTED, attn_detokenize(c->tokenizer, &id, 1, 0, &err, &out),
                "tokenizer: $.decoder.suffix is empty, which is not supported");
   attn_tokenizer_free(c->tokenizer);
+  c = changed("skip/plain", "$.decoder.replacement", TEXT("", ""));
+  CHECK(make(c, &err) == ATTN_OK);
+  CHECK_STATUS(ATTN_UNSUPPORTED, attn_detokenize(c->tokenizer, &id, 1, 0, &err, &out),
+               "tokenizer: $.decoder.replacement is empty, which is not supported");
+  attn_tokenizer_free(c->tokenizer);
   CHECK(out.n == 0 && out.text == NULL);
   id = -1;
   const attn_tokenizer *t = find_configuration("gpt2/bytes")->tokenizer;

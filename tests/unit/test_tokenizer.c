@@ -191,6 +191,35 @@ static void test_truncation(void) {
   CHECK(tokens.n == 0 && tokens.token == NULL);
 }
 
+/* Accents stay or go whatever becomes of capitals; ids by tokenizers 0.22. */
+static void test_accents(void) {
+  static const struct {
+    const char *path;
+    attn_kind kind;
+    size_t n;
+    int32_t id[6];
+  } cases[] = {
+      {"$.normalizer.\"strip_accents\"", ATTN_NULL, 5, {101, 7668, 16660, 8566, 102}},
+      {"$.normalizer.\"strip_accents\"", ATTN_TRUE, 5, {101, 7668, 16660, 8566, 102}},
+      {"$.normalizer.\"strip_accents\"", ATTN_FALSE, 4, {101, 100, 100, 102}},
+      {"$.normalizer.lowercase", ATTN_FALSE, 4, {101, 100, 100, 102}},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    attn_error err = {""};
+    attn_tokens tokens = {0};
+    configuration *c = changed("uncased", cases[i].path, (attn_setting){.kind = cases[i].kind});
+    CHECK(make(c, &err) == ATTN_OK);
+    const char text[] = "Caf\xc3\xa9 \xc3\x91" "and\xc3\xba"; /* Café Ñandú */
+    CHECK(attn_tokenize(c->tokenizer, text, sizeof text - 1, 0, &err, &tokens) == ATTN_OK);
+    CHECK(tokens.n == cases[i].n);
+    for (size_t k = 0; k < tokens.n && k < cases[i].n; k++) {
+      CHECK(tokens.token[k].id == cases[i].id[k]);
+    }
+    attn_tokens_free(&tokens);
+    attn_tokenizer_free(c->tokenizer);
+  }
+}
+
 static void test_time(void) {
   static const char *const units[] = {"a",
                                       "un",
@@ -470,6 +499,7 @@ int main(void) {
   test_texts();
   test_wordlevel();
   test_code_points();
+  test_accents();
   test_time();
   test_wrong();
   test_no_unknown();

@@ -281,6 +281,21 @@ static void test_bits(void) {
 }
 
 /* The kernel that both values of an activation come from. */
+/* Normal numbers of mean 0 and standard deviation 0.02. */
+static void test_first_weights(void) {
+  attn_bert b;
+  double sum = 0, squares = 0;
+  make_bert(&b, 1);
+  for (size_t i = 0; i < b.n_decay; i++) {
+    sum += (double)b.weight[i];
+    squares += (double)b.weight[i] * (double)b.weight[i];
+  }
+  double n = (double)b.n_decay, mean = sum / n;
+  CHECK(fabs(mean) < 5 * 0.02 / sqrt(n));
+  CHECK(fabs(sqrt(squares / n - mean * mean) - 0.02) < 5 * 0.02 / sqrt(2 * n));
+  attn_bert_free(&b);
+}
+
 static void test_gelu(void) {
   float x[37], y[37];
   for (int i = 0; i < 37; i++) x[i] = (float)(i - 18) * 0.43f;
@@ -406,6 +421,7 @@ static void test_kind(void) {
 
 int main(void) {
   unit_begin();
+  test_first_weights();
   test_gelu();
   test_reference();
   test_differences();
