@@ -339,7 +339,7 @@ static int for_each(attn_index *index, const char *sql,
   int rc = attn_storage_prepare(index, sql, &stmt);
   if (rc != SQLITE_OK) return rc;
   while ((rc = attn_storage_step(index, stmt)) == SQLITE_ROW) {
-    rc = attn_index_whole(index, change(index, sqlite3_column_int64(stmt, 0)));
+    rc = change(index, sqlite3_column_int64(stmt, 0));
     if (rc != SQLITE_OK) break;
   }
   sqlite3_finalize(stmt);
@@ -562,17 +562,6 @@ static int move_vectors(attn_index *index) {
   return rc;
 }
 
-static int renew(attn_index *index) {
-  int rc = attn_chunks_renew(index);
-  if (rc == SQLITE_OK) rc = move_vectors(index);
-  if (rc == SQLITE_OK && index->config.window) {
-    rc = attn_storage_exec(index, "UPDATE $rows SET place = (SELECT place FROM $windows w"
-                                  " WHERE w.id = $rows.id ORDER BY first LIMIT 1)"
-                                  " WHERE place IS NOT NULL");
-  }
-  return rc == SQLITE_OK ? attn_chunks_drop_old(index) : rc;
-}
-
 int attn_sync_optimize(attn_index *index) {
   char *problem = NULL;
   int rc = attn_check(index, &problem);
@@ -581,5 +570,12 @@ int attn_sync_optimize(attn_index *index) {
   if (rc != SQLITE_OK || index->directory.n_live == 0) return rc;
   index->dirty = 1;
   rc = attn_ivf_train(index);
-  return rc == SQLITE_OK ? attn_index_whole(index, renew(index)) : rc;
+  if (rc == SQLITE_OK) rc = attn_chunks_renew(index);
+  if (rc == SQLITE_OK) rc = move_vectors(index);
+  if (rc == SQLITE_OK && index->config.window) {
+    rc = attn_storage_exec(index, "UPDATE $rows SET place = (SELECT place FROM $windows w"
+                                  " WHERE w.id = $rows.id ORDER BY first LIMIT 1)"
+                                  " WHERE place IS NOT NULL");
+  }
+  return rc == SQLITE_OK ? attn_chunks_drop_old(index) : rc;
 }
