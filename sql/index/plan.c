@@ -209,16 +209,11 @@ static int is_ordered(const builder *b, int *desc) {
 
 /* k where it stands in the statement, else what is usual. */
 static double expected_hits(const builder *b) {
-  for (int i = 0; i < b->info->nConstraint; i++) {
-    const struct sqlite3_index_constraint *c = &b->info->aConstraint[i];
-    sqlite3_value *value;
-    if (role_of(&b->index->config, c->iColumn, c->op) != ROLE_K) continue;
-    if (sqlite3_vtab_rhs_value(b->info, i, &value) == SQLITE_OK) {
-      return sqlite3_value_double(value);
-    }
-    return 10;
-  }
-  return 100;
+  const int i = find_role(b, ROLE_K);
+  sqlite3_value *value;
+  if (i < 0) return 100;
+  return sqlite3_vtab_rhs_value(b->info, i, &value) == SQLITE_OK ? sqlite3_value_double(value)
+                                                                 : 10;
 }
 
 static void estimate(const builder *b) {
