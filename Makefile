@@ -1,7 +1,7 @@
 # libattn
 #   make         libattn.so (the extension) and libattn.a
 #   make demo    see it work; installs what is missing
-#   make tour    from text to Transformer, step by step (sql/tour.sql)
+#   make tour    from text to Transformer, step by step (sql/inside/tour.sql)
 #   make test    all tests; T=vec runs those whose name matches
 #   make test-all   those, and what takes longer; PART='fuzz tsan' runs some of its parts
 #   make bench   speed, against others on this machine
@@ -55,12 +55,13 @@ libattn.a: $(OBJ_SO)
 	rm -f $@
 	$(AR) rcs $@ $^
 
-# What reads settings and waits for others is made small.
-SMALL := sql/% engine/format/% engine/train/% $(addprefix engine/tokenizer/,added component \
-  detokenizer matcher normalizer pre_tokenizer template vocabulary) \
-  $(addprefix engine/,architecture base calibrate cloze cores decoder embed generate graph int8 limits linear \
-  matrix model positions principal recast sample search/chunk settings sha256 stack threads \
-  transform vector_json weights words)
+# Cold code is compiled with -Os: what reads settings, checks and waits for others.
+SMALL := sql/% engine/format/% engine/model/% engine/quantize/% engine/tasks/% engine/train/% \
+  $(addprefix engine/base/,base cores limits settings threads) \
+  $(addprefix engine/nn/,decoder int8 linear positions stack) \
+  engine/kernels/sha256 engine/search/chunk engine/vector/vector_json \
+  $(addprefix engine/tokenizer/,added component detokenizer matcher normalizer pre_tokenizer \
+  template vocabulary)
 
 $B/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -143,7 +144,7 @@ tour:
 	@$(MAKE) --no-print-directory -s -j2 all
 	@tests/get_model
 	@mkdir -p $B/tour
-	@sqlite3 -init /dev/null :memory: <sql/tour.sql
+	@sqlite3 -init /dev/null :memory: <sql/inside/tour.sql
 
 test:
 	@tests/deps test

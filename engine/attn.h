@@ -658,10 +658,10 @@ void attn_sha256_init(attn_sha256 *hash);
 void attn_sha256_update(attn_sha256 *hash, const void *data, size_t n);
 void attn_sha256_final(attn_sha256 *hash, char hex[65]);
 
-#include "vector.h"
-#include "matrix.h"
+#include "vector/vector.h"
+#include "tasks/matrix_ops.h"
 #include "search/search.h"
-#include "train/train.h"
-#include "train/vocab.h"
+#include "train/trainer.h"
+#include "train/vocab_trainer.h"
 
 #endif

@@ -6,7 +6,7 @@
 ** any connection may change it at any time.  The row's sha256 then says whether a
 ** model at hand is still the right one.
 */
-#include "store.h"
+#include "models/store.h"
 #include "connection.h"
 #include <string.h>
 

@@ -9,7 +9,7 @@
 ** Data is covered from end to end: no hole, no overlap.
 ** Source: github.com/huggingface/safetensors, "Format".
 */
-#include "../base.h"
+#include "../base/base.h"
 
 enum { MAX_HEADER = 100000000 };
 

@@ -15,7 +15,7 @@
 #ifndef ATTN_KERNELS_H
 #define ATTN_KERNELS_H
 
-#include "../base.h"
+#include "../base/base.h"
 
 /* Vectors have to stay in registers across calls. */
 #define INLINE static inline __attribute__((always_inline))

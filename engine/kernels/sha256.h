@@ -4,7 +4,7 @@
 #ifndef ATTN_KERNELS_SHA256_H
 #define ATTN_KERNELS_SHA256_H
 
-#include "../base.h"
+#include "../base/base.h"
 
 extern const uint32_t attn_sha256_constant[64];
 

@@ -4,7 +4,7 @@
 #ifndef ATTN_CHUNK_H
 #define ATTN_CHUNK_H
 
-#include "../base.h"
+#include "../base/base.h"
 #include "../kernels/scan.h"
 #include "search.h"
 

@@ -2,7 +2,7 @@
 ** heap.c - a binary heap of rows.
 */
 #include "heap.h"
-#include "../base.h"
+#include "../base/base.h"
 
 void heap_free(heap *h) {
   attn_release(h->item);

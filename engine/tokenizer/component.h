@@ -4,7 +4,7 @@
 #ifndef ATTN_COMPONENT_H
 #define ATTN_COMPONENT_H
 
-#include "../settings.h"
+#include "../base/settings.h"
 
 /* The type of the component at a path.  ATTN_INVALID where it has none. */
 attn_status attn_component_type(const attn_settings *settings, attn_error *err,

@@ -7,7 +7,7 @@
 #ifndef ATTN_DETOKENIZER_H
 #define ATTN_DETOKENIZER_H
 
-#include "../settings.h"
+#include "../base/settings.h"
 
 enum { ATTN_MAX_DECODER_STEP = 16 };
 

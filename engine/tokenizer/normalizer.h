@@ -8,7 +8,7 @@
 #ifndef ATTN_NORMALIZER_H
 #define ATTN_NORMALIZER_H
 
-#include "../settings.h"
+#include "../base/settings.h"
 #include "unicode.h"
 
 /* Bytes start .. end-1 of the original text. */

@@ -9,7 +9,7 @@
 #ifndef ATTN_PRE_TOKENIZER_H
 #define ATTN_PRE_TOKENIZER_H
 
-#include "../settings.h"
+#include "../base/settings.h"
 #include "byte_level.h"
 #include "unicode.h"
 

@@ -4,7 +4,7 @@
 #ifndef ATTN_TEMPLATE_H
 #define ATTN_TEMPLATE_H
 
-#include "../settings.h"
+#include "../base/settings.h"
 
 /* Instead of an id: a text stands here. */
 enum { ATTN_FIRST_TEXT = -1, ATTN_SECOND_TEXT = -2 };

@@ -7,7 +7,7 @@
 #ifndef ATTN_VOCABULARY_H
 #define ATTN_VOCABULARY_H
 
-#include "../base.h"
+#include "../base/base.h"
 
 typedef struct attn_vocabulary {
   char *text;      /* all tokens, one after the other */

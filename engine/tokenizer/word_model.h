@@ -9,7 +9,7 @@
 
 #include "vocabulary.h"
 #include "word.h"
-#include "../settings.h"
+#include "../base/settings.h"
 
 typedef struct attn_word_model {
   const char *type; /* $.model.type */

@@ -5,7 +5,7 @@
 #ifndef ATTN_WORDS_H
 #define ATTN_WORDS_H
 
-#include "../base.h"
+#include "../base/base.h"
 
 /* Calls `sink` for each word of a text that has at most max_char characters; its text
 ** is good for the call.  Added tokens are no words.  The first failure of the sink ends

@@ -2,7 +2,7 @@
 ** bert.c - the parameters of a BERT encoder and the memory to train it.
 */
 #include "bert.h"
-#include "random.h"
+#include "../base/random.h"
 #include "../kernels/kernels.h"
 #include <stdio.h>
 

@@ -19,7 +19,7 @@
 #ifndef ATTN_BERT_H
 #define ATTN_BERT_H
 
-#include "../base.h"
+#include "../base/base.h"
 
 enum { ATTN_BERT_LAYERS = 24, ATTN_BERT_NAME = 80 };
 

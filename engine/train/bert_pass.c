@@ -11,7 +11,7 @@
 ** more (bert.h), where the sum over the tokens finds it.
 */
 #include "bert.h"
-#include "random.h"
+#include "../base/random.h"
 #include "../kernels/kernels.h"
 #include <math.h>
 

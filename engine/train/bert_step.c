@@ -8,7 +8,7 @@
 */
 #include "bert.h"
 #include "../kernels/kernels.h"
-#include "../threads.h"
+#include "../base/threads.h"
 #include <math.h>
 
 typedef struct step {

@@ -4,7 +4,7 @@
 #ifndef ATTN_NAMES_H
 #define ATTN_NAMES_H
 
-#include "../base.h"
+#include "../base/base.h"
 
 typedef struct attn_names {
   char *text;

@@ -8,7 +8,7 @@
 **   attn_cache([bytes])         the bytes that codes may take in memory, process-wide
 */
 #include "index.h"
-#include "../store.h"
+#include "../models/store.h"
 #include <string.h>
 
 /* -------------------------------------------------------------------- attn_status */

@@ -11,7 +11,7 @@
 ** An operation is a multiplication or an addition.  A product in int8 includes what
 ** it takes to make its rows int8.
 */
-#include "../../engine/linear.h"
+#include "../../engine/nn/linear.h"
 #include "limit.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,10 +5,10 @@
 ** come back from its own JSON unchanged, and a number has to be strtof's.
 **
 **   clang -g -O1 -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_vec.c \
-**     engine/vector*.c engine/decimal.c engine/base.c -lm -o build/fuzz_vec
+**     engine/vector*.c engine/base/decimal.c engine/base/base.c -lm -o build/fuzz_vec
 */
-#include "../../engine/base.h"
-#include "../../engine/decimal.h"
+#include "../../engine/base/base.h"
+#include "../../engine/base/decimal.h"
 #include <stdlib.h>
 
 static void check(int ok) {

@@ -3,8 +3,8 @@
 ** the definition: with the errors so far, the numbers that are left would best be those that
 ** make (w - q) H (w - q)ᵀ least, and the next of them is rounded.
 */
-#include "../../engine/calibrate.h"
-#include "../../engine/int8.h"
+#include "../../engine/quantize/calibrate.h"
+#include "../../engine/nn/int8.h"
 #include "unit.h"
 #include <math.h>
 

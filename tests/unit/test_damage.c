@@ -3,7 +3,7 @@
 ** an allocation, a read, what they are asked; or somebody interrupts.
 */
 #include "damage.h"
-#include "../../engine/model.h"
+#include "../../engine/model/model.h"
 
 /* ------------------------------------------------------------ JSON, as json_tree has it */
 

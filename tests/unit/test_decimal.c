@@ -3,7 +3,7 @@
 ** printf, which are exact in glibc and musl.
 */
 #include "unit.h"
-#include "../../engine/decimal.h"
+#include "../../engine/base/decimal.h"
 #include <float.h>
 #include <math.h>
 

@@ -4,8 +4,8 @@
 ** for the same text anywhere in a batch.
 */
 #include "unit.h"
-#include "../../engine/encoder.h"
-#include "../../engine/int8.h"
+#include "../../engine/nn/encoder.h"
+#include "../../engine/nn/int8.h"
 #include <math.h>
 
 enum {

@@ -2,7 +2,7 @@
 ** test_settings.c - looking things up in a flattened JSON document.
 */
 #include "unit.h"
-#include "../../engine/settings.h"
+#include "../../engine/base/settings.h"
 
 #define OBJECT(p)                                                                        \
   { .path = p, .kind = ATTN_OBJECT }

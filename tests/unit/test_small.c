@@ -3,9 +3,9 @@
 ** headers of safetensors, the drawing of a token, buckets of distances, characters.
 */
 #include "unit.h"
-#include "../../engine/base.h"
-#include "../../engine/positions.h"
-#include "../../engine/sample.h"
+#include "../../engine/base/base.h"
+#include "../../engine/nn/positions.h"
+#include "../../engine/tasks/sample.h"
 #include "../../engine/tokenizer/unicode.h"
 #include <math.h>
 

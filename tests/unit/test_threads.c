@@ -6,7 +6,7 @@
 */
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include "unit.h"
-#include "../../engine/threads.h"
+#include "../../engine/base/threads.h"
 #include <dlfcn.h>
 #include <errno.h>
 #include <fenv.h>

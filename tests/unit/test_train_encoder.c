@@ -7,7 +7,7 @@
 #include "unit.h"
 #include "../../engine/kernels/kernels.h"
 #include "../../engine/train/bert.h"
-#include "../../engine/train/random.h"
+#include "../../engine/base/random.h"
 #include <math.h>
 
 enum { MAX_ROWS = 400 };

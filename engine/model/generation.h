@@ -1,0 +1,30 @@
+/*
+** generation.h - what a configuration says of how to generate.
+*/
+#ifndef ATTN_GENERATE_H
+#define ATTN_GENERATE_H
+
+#include "../base/base.h"
+
+enum { ATTN_MAX_IDS = 32 };
+
+/* A short list of token ids. */
+typedef struct attn_id_list {
+  int32_t id[ATTN_MAX_IDS];
+  uint32_t n;
+} attn_id_list;
+
+/* -1 where there is none. */
+typedef struct attn_generation {
+  int32_t bos, decoder_start;
+  int32_t forced_bos, forced_eos; /* the first token, and the last that is possible */
+  attn_id_list eos;
+  attn_id_list suppressed; /* never generated */
+  uint32_t max_tokens;     /* 0: nothing is said */
+} attn_generation;
+
+/* From generation_config.json, else from config.json. */
+attn_status attn_generation_configure(const attn_settings *settings, attn_error *err,
+                                      attn_generation *out);
+
+#endif

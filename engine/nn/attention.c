@@ -1,0 +1,298 @@
+/*
+** attention.c - scaled dot-product attention over sequences of any length.
+**
+** For one head of one sequence, with keys K[n, d], values V[n, d]:
+**   scores[i, j] = Q[i] . K[j]
+**   out[i]       = sum over j of softmax(scores[i] / sqrt d)[j] V[j]
+** (Vaswani et al. 2017).  Both products are the kernels' GEMM, with K and the
+** transpose of V packed as weights are.  Queries are taken a few at a time, so
+** that their scores stay in the cache however long the sequence is.
+**
+** Where the mask is causal, the sum over j ends at i, and what comes later is not
+** multiplied by zero but not looked at: no token changes what stands before it, be it
+** infinite, and a cache of keys and values gives the same bits as their whole.
+*/
+#include "../kernels/four.h"
+#include "layers.h"
+#include <math.h>
+
+enum {
+  N_QUERY = 56 /* queries at a time: a multiple of every kernel's tile but 6's */
+};
+
+static inline four first_of_both(four a, four b) {
+  return (four){a[0], b[0], a[1], b[1]};
+}
+
+static inline four last_of_both(four a, four b) {
+  return (four){a[2], b[2], a[3], b[3]};
+}
+
+/* Four rows of four numbers become four columns, each four of 16 numbers. */
+static inline void turn_four(const float *const row[4], size_t at, float *packed) {
+  four a = four_load(row[0] + at), b = four_load(row[1] + at);
+  four c = four_load(row[2] + at), d = four_load(row[3] + at);
+  four ac = first_of_both(a, c), bd = first_of_both(b, d);
+  four ac_last = last_of_both(a, c), bd_last = last_of_both(b, d);
+  four_store(packed, first_of_both(ac, bd));
+  four_store(packed + ATTN_PANEL, last_of_both(ac, bd));
+  four_store(packed + 2 * ATTN_PANEL, first_of_both(ac_last, bd_last));
+  four_store(packed + 3 * ATTN_PANEL, last_of_both(ac_last, bd_last));
+}
+
+/* Row j of x becomes output j: x[n, d], rows ld apart.  What fills up four rows is never
+** looked at. */
+static void pack_rows(size_t n, size_t d, const float *x, size_t ld, float *packed) {
+  const size_t whole = d / 4 * 4;
+  for (size_t j = 0; j < n; j += 4) {
+    float *to = packed + attn_packed_index(j, d);
+    const float *row[4];
+    for (size_t i = 0; i < 4; i++) row[i] = x + (j + i < n ? j + i : n - 1) * ld;
+    for (size_t k = 0; k < whole; k += 4) turn_four(row, k, to + k * ATTN_PANEL);
+    for (size_t k = whole; k < d; k++) {
+      for (size_t i = 0; i < 4; i++) to[k * ATTN_PANEL + i] = row[i][k];
+    }
+  }
+}
+
+/* Column j of x becomes output j. */
+static void pack_columns(size_t n, size_t d, const float *x, size_t ld, float *packed) {
+  for (size_t j = 0; j < d; j += ATTN_PANEL) {
+    size_t width = d - j < ATTN_PANEL ? d - j : ATTN_PANEL;
+    for (size_t k = 0; k < n; k++, packed += ATTN_PANEL) {
+      if (width == ATTN_PANEL) { /* no call */
+        memcpy(packed, x + k * ld + j, ATTN_PANEL * sizeof *x);
+      } else {
+        memcpy(packed, x + k * ld + j, width * sizeof *x);
+      }
+    }
+  }
+}
+
+/* One head of one sequence. */
+typedef struct head {
+  const attn_stack *stack;
+  uint32_t number;
+  const attn_mask *mask;
+  const float *q; /* [n, d_head], rows ld apart */
+  size_t n, ld;
+  uint32_t first; /* query i is token first + i of its sequence */
+  const float *keys, *values;
+  uint32_t n_key, capacity; /* tokens that are there; that a panel of values holds */
+  float *scores;            /* [N_QUERY, ld_scores] */
+  size_t ld_scores;
+  float *out; /* [n, d_head], rows inner apart */
+  const attn_observer *observer; /* or NULL */
+  attn_view view;                /* which head it is, for the observer */
+} head;
+
+/* A part of what a head does, for the observer. */
+static void show(const head *h, attn_sight sight, size_t first, size_t n, size_t d,
+                 const float *x, size_t ld) {
+  if (!h->observer) return;
+  attn_view view = h->view;
+  view.sight = sight;
+  view.first = first;
+  view.n = n;
+  view.d = d;
+  view.x = x;
+  view.ld = ld;
+  h->observer->see(h->observer->ctx, &view);
+}
+
+/* Of m queries from i on, over the first n keys. */
+static void score(const head *h, size_t i, size_t m, size_t n) {
+  attn_gemm_f32 g = {.m = m,
+                     .k = h->stack->d_head,
+                     .a = h->q + i * h->ld,
+                     .lda = h->ld,
+                     .packed = h->keys,
+                     .out = {.n = n, .c = h->scores, .ldc = h->ld_scores}};
+  attn_kernels_get()->f32->gemm(&g);
+}
+
+static void add_relative(const head *h, size_t query, size_t n, float *row) {
+  const int64_t most = h->mask->relative->max_distance;
+  const float *bias = h->mask->relative->bias + h->number * (2 * most + 1);
+  for (size_t k = 0; k < n; k++) {
+    int64_t distance = (int64_t)k - (int64_t)query;
+    distance = distance < -most ? -most : distance > most ? most : distance;
+    row[k] += bias[distance + most];
+  }
+}
+
+/* scores = scale scores + biases, in this order. */
+static void add_biases(const head *h, size_t i, size_t m, size_t n) {
+  for (size_t r = 0; r < m; r++) {
+    float *row = h->scores + r * h->ld_scores;
+    scale_row(n, h->stack->score_scale, row);
+    if (h->mask->relative) add_relative(h, h->first + i + r, n, row);
+    if (h->mask->bias) add_row(n, h->mask->bias + (i + r) * h->n_key, row);
+  }
+}
+
+/* From scores to weights.  Where the mask is causal, row r has n - m + 1 + r of them. */
+static void weigh(const head *h, size_t i, size_t m, size_t n) {
+  const attn_kernels_f32 *kernels = attn_kernels_get()->f32;
+  float scale = h->stack->score_scale;
+  if (h->mask->bias || h->mask->relative) {
+    add_biases(h, i, m, n);
+    scale = 1;
+  }
+  if (!h->mask->is_causal) {
+    kernels->softmax(m, n, scale, h->scores, h->ld_scores);
+    return;
+  }
+  for (size_t r = 0; r < m; r++) {
+    kernels->softmax(1, n - m + 1 + r, scale, h->scores + r * h->ld_scores, h->ld_scores);
+  }
+}
+
+/* Values of keys [first, end) times the weights that are in rows `row` .. + m of the
+** scores, for as many queries from i on.  Each number is one chain over the keys, which a
+** later call goes on with. */
+static void mix(const head *h, size_t i, size_t row, size_t m, size_t first, size_t end,
+                attn_store store) {
+  const size_t d = h->stack->d_head, ld_out = attn_stack_inner(h->stack);
+  const float *weights = h->scores + row * h->ld_scores;
+  /* All panels at once only where they stand without a gap. */
+  const size_t step = end - first == h->capacity ? d : ATTN_PANEL;
+  for (size_t at = 0; at < d && first < end; at += step) {
+    attn_gemm_f32 g = {.m = m,
+                       .k = end - first,
+                       .a = weights + first,
+                       .lda = h->ld_scores,
+                       .packed = h->values + at * h->capacity + first * ATTN_PANEL,
+                       .out = {.n = d - at < step ? d - at : step,
+                               .store = store,
+                               .c = h->out + i * ld_out + at,
+                               .ldc = ld_out}};
+    attn_kernels_get()->f32->gemm(&g);
+  }
+}
+
+/* What the queries of a block see in common is one product for all of them; what the
+** later ones see beyond is a product for each. */
+static void attend(const head *h) {
+  for (size_t i = 0; i < h->n; i += N_QUERY) {
+    size_t m = h->n - i < N_QUERY ? h->n - i : N_QUERY;
+    size_t n = h->mask->is_causal ? h->first + i + m : h->n_key;
+    size_t common = h->mask->is_causal ? h->first + i + 1 : n;
+    score(h, i, m, n);
+    weigh(h, i, m, n);
+    show(h, ATTN_SEE_WEIGHTS, h->first + i, m, n, h->scores, h->ld_scores);
+    mix(h, i, 0, m, 0, common, ATTN_SET);
+    for (size_t r = 1; common < n && r < m; r++) {
+      mix(h, i + r, r, 1, common, common + r, ATTN_CONTINUE);
+    }
+  }
+}
+
+/* Memory of scratch: of `n_key` keys packed, as many values, and scores. */
+uint64_t attn_attention_scratch(const attn_stack *stack, uint32_t n_key, int *overflow) {
+  uint64_t n = ((uint64_t)n_key + ATTN_PANEL - 1) / ATTN_PANEL * ATTN_PANEL;
+  uint64_t d = ((uint64_t)stack->d_head + ATTN_PANEL - 1) / ATTN_PANEL * ATTN_PANEL;
+  return attn_mul(n, attn_add(2 * d, N_QUERY, overflow), overflow);
+}
+
+void attn_attention(const attn_stack *stack, const attn_rows *rows, uint32_t layer,
+                    const float *qkv, const attn_mask *mask, float *scratch, float *out) {
+  const size_t inner = attn_stack_inner(stack), d = stack->d_head;
+  for (size_t i = 0; i < rows->n; i++) {
+    const size_t first = rows->begin[i] - rows->begin[0];
+    const size_t n = rows->begin[i + 1] - rows->begin[i];
+    float *values = scratch + attn_packed_size(n, d);
+    for (uint32_t k = 0; k < stack->n_head; k++) {
+      const float *q = qkv + first * 3 * inner + k * d;
+      head h = {.stack = stack,
+                .number = k,
+                .mask = mask,
+                .q = q,
+                .n = n,
+                .ld = 3 * inner,
+                .keys = scratch,
+                .values = values,
+                .n_key = (uint32_t)n,
+                .capacity = (uint32_t)n,
+                .scores = values + attn_packed_size(d, n),
+                .ld_scores = (n + ATTN_PANEL - 1) / ATTN_PANEL * ATTN_PANEL,
+                .out = out + first * inner + k * d,
+                .observer = rows->observer,
+                .view = {.sequence = rows->number + i, .layer = layer, .head = k}};
+      pack_rows(n, d, q + inner, 3 * inner, scratch);
+      pack_columns(n, d, q + 2 * inner, 3 * inner, values);
+      show(&h, ATTN_SEE_QUERIES, 0, n, d, q, 3 * inner);
+      show(&h, ATTN_SEE_KEYS, 0, n, d, q + inner, 3 * inner);
+      show(&h, ATTN_SEE_VALUES, 0, n, d, q + 2 * inner, 3 * inner);
+      attend(&h);
+    }
+  }
+}
+
+/* --------------------------------------------------------------------- the cache */
+
+uint64_t attn_cached_size(const attn_stack *stack, uint32_t capacity, int *overflow) {
+  uint64_t n = ((uint64_t)capacity + ATTN_PANEL - 1) / ATTN_PANEL * ATTN_PANEL;
+  uint64_t d = ((uint64_t)stack->d_head + ATTN_PANEL - 1) / ATTN_PANEL * ATTN_PANEL;
+  return attn_mul(n, d, overflow);
+}
+
+void attn_cache_add(const attn_stack *stack, size_t n, const float *kv, size_t ld,
+                    attn_cached *cache) {
+  const size_t d = stack->d_head, inner = attn_stack_inner(stack);
+  int overflow = 0;
+  const size_t size = (size_t)attn_cached_size(stack, cache->capacity, &overflow);
+  for (size_t i = 0; i < n; i++, kv += ld) {
+    const size_t at = cache->n++;
+    for (size_t h = 0; h < stack->n_head; h++) {
+      const float *key = kv + h * d, *value = key + inner;
+      float *keys = cache->keys + h * size + attn_packed_index(at, d);
+      float *values = cache->values + h * size + at * ATTN_PANEL;
+      for (size_t k = 0; k < d; k++) {
+        keys[k * ATTN_PANEL] = key[k];
+        values[attn_packed_index(k, cache->capacity)] = value[k];
+      }
+    }
+  }
+}
+
+/* Panels of keys stand as they are; those of values get longer. */
+void attn_cache_move(const attn_stack *stack, const attn_cached *from, attn_cached *to) {
+  const size_t d = stack->d_head;
+  int overflow = 0;
+  const size_t n_from = (size_t)attn_cached_size(stack, from->capacity, &overflow);
+  const size_t n_to = (size_t)attn_cached_size(stack, to->capacity, &overflow);
+  for (size_t h = 0; h < stack->n_head; h++) {
+    memcpy(to->keys + h * n_to, from->keys + h * n_from,
+           attn_packed_size(from->n, d) * sizeof(float));
+    for (size_t k = 0; k < d; k += ATTN_PANEL) {
+      memcpy(to->values + h * n_to + k * to->capacity,
+             from->values + h * n_from + k * from->capacity,
+             (size_t)from->n * ATTN_PANEL * sizeof(float));
+    }
+  }
+  to->n = from->n;
+}
+
+void attn_cached_attention(const attn_stack *stack, size_t n, uint32_t first,
+                           const float *q, size_t ld, const attn_cached *cache,
+                           const attn_mask *mask, float *scratch, float *out) {
+  int overflow = 0;
+  const size_t size = (size_t)attn_cached_size(stack, cache->capacity, &overflow);
+  for (uint32_t k = 0; k < stack->n_head; k++) {
+    attend(&(head){.stack = stack,
+                   .number = k,
+                   .mask = mask,
+                   .q = q + k * stack->d_head,
+                   .n = n,
+                   .ld = ld,
+                   .first = first,
+                   .keys = cache->keys + k * size,
+                   .values = cache->values + k * size,
+                   .n_key = cache->n,
+                   .capacity = cache->capacity,
+                   .scores = scratch,
+                   .ld_scores = ((size_t)cache->n + ATTN_PANEL - 1) / ATTN_PANEL * ATTN_PANEL,
+                   .out = out + k * stack->d_head});
+  }
+}

@@ -1,0 +1,117 @@
+/*
+** int8.c - weights as they are stored, to and from float32: the float formats, and
+** int8.
+**
+** A row is rotated, which spreads its outliers (kernels/i8.h), and rounded to integers
+** times a scale, of which each group of 128 has its own.
+*/
+#include "int8.h"
+#include "../kernels/four.h"
+#include <math.h>
+
+/* --------------------------------------------------------------- number formats */
+
+static float from_bits(uint32_t bits) {
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+static uint32_t read_16(const char *p) {
+  const unsigned char *u = (const unsigned char *)p;
+  return (uint32_t)u[0] | (uint32_t)u[1] << 8;
+}
+
+static uint32_t read_32(const char *p) {
+  return read_16(p) | read_16(p + 2) << 16;
+}
+
+/* IEEE 754 binary16, subnormals included: 2^112 moves its exponent to float32's. */
+static float from_f16(uint32_t h) {
+  uint32_t sign = (h & 0x8000) << 16, rest = (h & 0x7fff) << 13;
+  if ((h & 0x7c00) == 0x7c00) return from_bits(sign | 0x7f800000 | rest);
+  float magnitude = from_bits(rest) * 0x1p112f;
+  return sign ? -magnitude : magnitude;
+}
+
+void attn_widen(attn_dtype dtype, const void *data, size_t n, float *out) {
+  const char *raw = data;
+  switch (dtype) {
+  case ATTN_F16:
+    for (size_t i = 0; i < n; i++) out[i] = from_f16(read_16(raw + 2 * i));
+    break;
+  case ATTN_BF16:
+    for (size_t i = 0; i < n; i++) out[i] = from_bits(read_16(raw + 2 * i) << 16);
+    break;
+  default:
+    for (size_t i = 0; i < n; i++) out[i] = from_bits(read_32(raw + 4 * i));
+    break;
+  }
+}
+
+/* ------------------------------------------------------------------------- int8 */
+
+/* x / scale as an integer in -127 .. 127, half to even; by is 1 / scale. */
+static float to_integer(float x, float by) {
+  x *= by;
+  x = x > 127 ? 127 : x < -127 ? -127 : x;
+  return x + 0x1.8p+23f - 0x1.8p+23f;
+}
+
+/* Returns the scale of a group, 0 where it is zero and NaN where it is not finite. */
+static float scale_of(size_t n, const float *row) {
+  float largest = 0, poison = 0;
+  for (size_t k = 0; k < n; k++) {
+    if (fabsf(row[k]) > largest) largest = fabsf(row[k]);
+    poison += row[k] * 0;
+  }
+  return poison != 0 || largest < 1e-30f ? poison : largest / 127;
+}
+
+/* feedback[n][128], or NULL. */
+static void round_group(size_t n, const float *feedback, const float *row, float scale,
+                        int8_t *q) {
+  float error[ATTN_I8_GROUP] = {0}; /* of those before, as far as it concerns each */
+  const float by = 1 / scale;
+  for (size_t i = 0; i < n; i++) {
+    const float x = row[i], rounded = to_integer(x + error[i], by);
+    q[i] = (int8_t)rounded; /* may be the memory of a row before */
+    if (!feedback) continue;
+    add_scaled_row(n - i - 1, x - rounded * scale, feedback + i * ATTN_I8_GROUP + i + 1,
+                   error + i + 1);
+  }
+}
+
+/* Rotation makes a row longer by the root of the block, and so it does with the row
+** that this one is multiplied by: the scale takes both back. */
+void attn_int8_round(size_t n, size_t k, const float *feedback, float *row, int8_t *q,
+                     float *scale) {
+  const attn_kernels_i8 *kernels = attn_kernels_get()->i8;
+  for (size_t i = 0; i < n; i++, row += k, q += k) {
+    kernels->rotate(k, row);
+    for (size_t first = 0, size; first < k; first += size) {
+      size = attn_group_size_i8(first, k);
+      float step = scale_of(size, row + first);
+      if (step > 0) {
+        round_group(size, feedback ? feedback + first * ATTN_I8_GROUP : NULL, row + first,
+                    step, q + first);
+      } else {
+        memset(q + first, 0, size);
+      }
+      *scale++ = step / (float)attn_rotation_block(k);
+    }
+  }
+}
+
+/* Integers are rotated back exactly: a sum of 128 of them is far below 2^24. */
+void attn_int8_to_f32(const int8_t *q, const float *scale, size_t n, size_t k, float *row) {
+  const attn_kernels_i8 *kernels = attn_kernels_get()->i8;
+  for (size_t i = 0; i < n; i++, q += k, row += k) {
+    for (size_t j = 0; j < k; j++) row[j] = (float)q[j];
+    kernels->rotate(k, row);
+    for (size_t first = 0, size; first < k; first += size) {
+      size = attn_group_size_i8(first, k);
+      scale_row(size, *scale++, row + first);
+    }
+  }
+}

@@ -1,0 +1,45 @@
+/*
+** calibrate.h - what goes into the linears of a model, so that rounding their weights to
+** int8 changes what comes out as little as it can.
+**
+** Rounding a row w to q costs (w - q) H (w - q)ᵀ, where H is the mean of xᵀx over the
+** inputs x.  It costs less when the numbers behind one that was rounded make up for its
+** error.  With H = U D Uᵀ, U upper triangular with a diagonal of ones,
+**
+**   q[j] = round(w[j] + sum over i < j of (w[i] - q[i]) U[i][j])
+**
+** is the best that can be done from left to right (Frantar et al. 2022, GPTQ; in this form
+** Chee et al. 2023, QuIP, LDLQ).  Here it is done in each group of 128 by itself.
+**
+** The inputs are those of tokens from all over the vocabulary, in the order in which it
+** has them: no texts are needed, and the same model gives the same integers everywhere.
+*/
+#ifndef ATTN_CALIBRATE_H
+#define ATTN_CALIBRATE_H
+
+#include "../base/base.h"
+#include "../kernels/kernels.h"
+
+/* U of H[n][n], of both of which only what is right of the diagonal, in u, or from it on, in
+** h, is looked at.  h is overwritten. */
+void attn_factor(size_t n, double (*h)[ATTN_I8_GROUP], float (*u)[ATTN_I8_GROUP]);
+
+/* Sums of the inputs of one linear, which are rotated as the weights will be. */
+typedef struct attn_moments attn_moments;
+
+/* Adds x[m, n_in] to them. */
+void attn_moments_add(attn_moments *moments, size_t m, const float *x);
+
+typedef struct attn_calibration attn_calibration;
+
+/* Runs the model of these settings, which are those of int8; ATTN_INTERRUPTED after `stop`
+** has asked for it. */
+attn_status attn_calibration_new(attn_settings *settings, const attn_source *source,
+                                 attn_stop stop, attn_error *err, attn_calibration **out);
+void attn_calibration_free(attn_calibration *calibration);
+
+/* U for the rows of tensor i of the source, [groups][128][128]: what stands right of the
+** diagonal.  NULL where nothing is known of its inputs. */
+const float *attn_calibration_feedback(const attn_calibration *calibration, size_t i);
+
+#endif

@@ -1,0 +1,195 @@
+/*
+** matrix_ops.c - the steps of a Transformer, each alone, over matrices of the caller's.
+**
+** All arithmetic is the kernels'; here it is put together for sizes and masks that the
+** caller chooses, where the forward pass has those of its graph.
+*/
+#include "matrix_ops.h"
+#include "../model/architecture.h"
+#include "../nn/positions.h"
+#include "../base/settings.h"
+
+enum { N_ROW = 64 /* at a time: between two questions whether to stop */ };
+
+static attn_status ask(int (*stop)(void *ctx), void *ctx, attn_error *err) {
+  if (!stop || !stop(ctx)) return ATTN_OK;
+  return attn_fail(err, ATTN_INTERRUPTED, "interrupted");
+}
+
+/* --------------------------------------------------------------------- products */
+
+/* A matrix as the second operand of the kernels' product: output j, input k stands at
+** j * output + k * input. */
+typedef struct operand {
+  const float *x;
+  size_t n_out, n_in, output, input;
+} operand;
+
+static attn_status pack(const operand *w, attn_error *err, float **out) {
+  int overflow = 0;
+  uint64_t n = attn_mul((w->n_out + ATTN_PANEL - 1) / ATTN_PANEL * ATTN_PANEL,
+                        attn_mul(w->n_in, sizeof(float), &overflow), &overflow);
+  *out = overflow ? NULL : attn_alloc_aligned(n);
+  if (!*out) return attn_no_memory(err);
+  for (size_t j = 0; j < w->n_out; j++) {
+    const float *from = w->x + j * w->output;
+    float *to = *out + attn_packed_index(j, w->n_in);
+    for (size_t k = 0; k < w->n_in; k++) to[k * ATTN_PANEL] = from[k * w->input];
+  }
+  for (size_t j = w->n_out; j % ATTN_PANEL; j++) { /* what fills up the last panel */
+    float *to = *out + attn_packed_index(j, w->n_in);
+    for (size_t k = 0; k < w->n_in; k++) to[k * ATTN_PANEL] = 0;
+  }
+  return ATTN_OK;
+}
+
+static attn_status find_activation(attn_text name, attn_error *err, attn_activation *out) {
+  *out = ATTN_IDENTITY;
+  if (name.n_text == 0 || attn_activation_find(name, out)) return ATTN_OK;
+  return attn_fail(err, ATTN_INVALID,
+                   "unknown activation \"%.*s\"; expected relu, gelu, gelu_new, silu, tanh, "
+                   "sigmoid or linear",
+                   attn_text_cut(name, 100), name.text);
+}
+
+attn_status attn_matrix_product(const attn_product *p, attn_error *err) {
+  operand w = {p->w, p->n_out, p->n_in, 1, p->n_out};
+  attn_activation activation;
+  float *packed = NULL;
+  if (p->is_transposed) {
+    w.output = p->n_in;
+    w.input = 1;
+  }
+  attn_status rc = find_activation(p->activation, err, &activation);
+  if (rc == ATTN_OK) rc = pack(&w, err, &packed);
+  for (size_t i = 0; rc == ATTN_OK && i < p->m; i += N_ROW) {
+    attn_gemm_f32 g = {.m = attn_least(N_ROW, p->m - i),
+                       .k = p->n_in,
+                       .a = p->x + i * p->n_in,
+                       .lda = p->n_in,
+                       .packed = packed,
+                       .out = {.n = p->n_out,
+                               .bias = p->bias,
+                               .activation = activation,
+                               .c = p->y + i * p->n_out,
+                               .ldc = p->n_out},
+                       /* as in a model: linears have chains, attention has none */
+                       .chain = p->is_transposed ? ATTN_CHAIN : 0};
+    attn_kernels_get()->f32->gemm(&g);
+    rc = ask(p->stop, p->ctx, err);
+  }
+  attn_release_aligned(packed);
+  return rc;
+}
+
+/* The kernels apply an activation to products; here to 1 x. */
+attn_status attn_matrix_activate(attn_text activation, size_t n, const float *x,
+                                 attn_error *err, float *y) {
+  const float one = 1;
+  attn_product p = {.m = 1,
+                    .n_in = 1,
+                    .n_out = n,
+                    .x = &one,
+                    .w = x,
+                    .activation = activation,
+                    .y = y};
+  return attn_matrix_product(&p, err);
+}
+
+/* ------------------------------------------------------------------------- rows */
+
+void attn_matrix_softmax(size_t m, size_t n, float *x) {
+  attn_kernels_get()->f32->softmax(m, n, 1, x, n);
+}
+
+void attn_matrix_layer_norm(size_t m, size_t n, const float *weight, const float *bias,
+                            float eps, const float *x, float *y) {
+  attn_kernels_get()->f32->layer_norm(m, n, weight, bias, eps, x, y);
+}
+
+/* -------------------------------------------------------------------- attention */
+
+/* One head of an attention, packed. */
+typedef struct head {
+  const attn_attend *attend;
+  size_t number;
+  float *keys, *values;
+  float *scores; /* [N_ROW, n_key] */
+} head;
+
+/* From scores of m queries from i on to weights.  The kernel scales where it can. */
+static void weigh(const head *h, size_t i, size_t m) {
+  const attn_attend *a = h->attend;
+  float scale = a->scale;
+  if (a->mask || !(scale > 0)) {
+    for (size_t k = 0; k < m * a->n_key; k++) {
+      h->scores[k] *= scale;
+      if (a->mask) h->scores[k] += a->mask[i * a->n_key + k];
+    }
+    scale = 1;
+  }
+  attn_kernels_get()->f32->softmax(m, a->n_key, scale, h->scores, a->n_key);
+}
+
+/* m queries from i on. */
+static void attend(const head *h, size_t i, size_t m) {
+  const attn_attend *a = h->attend;
+  const size_t ld_query = a->n_head * a->d_key, ld_out = a->n_head * a->d_value;
+  attn_gemm_f32 score = {.m = m,
+                         .k = a->d_key,
+                         .a = a->q + i * ld_query + h->number * a->d_key,
+                         .lda = ld_query,
+                         .packed = h->keys,
+                         .out = {.n = a->n_key, .c = h->scores, .ldc = a->n_key}};
+  attn_kernels_get()->f32->gemm(&score);
+  weigh(h, i, m);
+  if (a->weights) {
+    memcpy(a->weights + (h->number * a->n_query + i) * a->n_key, h->scores,
+           m * a->n_key * sizeof(float));
+  }
+  if (!a->v) return;
+  float *out = a->out + i * ld_out + h->number * a->d_value;
+  attn_gemm_f32 mix = {.m = m,
+                       .k = a->n_key,
+                       .a = h->scores,
+                       .lda = a->n_key,
+                       .packed = h->values,
+                       .out = {.n = a->d_value, .c = out, .ldc = ld_out}};
+  attn_kernels_get()->f32->gemm(&mix);
+}
+
+static attn_status run_head(head *h, attn_error *err) {
+  const attn_attend *a = h->attend;
+  const size_t ld_key = a->n_head * a->d_key, ld_value = a->n_head * a->d_value;
+  operand keys = {a->k + h->number * a->d_key, a->n_key, a->d_key, ld_key, 1};
+  operand values = {a->v, a->d_value, a->n_key, 1, ld_value};
+  attn_status rc = pack(&keys, err, &h->keys);
+  if (rc == ATTN_OK && a->v) {
+    values.x += h->number * a->d_value;
+    rc = pack(&values, err, &h->values);
+  }
+  for (size_t i = 0; rc == ATTN_OK && i < a->n_query; i += N_ROW) {
+    attend(h, i, attn_least(N_ROW, a->n_query - i));
+    rc = ask(a->stop, a->ctx, err);
+  }
+  attn_release_aligned(h->keys);
+  attn_release_aligned(h->values);
+  h->keys = h->values = NULL;
+  return rc;
+}
+
+attn_status attn_matrix_attend(const attn_attend *a, attn_error *err) {
+  int overflow = 0;
+  uint64_t n = attn_mul(N_ROW * sizeof(float), a->n_key, &overflow);
+  head h = {.attend = a, .scores = overflow ? NULL : attn_alloc_aligned(n)};
+  attn_status rc = h.scores ? ATTN_OK : attn_no_memory(err);
+  for (; rc == ATTN_OK && h.number < a->n_head; h.number++) rc = run_head(&h, err);
+  attn_release_aligned(h.scores);
+  return rc;
+}
+
+/* -------------------------------------------------------------------- positions */
+
+void attn_matrix_positions(size_t m, size_t n, float *x) {
+  attn_sinusoids(m, n, ATTN_IN_TURNS, x);
+}
