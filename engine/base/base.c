@@ -114,3 +114,15 @@ uint64_t attn_add(uint64_t a, uint64_t b, int *overflow) {
   if (a > UINT64_MAX - b) *overflow = 1;
   return *overflow ? 0 : a + b;
 }
+
+attn_status attn_format_text(attn_error *err, char **out, const char *format, ...) {
+  va_list ap, again;
+  va_start(ap, format);
+  va_copy(again, ap);
+  int n = vsnprintf(NULL, 0, format, ap);
+  va_end(ap);
+  *out = n < 0 ? NULL : attn_alloc((uint64_t)n + 1);
+  if (*out) vsnprintf(*out, (size_t)n + 1, format, again);
+  va_end(again);
+  return *out ? ATTN_OK : attn_no_memory(err);
+}

@@ -38,6 +38,10 @@ void attn_release(void *p);             /* NULL is fine */
 /* Appends to a text: ATTN_NOMEM or ATTN_OK. */
 attn_status attn_buffer_add(attn_buffer *buffer, const char *text, size_t n);
 
+/* Text made by a format of printf, in memory from attn_alloc.  *out is NULL on an error. */
+ATTN_FORMAT(3, 4)
+attn_status attn_format_text(attn_error *err, char **out, const char *format, ...);
+
 /* a * b and a + b, or 0 with *overflow set; *overflow is sticky. */
 uint64_t attn_mul(uint64_t a, uint64_t b, int *overflow);
 uint64_t attn_add(uint64_t a, uint64_t b, int *overflow);

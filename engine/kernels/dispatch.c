@@ -5,6 +5,7 @@
 ** has all those above it in the table.
 */
 #include "kernels.h"
+#include "sha256.h"
 #include <stdatomic.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -152,4 +153,14 @@ const attn_kernels *attn_kernels_by_name(const char *name) {
 
 void attn_kernels_use(const attn_kernels *kernels) {
   atomic_store(&in_use, kernels);
+}
+
+/* SSE4.1 and SSSE3 come with every CPU that has SHA. */
+attn_sha256_blocks *attn_sha256_choose(void) {
+#if defined(__x86_64__)
+  unsigned eax, ebx, ecx, edx;
+  int has_sha = __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (ebx >> 29 & 1);
+  if (has_sha && strcmp(attn_isa_name(), "scalar") != 0) return attn_sha256_shani;
+#endif
+  return attn_sha256_scalar;
 }

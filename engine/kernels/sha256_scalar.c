@@ -1,11 +1,7 @@
 /*
-** sha256_scalar.c - SHA-256's compression function in plain C, and the choice of
-** the fastest one.  FIPS 180-4, section 6.2.2.
+** sha256_scalar.c - SHA-256's compression function in plain C.  FIPS 180-4, section 6.2.2.
 */
 #include "sha256.h"
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
 
 const uint32_t attn_sha256_constant[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4,
@@ -63,19 +59,4 @@ static void compress(uint32_t state[8], const uint8_t *block) {
 
 void attn_sha256_scalar(uint32_t state[8], const uint8_t *block, size_t n) {
   for (; n > 0; n--, block += 64) compress(state, block);
-}
-
-#if defined(__x86_64__)
-/* SSE4.1 and SSSE3 come with every CPU that has SHA. */
-static int has_sha(void) {
-  unsigned a, b, c, d;
-  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b >> 29 & 1);
-}
-#endif
-
-attn_sha256_blocks *attn_sha256_choose(void) {
-#if defined(__x86_64__)
-  if (strcmp(attn_isa_name(), "scalar") != 0 && has_sha()) return attn_sha256_shani;
-#endif
-  return attn_sha256_scalar;
 }

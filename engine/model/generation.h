@@ -6,7 +6,7 @@
 
 #include "../base/base.h"
 
-enum { ATTN_MAX_IDS = 32 };
+enum { ATTN_MAX_IDS = 32, ATTN_MAX_NEW_TOKENS = 1 << 24 };
 
 /* A short list of token ids. */
 typedef struct attn_id_list {
@@ -22,6 +22,11 @@ typedef struct attn_generation {
   attn_id_list suppressed; /* never generated */
   uint32_t max_tokens;     /* 0: nothing is said */
 } attn_generation;
+
+/* Reads the ids at `path`: one id, an array of ids, or null.  With `sequences` the elements are
+** arrays; an array of several ids is left out, since nothing suppresses a sequence. */
+attn_status attn_generation_ids(const attn_settings *settings, const char *path, int sequences,
+                                attn_error *err, attn_id_list *out);
 
 /* From generation_config.json, else from config.json. */
 attn_status attn_generation_configure(const attn_settings *settings, attn_error *err,

@@ -7,6 +7,7 @@
 ** used: a table, a vector or the panels of a linear.  Nothing holds a tensor twice.
 */
 #include "weights.h"
+#include "../format/floats.h"
 #include "../nn/int8.h"
 #include "../nn/positions.h"
 #include "../base/settings.h"
@@ -87,7 +88,7 @@ static attn_status find_tensor(const loader *l, const char *name, size_t *out) {
   return attn_fail(l->err, ATTN_INVALID, "missing tensor \"%s\"", name);
 }
 
-size_t attn_int8_scales(const attn_source *source, size_t i) {
+size_t attn_weights_scales(const attn_source *source, size_t i) {
   char name[2 * MAX_NAME];
   const attn_tensor *t = &source->tensor[i];
   size_t k;
@@ -102,7 +103,7 @@ size_t attn_int8_scales(const attn_source *source, size_t i) {
 
 static attn_status check_scales(const loader *l, size_t i) {
   const attn_tensor *t = &l->source->tensor[i];
-  if (t->dtype != ATTN_I8 || attn_int8_scales(l->source, i) < l->source->n_tensor) {
+  if (t->dtype != ATTN_I8 || attn_weights_scales(l->source, i) < l->source->n_tensor) {
     return ATTN_OK;
   }
   return attn_fail(l->err, ATTN_INVALID,
@@ -174,7 +175,7 @@ static attn_status read_rows(loader *l, const stored *t, uint32_t first, uint32_
   if (t->dtype == ATTN_I8) {
     attn_int8_to_f32(raw, scales_of(t, first), n, t->width, out);
   } else {
-    attn_widen(t->dtype, raw, (size_t)n * t->width, out);
+    attn_floats_read(t->dtype, raw, (size_t)n * t->width, out);
   }
   return ATTN_OK;
 }
@@ -229,7 +230,7 @@ static attn_status copy_tensor(loader *l, const stored *t, const slice *of,
 /* The scales of an int8 tensor are read whole: its own rows come a few at a time, and
 ** going from one tensor to the other each time would be slow. */
 static attn_status read_scales(loader *l, stored *t) {
-  const stored scales = {.i = attn_int8_scales(l->source, t->i),
+  const stored scales = {.i = attn_weights_scales(l->source, t->i),
                          .dtype = ATTN_F32,
                          .width = (uint32_t)attn_groups_i8(t->width)};
   const uint32_t n_row = (uint32_t)l->source->tensor[t->i].dim[0];
@@ -237,7 +238,7 @@ static attn_status read_scales(loader *l, stored *t) {
   t->scale = attn_alloc(n * sizeof *t->scale);
   if (!t->scale) return attn_no_memory(l->err);
   attn_status rc = read_raw(l, &scales, 0, n_row, t->scale);
-  if (rc == ATTN_OK) attn_widen(ATTN_F32, t->scale, n, t->scale); /* in place */
+  if (rc == ATTN_OK) attn_floats_read(ATTN_F32, t->scale, n, t->scale); /* in place */
   return rc;
 }
 

@@ -28,6 +28,12 @@ attn_status attn_weights_check(const attn_graph *graph,
                                const attn_settings *settings, const attn_source *source,
                                attn_error *err, unsigned char *mark);
 
+#define ATTN_SCALE_SUFFIX "_scale" /* behind a tensor's name: the tensor of its scales */
+
+/* The number of the tensor that holds the scales of tensor i; n_tensor where tensor i has
+** none. */
+size_t attn_weights_scales(const attn_source *source, size_t i);
+
 /* Frees what load made, whole or in part. */
 void attn_weights_free(attn_graph *graph, attn_weights *weights);
 

@@ -17,12 +17,12 @@ void attn_decoder_free(attn_decoder *d) {
   memset(d, 0, sizeof *d);
 }
 
-attn_status attn_decoder_init(attn_decoder *d, const attn_model *model, int keeps,
+attn_status attn_decoder_init(attn_decoder *d, const attn_graph *graph, int keeps,
                               attn_stop stop, attn_error *err) {
-  const attn_stack *stack = &model->graph.decoder;
+  const attn_stack *stack = &graph->decoder;
   const uint64_t size = stack->n_layer * sizeof(attn_cached);
   memset(d, 0, sizeof *d);
-  d->model = model;
+  d->graph = graph;
   d->stop = stop;
   if (keeps) {
     d->cache.self = attn_alloc_zero(size);
@@ -39,7 +39,7 @@ uint32_t attn_stack_positions(const attn_stack *stack) {
   return stack->position ? stack->n_position - stack->first_position : 1 << 20;
 }
 
-attn_status attn_check_ids(const attn_model *model, const char *what, const int32_t *id,
+attn_status attn_check_ids(const attn_graph *graph, const char *what, const int32_t *id,
                            size_t n, uint32_t max, attn_error *err) {
   if (n < 1 || n > max) {
     return attn_fail(err, ATTN_INVALID, "%s has %zu tokens; expected 1 to %u", what, n, max);
@@ -48,10 +48,10 @@ attn_status attn_check_ids(const attn_model *model, const char *what, const int3
       attn_limit_check(ATTN_LIMIT_TOKENS, n, err, "%s has %zu tokens", what, n);
   if (rc != ATTN_OK) return rc;
   for (size_t i = 0; i < n; i++) {
-    if (id[i] < 0 || (uint32_t)id[i] >= model->graph.n_vocab) {
+    if (id[i] < 0 || (uint32_t)id[i] >= graph->n_vocab) {
       return attn_fail(err, ATTN_INVALID,
                        "%s has token id %d; expected 0 to %u, as the model has embeddings",
-                       what, id[i], model->graph.n_vocab - 1);
+                       what, id[i], graph->n_vocab - 1);
     }
   }
   return ATTN_OK;
@@ -78,7 +78,7 @@ static attn_status reserve_arena(attn_decoder *d, const attn_plan *plan, int ove
 /* Keys and values of n tokens in every layer, in *out of *n_byte bytes. */
 static attn_status make_cached(const attn_decoder *d, uint32_t capacity, attn_cached *layer,
                                attn_error *err, float **out, uint64_t *n_byte) {
-  const attn_stack *stack = &d->model->graph.decoder;
+  const attn_stack *stack = &d->graph->decoder;
   int overflow = 0;
   uint64_t size = attn_mul(attn_cached_size(stack, capacity, &overflow), stack->n_head,
                            &overflow);
@@ -99,7 +99,7 @@ static attn_status make_cached(const attn_decoder *d, uint32_t capacity, attn_ca
 
 /* Room for n more tokens, of which there may be a few or a great many to come. */
 static attn_status reserve_kept(attn_decoder *d, uint32_t n, attn_error *err) {
-  const attn_stack *stack = &d->model->graph.decoder;
+  const attn_stack *stack = &d->graph->decoder;
   const uint32_t need = d->cache.n_token + n;
   if (!d->cache.self || need <= d->cache.self[0].capacity) return ATTN_OK;
   uint32_t capacity = need + need / 2 + 64;
@@ -131,7 +131,7 @@ static attn_status reserve_kept(attn_decoder *d, uint32_t n, attn_error *err) {
 /* The keys and values that each layer of the decoder sees of x[n, d_model]. */
 static attn_status keep_source(attn_decoder *d, const float *x, uint32_t n, float *scratch,
                                float *kv, attn_error *err) {
-  const attn_stack *stack = &d->model->graph.decoder;
+  const attn_stack *stack = &d->graph->decoder;
   uint64_t n_byte;
   if (!d->cache.cross) return ATTN_OK;
   attn_release_aligned(d->memory);
@@ -161,7 +161,7 @@ static void plan_source(const attn_graph *g, uint32_t n, attn_plan *plan, int *o
 
 attn_status attn_decoder_source(attn_decoder *d, const int32_t *id, const float *x,
                                 uint32_t n, const float *bias, attn_error *err) {
-  const attn_graph *g = &d->model->graph;
+  const attn_graph *g = d->graph;
   attn_plan plan;
   int overflow = 0;
   plan_source(g, n, &plan, &overflow);
@@ -197,7 +197,7 @@ static void apply_head(const attn_graph *g, float *x, uint32_t n, float *logits)
 
 attn_status attn_decoder_run(attn_decoder *d, const attn_pass *how, const int32_t *id,
                              const float *y, uint32_t n, attn_error *err, float **out) {
-  const attn_graph *g = &d->model->graph;
+  const attn_graph *g = d->graph;
   const uint32_t begin[] = {0, n};
   const uint32_t n_self = d->cache.n_token + n;
   attn_plan plan;
@@ -226,7 +226,7 @@ attn_status attn_decoder_run(attn_decoder *d, const attn_pass *how, const int32_
 
 attn_status attn_decoder_add(attn_decoder *d, const int32_t *id, uint32_t n,
                              uint32_t n_logits, attn_error *err, float *logits) {
-  const attn_graph *g = &d->model->graph;
+  const attn_graph *g = d->graph;
   const attn_pass how = {.is_causal = 1};
   attn_status rc = reserve_kept(d, n, err);
   for (uint32_t at = 0, step; rc == ATTN_OK && at < n; at += step) {
@@ -240,28 +240,5 @@ attn_status attn_decoder_add(attn_decoder *d, const int32_t *id, uint32_t n,
     apply_head(g, x + (size_t)first * g->d_model, step - first,
                logits + ((size_t)at + first - (n - n_logits)) * g->n_vocab);
   }
-  return rc;
-}
-
-/* ------------------------------------------------------------------------- logits */
-
-attn_status attn_logits(const attn_model *model, attn_sequence source, attn_sequence target,
-                        attn_stop stop, attn_error *err, float *out) {
-  const attn_graph *g = &model->graph;
-  attn_decoder d = {0};
-  attn_status rc = attn_check_ids(model, "the text", target.id, target.n,
-                                  attn_stack_positions(&g->decoder), err);
-  if (rc == ATTN_OK && g->decoder.has_cross) {
-    rc = attn_check_ids(model, "the source", source.id, source.n,
-                        attn_stack_positions(&g->encoder), err);
-  }
-  if (rc == ATTN_OK) rc = attn_decoder_init(&d, model, 0, stop, err);
-  if (rc == ATTN_OK && g->decoder.has_cross) {
-    rc = attn_decoder_source(&d, source.id, NULL, (uint32_t)source.n, NULL, err);
-  }
-  if (rc == ATTN_OK) {
-    rc = attn_decoder_add(&d, target.id, (uint32_t)target.n, (uint32_t)target.n, err, out);
-  }
-  attn_decoder_free(&d);
   return rc;
 }

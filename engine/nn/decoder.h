@@ -7,11 +7,11 @@
 #ifndef ATTN_DECODER_H
 #define ATTN_DECODER_H
 
-#include "../model/model.h"
+#include "graph.h"
 #include "stack.h"
 
 typedef struct attn_decoder {
-  const attn_model *model;
+  const attn_graph *graph;
   attn_stop stop;
   attn_cache cache;
   uint32_t n_source; /* rows of the encoder's result */
@@ -25,7 +25,7 @@ typedef struct attn_decoder {
 void attn_decoder_free(attn_decoder *d);
 
 /* Makes room for the cache's layers.  `keeps`: tokens are added to a cache. */
-attn_status attn_decoder_init(attn_decoder *d, const attn_model *model, int keeps,
+attn_status attn_decoder_init(attn_decoder *d, const attn_graph *graph, int keeps,
                               attn_stop stop, attn_error *err);
 
 /* Runs the encoder over tokens, or over x[n, d_model] where id is NULL, and keeps what
@@ -44,8 +44,8 @@ attn_status attn_decoder_run(attn_decoder *d, const attn_pass *how, const int32_
 attn_status attn_decoder_add(attn_decoder *d, const int32_t *id, uint32_t n,
                              uint32_t n_logits, attn_error *err, float *logits);
 
-/* Are these ids of the model's vocabulary?  `what` names them in the error. */
-attn_status attn_check_ids(const attn_model *model, const char *what, const int32_t *id,
+/* Are these ids of the vocabulary?  `what` names them in the error. */
+attn_status attn_check_ids(const attn_graph *graph, const char *what, const int32_t *id,
                            size_t n, uint32_t max, attn_error *err);
 
 /* The most tokens that a stack has positions for. */

@@ -38,8 +38,11 @@ void attn_linear_init(attn_linear *linear, uint32_t n_out, uint32_t n_in,
   size_t n_packed = (size_t)packed_size(n_out, n_in, precision, &overflow);
   size_t vector = (size_t)whole_panels(n_out) * sizeof(float);
   char *next = (char *)memory + n_packed;
-  *linear =
-      (attn_linear){n_in, n_out, precision, memory, (float *)(void *)next, NULL, NULL, NULL};
+  *linear = (attn_linear){.n_in = n_in,
+                          .n_out = n_out,
+                          .precision = precision,
+                          .packed = memory,
+                          .bias = (float *)(void *)next};
   if (precision == ATTN_PRECISION_INT8) {
     linear->scale = (float *)(void *)(next + vector);
     linear->offset = (int32_t *)(void *)(next + (1 + attn_groups_i8(n_in)) * vector);
@@ -170,7 +173,7 @@ void attn_linear_apply(const attn_linear *linear, size_t m, const float *x, void
                      .activation = activation,
                      .c = y,
                      .ldc = linear->n_out};
-  if (linear->moments) attn_moments_add(linear->moments, m, x);
+  if (linear->observe) linear->observe(linear->observe_ctx, m, x);
   if (linear->precision == ATTN_PRECISION_INT8) {
     apply_i8(linear, m, x, scratch, &out);
   } else {

@@ -11,7 +11,7 @@
 #ifndef ATTN_LINEAR_H
 #define ATTN_LINEAR_H
 
-#include "../quantize/calibrate.h"
+#include "../base/base.h"
 #include "../kernels/kernels.h"
 
 typedef struct attn_linear {
@@ -21,7 +21,11 @@ typedef struct attn_linear {
   float *bias;     /* [n_out], zero until it is set */
   float *scale;    /* int8: of each group of inputs, [groups][n_out], see attn_gemm_i8 */
   int32_t *offset; /* int8: likewise */
-  attn_moments *moments; /* of its inputs, while a model is calibrated; else NULL */
+
+  /* Sees every input x[m, n_in] before the product: calibration collects its Hessian here.
+  ** NULL: nobody looks. */
+  void (*observe)(void *ctx, size_t m, const float *x);
+  void *observe_ctx;
 } attn_linear;
 
 /* Bytes of memory that a linear needs, a multiple of 64; 0 when that overflows. */

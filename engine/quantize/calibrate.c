@@ -2,6 +2,7 @@
 ** calibrate.c - see calibrate.h.
 */
 #include "calibrate.h"
+#include "../model/model.h"
 #include "../nn/decoder.h"
 #include "../kernels/four.h"
 
@@ -15,24 +16,29 @@ enum {
 ** other ones. */
 #define DAMPING 0.5
 
-struct attn_moments {
+/* H of one linear's inputs, which are rotated as its weights will be. */
+typedef struct hessian hessian;
+
+struct hessian {
   size_t n_in;
   float *row; /* [n_in] */
   float *sum; /* [groups][G][G], from the diagonal to the right; later U */
-  attn_moments *next;
+  hessian *next;
 };
 
 struct attn_calibration {
-  attn_moments **of; /* for each tensor of the source, or NULL */
-  attn_moments *all;
+  hessian **of; /* for each tensor of the source, or NULL */
+  hessian *all;
 };
 
-/* ----------------------------------------------------------------------- moments */
+/* ----------------------------------------------------------------------- Hessian */
 
-void attn_moments_add(attn_moments *moments, size_t m, const float *x) {
-  const size_t n_in = moments->n_in;
+/* The observer of a linear: adds xᵀx of each row of x[m, n_in]. */
+static void add_inputs(void *ctx, size_t m, const float *x) {
+  hessian *h = ctx;
+  const size_t n_in = h->n_in;
   for (size_t i = 0; i < m; i++, x += n_in) {
-    float *sum = moments->sum, *row = moments->row;
+    float *sum = h->sum, *row = h->row;
     memcpy(row, x, n_in * sizeof *row);
     attn_kernels_get()->i8->rotate(n_in, row);
     for (size_t first = 0; first < n_in; first += G, row += G, sum += G * G) {
@@ -42,10 +48,10 @@ void attn_moments_add(attn_moments *moments, size_t m, const float *x) {
   }
 }
 
-static attn_status make_moments(attn_calibration *c, size_t n_in, attn_error *err,
-                                attn_moments **out) {
+static attn_status make_hessian(attn_calibration *c, size_t n_in, attn_error *err,
+                                hessian **out) {
   const size_t n_sum = attn_groups_i8(n_in) * G * G;
-  attn_moments *m = attn_alloc_zero(sizeof *m + (n_in + n_sum) * sizeof *m->sum);
+  hessian *m = attn_alloc_zero(sizeof *m + (n_in + n_sum) * sizeof *m->sum);
   *out = m;
   if (!m) return attn_no_memory(err);
   m->n_in = n_in;
@@ -59,7 +65,7 @@ static attn_status make_moments(attn_calibration *c, size_t n_in, attn_error *er
 /* ------------------------------------------------------------------------- U D Uᵀ */
 
 /* H of a group, in double and damped; 0 where it has numbers that are not finite. */
-static int read_moments(float (*sum)[G], size_t n, double (*h)[G]) {
+static int read_hessian(float (*sum)[G], size_t n, double (*h)[G]) {
   double trace = 0;
   for (size_t i = 0; i < n; i++) {
     for (size_t k = i; k < n; k++) h[i][k] = (double)sum[i][k];
@@ -82,11 +88,11 @@ void attn_factor(size_t n, double (*h)[G], float (*u)[G]) {
 }
 
 /* Where H says nothing, a number's error is its own. */
-static void factor_groups(attn_moments *m, double (*h)[G]) {
+static void factor_groups(hessian *m, double (*h)[G]) {
   float(*sum)[G] = (float(*)[G])m->sum;
   for (size_t first = 0; first < m->n_in; first += G, sum += G) {
     const size_t n = attn_group_size_i8(first, m->n_in);
-    int known = read_moments(sum, n, h);
+    int known = read_hessian(sum, n, h);
     memset(sum, 0, G * sizeof *sum);
     if (known) attn_factor(n, h, sum);
   }
@@ -102,7 +108,7 @@ static attn_status run(const attn_model *model, attn_stop stop, attn_error *err)
                                    attn_stack_positions(&g->decoder));
   const uint32_t n = (uint32_t)attn_least(N_TOKEN, most);
   attn_decoder d = {0};
-  attn_status rc = attn_decoder_init(&d, model, 0, stop, err);
+  attn_status rc = attn_decoder_init(&d, g, 0, stop, err);
   for (uint32_t i = 0; rc == ATTN_OK && i < N_SEQUENCE; i++) {
     int32_t id[N_TOKEN];
     for (uint32_t k = 0; k < n; k++) {
@@ -115,9 +121,9 @@ static attn_status run(const attn_model *model, attn_stop stop, attn_error *err)
   return rc;
 }
 
-/* Gives each linear that is int8 its moments.  Tensors that are one linear stand for the
-** same. */
-static attn_status watch(attn_calibration *c, attn_linear *const *linear, size_t n_tensor,
+/* Observes each linear that is int8.  Tensors that are parts of one linear share its
+** Hessian. */
+static attn_status observe(attn_calibration *c, attn_linear *const *linear, size_t n_tensor,
                          attn_error *err) {
   attn_status rc = ATTN_OK;
   uint64_t n_byte = 0;
@@ -127,8 +133,14 @@ static attn_status watch(attn_calibration *c, attn_linear *const *linear, size_t
   rc = attn_limit_call(n_byte, err);
   for (size_t i = 0; rc == ATTN_OK && i < n_tensor; i++) {
     if (!linear[i]) continue;
-    if (!linear[i]->moments) rc = make_moments(c, linear[i]->n_in, err, &linear[i]->moments);
-    c->of[i] = linear[i]->moments;
+    if (!linear[i]->observe) {
+      hessian *h;
+      rc = make_hessian(c, linear[i]->n_in, err, &h);
+      if (rc != ATTN_OK) break;
+      linear[i]->observe = add_inputs;
+      linear[i]->observe_ctx = h;
+    }
+    c->of[i] = linear[i]->observe_ctx;
   }
   return rc;
 }
@@ -139,7 +151,7 @@ static attn_status calibrate(attn_calibration *c, attn_settings *settings,
   attn_model *model;
   attn_status rc = attn_model_load_linears(settings, NULL, source, linear, err, &model);
   if (rc == ATTN_OK && model->graph.n_vocab) {
-    rc = watch(c, linear, source->n_tensor, err);
+    rc = observe(c, linear, source->n_tensor, err);
     if (rc == ATTN_OK) rc = run(model, stop, err);
   }
   attn_model_release(model);
@@ -149,7 +161,7 @@ static attn_status calibrate(attn_calibration *c, attn_settings *settings,
 static attn_status factor_all(attn_calibration *c, attn_stop stop, attn_error *err) {
   double(*h)[G] = attn_alloc(G * sizeof *h);
   attn_status rc = h ? ATTN_OK : attn_no_memory(err);
-  for (attn_moments *m = c->all; rc == ATTN_OK && m; m = m->next) {
+  for (hessian *m = c->all; rc == ATTN_OK && m; m = m->next) {
     if (stop.ask && stop.ask(stop.ctx)) {
       rc = attn_fail(err, ATTN_INTERRUPTED, "interrupted");
     } else {
@@ -164,7 +176,7 @@ static attn_status factor_all(attn_calibration *c, attn_stop stop, attn_error *e
 
 void attn_calibration_free(attn_calibration *c) {
   if (!c) return;
-  for (attn_moments *m = c->all, *next; m; m = next) {
+  for (hessian *m = c->all, *next; m; m = next) {
     next = m->next;
     attn_release(m);
   }

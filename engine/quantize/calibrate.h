@@ -20,15 +20,9 @@
 #include "../base/base.h"
 #include "../kernels/kernels.h"
 
-/* U of H[n][n], of both of which only what is right of the diagonal, in u, or from it on, in
-** h, is looked at.  h is overwritten. */
+/* Factors H[n][n] = U D Uᵀ.  Reads the upper triangle of h and destroys it; writes the strict
+** upper triangle of u. */
 void attn_factor(size_t n, double (*h)[ATTN_I8_GROUP], float (*u)[ATTN_I8_GROUP]);
-
-/* Sums of the inputs of one linear, which are rotated as the weights will be. */
-typedef struct attn_moments attn_moments;
-
-/* Adds x[m, n_in] to them. */
-void attn_moments_add(attn_moments *moments, size_t m, const float *x);
 
 typedef struct attn_calibration attn_calibration;
 

@@ -7,6 +7,7 @@
 ** few at a time and kept as long as the next bytes asked for are among them.
 */
 #include "calibrate.h"
+#include "../format/floats.h"
 #include "../nn/int8.h"
 #include "../model/model.h"
 
@@ -83,7 +84,7 @@ static attn_status move_window(attn_recast *r, size_t i, uint64_t row, attn_erro
       r->other->read(r->other->ctx, e->from, row * row_size, n * row_size, r->raw, err);
   if (rc != ATTN_OK) return rc;
   if (e->kind == TO_INT8) {
-    attn_widen(from->dtype, r->raw, (size_t)(n * k), r->row);
+    attn_floats_read(from->dtype, r->raw, (size_t)(n * k), r->row);
     attn_int8_round((size_t)n, (size_t)k, attn_calibration_feedback(r->calibration, e->from),
                     r->row, (int8_t *)r->window, scale);
   } else {
@@ -164,7 +165,7 @@ static attn_status read_scales(const attn_recast *r, size_t k, float *scale,
   const attn_tensor *t = &r->other->tensor[k];
   attn_status rc = r->other->read(r->other->ctx, k, 0, t->n_byte, scale, err);
   /* In place: a number is read before it is written. */
-  if (rc == ATTN_OK) attn_widen(ATTN_F32, scale, (size_t)(t->n_byte / sizeof *scale), scale);
+  if (rc == ATTN_OK) attn_floats_read(ATTN_F32, scale, (size_t)(t->n_byte / sizeof *scale), scale);
   return rc;
 }
 
@@ -184,7 +185,7 @@ static attn_status add_tensor(attn_recast *r, size_t i, int change, int to_int8,
   e->scale = attn_alloc_zero(n_scale(from) * sizeof *e->scale);
   if (!e->scale) return attn_no_memory(err);
   if (to_int8) return add_scales(r, t, e->scale, err);
-  return read_scales(r, attn_int8_scales(r->other, i), e->scale, err);
+  return read_scales(r, attn_weights_scales(r->other, i), e->scale, err);
 }
 
 /* Is tensor i the scales of a marked one? */
@@ -194,7 +195,7 @@ static int is_scales(const attn_source *source, size_t i, const unsigned char *m
   if (n < n_suffix || strcmp(name + n - n_suffix, ATTN_SCALE_SUFFIX) != 0) return 0;
   for (size_t k = i; k-- > 0;) {
     if (strncmp(source->tensor[k].name, name, n - n_suffix) != 0) break;
-    if (mark[k] && attn_int8_scales(source, k) == i) return 1;
+    if (mark[k] && attn_weights_scales(source, k) == i) return 1;
   }
   return 0;
 }

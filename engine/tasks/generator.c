@@ -4,13 +4,14 @@
 ** As transformers' generate with one beam: the tokens of generation_config.json that are
 ** forced, suppressed or end it are so here.
 */
+#include "../base/settings.h"
+#include "../model/model.h"
 #include "../nn/decoder.h"
 #include "sample.h"
-#include "../base/settings.h"
 #include <math.h>
 #include <stdio.h>
 
-enum { DEFAULT_TOKENS = 128, MAX_TOKENS = 1 << 24 };
+enum { DEFAULT_TOKENS = 128 };
 
 struct attn_generator {
   const attn_model *model;
@@ -30,84 +31,6 @@ struct attn_generator {
   float *logits; /* [n_vocab] */
   void *memory;  /* of attn_sample */
 };
-
-/* ----------------------------------------------------------------- configuration */
-
-/* An id of a settings file, or -1. */
-static attn_status get_id(const attn_settings *s, const char *file, const char *name,
-                          attn_error *err, int32_t *out) {
-  int64_t id = *out;
-  attn_status rc =
-      attn_settings_integer(s, err, 0, INT32_MAX, &id, "$.%s.%s", file, name);
-  *out = (int32_t)id;
-  return rc;
-}
-
-static attn_status add_id(const attn_settings *s, const char *path, attn_error *err,
-                          attn_id_list *out) {
-  int64_t id = -1;
-  attn_status rc = attn_settings_integer(s, err, 0, INT32_MAX, &id, "%s", path);
-  if (rc != ATTN_OK || id < 0) return rc;
-  if (out->n == ATTN_MAX_IDS) {
-    return attn_fail(err, ATTN_UNSUPPORTED, "%s is one too many; expected at most %d ids",
-                     path, ATTN_MAX_IDS);
-  }
-  out->id[out->n++] = (int32_t)id;
-  return ATTN_OK;
-}
-
-/* One id, or an array of them.  With `sequences` its elements are arrays, of which those
-** of one id count: a longer one is suppressed by nobody. */
-static attn_status get_ids(const attn_settings *s, const char *path, int sequences,
-                           attn_error *err, attn_id_list *out) {
-  char element[ATTN_MAX_PATH];
-  const attn_setting *found = attn_settings_find(s, "%s", path);
-  if (!found || found->kind == ATTN_NULL) return ATTN_OK;
-  if (found->kind != ATTN_ARRAY) return add_id(s, path, err, out);
-  attn_status rc = ATTN_OK;
-  for (unsigned i = 0; rc == ATTN_OK; i++) {
-    if (!attn_settings_find(s, "%s[%u]", path, i)) break;
-    if (sequences && attn_settings_find(s, "%s[%u][1]", path, i)) continue;
-    snprintf(element, sizeof element, sequences ? "%s[%u][0]" : "%s[%u]", path, i);
-    rc = add_id(s, element, err, out);
-  }
-  return rc;
-}
-
-attn_status attn_generation_configure(const attn_settings *s, attn_error *err,
-                                      attn_generation *out) {
-  const struct {
-    const char *name;
-    int32_t *id;
-  } ids[] = {{"bos_token_id", &out->bos},
-             {"decoder_start_token_id", &out->decoder_start},
-             {"forced_bos_token_id", &out->forced_bos},
-             {"forced_eos_token_id", &out->forced_eos}};
-  attn_status rc = ATTN_OK;
-  int64_t max_tokens = 0;
-  memset(out, 0, sizeof *out);
-  for (size_t i = 0; rc == ATTN_OK && i < sizeof ids / sizeof ids[0]; i++) {
-    *ids[i].id = -1;
-    rc = get_id(s, "transformer", ids[i].name, err, ids[i].id);
-    if (rc == ATTN_OK) rc = get_id(s, "generation", ids[i].name, err, ids[i].id);
-  }
-  if (rc == ATTN_OK) rc = get_ids(s, "$.generation.eos_token_id", 0, err, &out->eos);
-  if (rc == ATTN_OK && out->eos.n == 0) {
-    rc = get_ids(s, "$.transformer.eos_token_id", 0, err, &out->eos);
-  }
-  if (rc == ATTN_OK) {
-    rc = get_ids(s, "$.generation.suppress_tokens", 0, err, &out->suppressed);
-  }
-  if (rc == ATTN_OK) {
-    rc = get_ids(s, "$.generation.bad_words_ids", 1, err, &out->suppressed);
-  }
-  if (rc == ATTN_OK) {
-    rc = attn_settings_integer(s, err, 1, MAX_TOKENS, &max_tokens,
-                               "$.generation.max_new_tokens");
-  }
-  out->max_tokens = (uint32_t)max_tokens;
-  return rc;
-}
 
 /* ----------------------------------------------------------------------- options */
 
@@ -150,13 +73,13 @@ static attn_status get_options(attn_generator *g, attn_settings *s, attn_error *
   attn_status rc = attn_settings_sort(s, err);
   if (rc == ATTN_OK) rc = attn_settings_only(s, known, err);
   if (rc == ATTN_OK) {
-    rc = attn_settings_integer(s, err, 0, MAX_TOKENS, &n, "$.max_tokens");
+    rc = attn_settings_integer(s, err, 0, ATTN_MAX_NEW_TOKENS, &n, "$.max_tokens");
   }
   if (rc == ATTN_OK) rc = attn_settings_bool(s, err, &g->keeps, "$.cache");
   if (rc == ATTN_OK) rc = get_sampling(s, err, &g->sampling);
   if (attn_settings_find(s, "$.eos")) {
     g->eos.n = 0;
-    if (rc == ATTN_OK) rc = get_ids(s, "$.eos", 0, err, &g->eos);
+    if (rc == ATTN_OK) rc = attn_generation_ids(s, "$.eos", 0, err, &g->eos);
   }
   *max_tokens = (uint64_t)n;
   return rc;
@@ -192,7 +115,7 @@ static attn_status begin_alone(attn_generator *g, attn_sequence prompt, attn_err
     }
     prompt = (attn_sequence){&configured->bos, 1};
   }
-  rc = attn_check_ids(g->model, "the prompt", prompt.id, prompt.n,
+  rc = attn_check_ids(&g->model->graph, "the prompt", prompt.id, prompt.n,
                       attn_stack_positions(&g->model->graph.decoder), err);
   for (size_t i = 0; rc == ATTN_OK && i < prompt.n; i++) rc = add_token(g, prompt.id[i], err);
   return rc;
@@ -202,7 +125,7 @@ static attn_status begin_alone(attn_generator *g, attn_sequence prompt, attn_err
 static attn_status begin_beside(attn_generator *g, attn_sequence prompt, attn_error *err) {
   const attn_generation *configured = &g->model->generation;
   int32_t start = configured->decoder_start >= 0 ? configured->decoder_start : configured->bos;
-  attn_status rc = attn_check_ids(g->model, "the prompt", prompt.id, prompt.n,
+  attn_status rc = attn_check_ids(&g->model->graph, "the prompt", prompt.id, prompt.n,
                                   attn_stack_positions(&g->model->graph.encoder), err);
   if (rc != ATTN_OK) return rc;
   if (start < 0) {
@@ -210,7 +133,7 @@ static attn_status begin_beside(attn_generator *g, attn_sequence prompt, attn_er
                      "the model has no decoder_start_token_id, and no bos_token_id to begin "
                      "with");
   }
-  rc = attn_check_ids(g->model, "decoder_start_token_id", &start, 1, 1, err);
+  rc = attn_check_ids(&g->model->graph, "decoder_start_token_id", &start, 1, 1, err);
   if (rc == ATTN_OK) rc = add_token(g, start, err);
   if (rc != ATTN_OK) return rc;
   return attn_decoder_source(&g->decoder, prompt.id, NULL, (uint32_t)prompt.n, NULL, err);
@@ -225,7 +148,7 @@ static attn_status make(attn_generator *g, attn_sequence prompt, attn_settings *
   g->logits = attn_alloc(graph->n_vocab * sizeof *g->logits);
   g->memory = attn_alloc(attn_sample_memory(graph->n_vocab));
   if (!g->logits || !g->memory) return attn_no_memory(err);
-  rc = attn_decoder_init(&g->decoder, g->model, g->keeps, stop, err);
+  rc = attn_decoder_init(&g->decoder, &g->model->graph, g->keeps, stop, err);
   if (rc == ATTN_OK) {
     rc = graph->decoder.has_cross ? begin_beside(g, prompt, err) : begin_alone(g, prompt, err);
   }

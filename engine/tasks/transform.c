@@ -3,6 +3,7 @@
 **
 ** A mask is what is added to the scores of one attention: -inf hides a key from a query.
 */
+#include "../model/model.h"
 #include "../nn/decoder.h"
 #include "../base/settings.h"
 #include <math.h>
@@ -134,7 +135,7 @@ attn_status attn_transform(const attn_model *model, const attn_matrices *in,
   attn_pass how = {0};
   float *y;
   attn_status rc = get_options(&m, options, &how.is_causal);
-  if (rc == ATTN_OK) rc = attn_decoder_init(&d, model, 0, stop, err);
+  if (rc == ATTN_OK) rc = attn_decoder_init(&d, &model->graph, 0, stop, err);
   if (rc == ATTN_OK) rc = attn_decoder_source(&d, NULL, in->source, n, m.bias[SOURCE], err);
   how.bias = m.bias[TARGET];
   how.cross_bias = m.bias[CROSS];

@@ -390,7 +390,7 @@ static attn_status seek(attn_trainer *base, uint64_t to, attn_error *err) {
 
 static attn_status config(const attn_trainer *base, attn_error *err, char **out) {
   const cbow *c = (const cbow *)base;
-  return attn_train_text(
+  return attn_format_text(
       err, out,
       "{\"transformer\":{\"model_type\":\"word2vec\",\"hidden_size\":%u,\"vocab_size\":%u},"
       "\"modules\":[{\"type\":\"StaticEmbedding\","

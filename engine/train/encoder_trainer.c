@@ -334,7 +334,7 @@ static attn_status seek(attn_trainer *base, uint64_t to, attn_error *err) {
 
 static attn_status config(const attn_trainer *base, attn_error *err, char **out) {
   const encoder *e = (const encoder *)base;
-  return attn_train_text(
+  return attn_format_text(
       err, out,
       "{\"transformer\":{\"architectures\":[\"BertForMaskedLM\"],\"model_type\":\"bert\","
       "\"vocab_size\":%u,\"hidden_size\":%u,\"num_hidden_layers\":%u,"

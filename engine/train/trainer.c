@@ -4,7 +4,6 @@
 #include "trainer.h"
 #include "../base/settings.h"
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 static const attn_train_kind *const kinds[] = {&attn_train_cbow, &attn_train_encoder};
@@ -167,19 +166,6 @@ double attn_trainer_option(const attn_trainer *t, const char *name) {
   const attn_train_option *o = find_option(run_options, ATTN_RUN_OPTIONS, name);
   return o ? t->run_value[o - run_options] : NAN;
 }
-
-attn_status attn_train_text(attn_error *err, char **out, const char *format, ...) {
-  va_list ap, again;
-  va_start(ap, format);
-  va_copy(again, ap);
-  int n = vsnprintf(NULL, 0, format, ap);
-  va_end(ap);
-  *out = n < 0 ? NULL : attn_alloc((uint64_t)n + 1);
-  if (*out) vsnprintf(*out, (size_t)n + 1, format, again);
-  va_end(again);
-  return *out ? ATTN_OK : attn_no_memory(err);
-}
-
 attn_status attn_trainer_options(const attn_trainer *t, attn_error *err, char **out) {
   char list[ATTN_KIND_OPTIONS * 48] = "";
   size_t at = 0;
@@ -189,7 +175,7 @@ attn_status attn_trainer_options(const attn_trainer *t, attn_error *err, char **
     at += (size_t)snprintf(list + at, sizeof list - at, ",\"%.24s\":%.17g", o->name,
                            t->value[i]);
   }
-  return attn_train_text(err, out, "{\"kind\":\"%s\"%s}", t->kind->name, list);
+  return attn_format_text(err, out, "{\"kind\":\"%s\"%s}", t->kind->name, list);
 }
 
 /* ------------------------------------------------------------------------ steps */

@@ -148,7 +148,4 @@ struct attn_trainer {
 
 extern const attn_train_kind attn_train_cbow, attn_train_encoder;
 
-/* Text made by a format, in memory from attn_alloc. */
-attn_status attn_train_text(attn_error *err, char **out, const char *format, ...);
-
 #endif
