@@ -33,7 +33,4 @@ typedef void attn_code(const attn_coding *coding, attn_code_sums *out);
 
 attn_code attn_code_scalar, attn_code_avx2, attn_code_neon;
 
-/* The one for the instruction set in use. */
-attn_code *attn_code_get(void);
-
 #endif

@@ -1,12 +1,17 @@
 /*
 ** dispatch.c - chooses the instruction set, once per process.
 **
-** A tier is a row of the table below, the slowest first; a CPU that has a tier
-** has all those above it in the table.
+** A tier is a row of the table below.  It lists the features of the CPU that it needs and
+** brings a function for every kind of kernel.  Rows stand from the slowest to the fastest.
+** A CPU runs the last row whose features it has, so a tier need not build on the row before
+** it.  ATTN_ISA=name lowers the choice to that row or one above it.
+**
+** To add a tier, add its files and a row here: see README.md.
 */
 #include "kernels.h"
 #include "sha256.h"
 #include <stdatomic.h>
+#include <stdio.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
@@ -17,37 +22,42 @@
 #endif
 #endif
 
-extern const attn_kernels_f32 attn_f32_scalar, attn_f32_avx2, attn_f32_avx512,
-    attn_f32_neon;
-extern const attn_kernels_i8 attn_i8_scalar, attn_i8_avx2, attn_i8_avx512,
-    attn_i8_avx512vnni, attn_i8_neon, attn_i8_dotprod;
+/* ------------------------------------------------------------------ features of a CPU */
 
-static int has_scalar(void) {
-  return 1;
-}
+enum {
+  AVX2 = 1 << 0,   /* with FMA and F16C, and a system that saves YMM registers */
+  AVX512 = 1 << 1, /* F, BW, DQ, VL, and a system that saves ZMM and mask registers */
+  VNNI512 = 1 << 2,
+  SHA = 1 << 3, /* SSSE3 and SSE4.1 come with it */
+  DOTPROD = 1 << 4
+};
 
 #if defined(__x86_64__)
-/* What CPUID has to say (Intel SDM, volume 2A) and, by XCR0, which registers the system
-** saves.  Not __builtin_cpu_supports, which needs a constructor that not every compiler's
-** library has. */
-typedef struct cpu_features {
+/* A feature's bits in CPUID (Intel SDM, volume 2A), and in XCR0 the registers that the
+** system must save.  Not __builtin_cpu_supports: it needs a constructor that not every
+** compiler's library has. */
+typedef struct cpu_bits {
   unsigned leaf_1_ecx, leaf_7_ebx, leaf_7_ecx, xcr0;
-} cpu_features;
+} cpu_bits;
 
-static const cpu_features avx2 = {
-    .leaf_1_ecx = 1u << 12 | 1u << 27 | 1u << 28 | 1u << 29, /* FMA, OSXSAVE, AVX, F16C */
-    .leaf_7_ebx = 1u << 5,
-    .xcr0 = 0x06 /* XMM, YMM */
+static const struct {
+  uint32_t feature;
+  cpu_bits bits;
+} x86_features[] = {
+    {AVX2,
+     {.leaf_1_ecx = 1u << 12 | 1u << 27 | 1u << 28 | 1u << 29, /* FMA, OSXSAVE, AVX, F16C */
+      .leaf_7_ebx = 1u << 5,
+      .xcr0 = 0x06}},
+    {AVX512,
+     {.leaf_7_ebx = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31, /* F, DQ, BW, VL */
+      .xcr0 = 0xE6}},
+    {VNNI512, {.leaf_7_ecx = 1u << 11, .xcr0 = 0xE6}},
+    {SHA, {.leaf_7_ebx = 1u << 29}},
 };
-static const cpu_features avx512 = {
-    .leaf_7_ebx = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31, /* F, DQ, BW, VL */
-    .xcr0 = 0xE6                                             /* masks, ZMM too */
-};
-static const cpu_features vnni = {.leaf_7_ecx = 1u << 11};
 
-static int cpu_has(const cpu_features *wanted) {
+static cpu_bits read_cpu(void) {
   unsigned eax, ebx = 0, ecx = 0, edx, high;
-  cpu_features cpu = {0};
+  cpu_bits cpu = {0};
   if (__get_cpuid(1, &eax, &ebx, &ecx, &edx)) cpu.leaf_1_ecx = ecx;
   if (cpu.leaf_1_ecx & 1u << 27) {
     __asm__ volatile("xgetbv" : "=a"(cpu.xcr0), "=d"(high) : "c"(0));
@@ -56,63 +66,97 @@ static int cpu_has(const cpu_features *wanted) {
     cpu.leaf_7_ebx = ebx;
     cpu.leaf_7_ecx = ecx;
   }
-  return (cpu.leaf_1_ecx & wanted->leaf_1_ecx) == wanted->leaf_1_ecx &&
-         (cpu.leaf_7_ebx & wanted->leaf_7_ebx) == wanted->leaf_7_ebx &&
-         (cpu.leaf_7_ecx & wanted->leaf_7_ecx) == wanted->leaf_7_ecx &&
-         (cpu.xcr0 & wanted->xcr0) == wanted->xcr0;
+  return cpu;
 }
 
-static int has_avx2(void) {
-  return cpu_has(&avx2);
+static uint32_t cpu_features(void) {
+  const cpu_bits cpu = read_cpu();
+  uint32_t found = 0;
+  for (size_t i = 0; i < sizeof x86_features / sizeof x86_features[0]; i++) {
+    const cpu_bits *need = &x86_features[i].bits;
+    if ((cpu.leaf_1_ecx & need->leaf_1_ecx) == need->leaf_1_ecx &&
+        (cpu.leaf_7_ebx & need->leaf_7_ebx) == need->leaf_7_ebx &&
+        (cpu.leaf_7_ecx & need->leaf_7_ecx) == need->leaf_7_ecx &&
+        (cpu.xcr0 & need->xcr0) == need->xcr0) {
+      found |= x86_features[i].feature;
+    }
+  }
+  return found;
 }
-static int has_avx512(void) {
-  return has_avx2() && cpu_has(&avx512);
+#elif defined(__aarch64__) && defined(__linux__)
+static uint32_t cpu_features(void) {
+  return getauxval(AT_HWCAP) & HWCAP_ASIMDDP ? DOTPROD : 0;
 }
-static int has_avx512vnni(void) {
-  return has_avx512() && cpu_has(&vnni);
-}
-#elif defined(__aarch64__)
-static int has_dotprod(void) {
-#if defined(__linux__)
-  return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
 #else
-  return 0;
+static uint32_t cpu_features(void) { return 0; }
 #endif
-}
+
+/* ------------------------------------------------------------------------- the table */
+
+/* The kernels of a row are in the library only on their architecture; elsewhere the row is
+** no more than a name that ATTN_ISA may have. */
+#if defined(__x86_64__)
+#define X86(...) __VA_ARGS__
+#else
+#define X86(...) NULL, NULL, NULL, NULL
+#endif
+#if defined(__aarch64__)
+#define ARM(...) __VA_ARGS__
+#else
+#define ARM(...) NULL, NULL, NULL, NULL
 #endif
 
 static const attn_kernels tiers[] = {
-    {"scalar", has_scalar, &attn_f32_scalar, &attn_i8_scalar},
-#if defined(__x86_64__)
-    {"avx2", has_avx2, &attn_f32_avx2, &attn_i8_avx2},
-    {"avx512", has_avx512, &attn_f32_avx512, &attn_i8_avx512},
-    {"avx512vnni", has_avx512vnni, &attn_f32_avx512, &attn_i8_avx512vnni},
-#elif defined(__aarch64__)
-    {"neon", has_scalar, &attn_f32_neon, &attn_i8_neon},
-    {"dotprod", has_dotprod, &attn_f32_neon, &attn_i8_dotprod},
-#endif
+    {"scalar", 0, &attn_f32_scalar, &attn_i8_scalar, attn_scan_scalar, attn_code_scalar},
+    {"avx2", AVX2, X86(&attn_f32_avx2, &attn_i8_avx2, attn_scan_avx2, attn_code_avx2)},
+    {"avx512", AVX2 | AVX512,
+     X86(&attn_f32_avx512, &attn_i8_avx512, attn_scan_avx2, attn_code_avx2)},
+    {"avx512vnni", AVX2 | AVX512 | VNNI512,
+     X86(&attn_f32_avx512, &attn_i8_avx512vnni, attn_scan_avx512vnni, attn_code_avx2)},
+    {"neon", 0, ARM(&attn_f32_neon, &attn_i8_neon, attn_scan_neon, attn_code_neon)},
+    {"dotprod", DOTPROD, ARM(&attn_f32_neon, &attn_i8_dotprod, attn_scan_dotprod, attn_code_neon)},
 };
-enum { N_TIER = sizeof tiers / sizeof tiers[0] };
 
-/* Every word that ATTN_ISA may be, on whatever machine. */
-static const char *const words[] = {"scalar",     "avx2", "avx512",
-                                    "avx512vnni", "neon", "dotprod"};
+static const attn_kernels *const end = tiers + sizeof tiers / sizeof tiers[0];
+
+const attn_kernels *attn_kernels_next(const attn_kernels *previous) {
+  const uint32_t features = cpu_features();
+  for (const attn_kernels *t = previous ? previous + 1 : tiers; t < end; t++) {
+    if (t->f32 && (t->needs & features) == t->needs) return t;
+  }
+  return NULL;
+}
+
+const attn_kernels *attn_kernels_by_name(const char *name) {
+  const attn_kernels *t = NULL;
+  while ((t = attn_kernels_next(t)) != NULL && strcmp(name, t->name) != 0) {
+  }
+  return t;
+}
+
+/* ------------------------------------------------------------------------- the choice */
 
 static _Atomic(const attn_kernels *) in_use;
 
-/* The fastest tier that the CPU has, up to the one called `limit`; a name of
-** another architecture limits nothing. */
-static const attn_kernels *best_tier(const char *limit) {
-  const attn_kernels *best = &tiers[0];
-  for (int i = 0; i < N_TIER && tiers[i].supported(); i++) {
-    best = &tiers[i];
-    if (limit && strcmp(limit, best->name) == 0) break;
+/* The row of a name, or NULL. */
+static const attn_kernels *find_row(const char *name) {
+  const attn_kernels *t = tiers;
+  while (t < end && strcmp(name, t->name) != 0) t++;
+  return t < end ? t : NULL;
+}
+
+/* The last tier of this CPU at or above `limit`; NULL, or a row of another architecture,
+** limits nothing. */
+static const attn_kernels *best_tier(const attn_kernels *limit) {
+  const attn_kernels *best = tiers;
+  for (const attn_kernels *t = NULL; (t = attn_kernels_next(t)) != NULL; best = t) {
+    if (limit && limit->f32 && t > limit) break;
   }
   return best;
 }
 
-/* The first choice stays; whoever comes later is given that. */
-static const attn_kernels *choose(const char *limit) {
+/* The first choice stays; every later call gets it. */
+static const attn_kernels *choose(const attn_kernels *limit) {
   const attn_kernels *chosen = atomic_load(&in_use);
   if (!chosen) {
     const attn_kernels *best = best_tier(limit);
@@ -122,45 +166,28 @@ static const attn_kernels *choose(const char *limit) {
 }
 
 attn_status attn_isa_init(const char *wanted, attn_error *err) {
-  if (wanted) {
-    size_t i = 0, n = sizeof words / sizeof words[0];
-    while (i < n && strcmp(wanted, words[i]) != 0) i++;
-    if (i == n) {
-      return attn_fail(err, ATTN_INVALID,
-                       "ATTN_ISA is \"%s\", expected one of scalar, avx2, avx512, "
-                       "avx512vnni, neon, dotprod",
-                       wanted);
+  const attn_kernels *limit = wanted ? find_row(wanted) : NULL;
+  if (wanted && !limit) {
+    char names[sizeof tiers / sizeof tiers[0] * 16] = "";
+    for (const attn_kernels *t = tiers; t < end; t++) {
+      size_t n = strlen(names);
+      snprintf(names + n, sizeof names - n, "%s%s", n ? ", " : "", t->name);
     }
+    return attn_fail(err, ATTN_INVALID, "ATTN_ISA is \"%s\", expected one of %s", wanted, names);
   }
-  choose(wanted);
+  choose(limit);
   return ATTN_OK;
 }
 
-const char *attn_isa_name(void) {
-  return attn_kernels_get()->name;
-}
+const char *attn_isa_name(void) { return attn_kernels_get()->name; }
 
-const attn_kernels *attn_kernels_get(void) {
-  return choose(NULL);
-}
+const attn_kernels *attn_kernels_get(void) { return choose(NULL); }
 
-const attn_kernels *attn_kernels_by_name(const char *name) {
-  for (int i = 0; i < N_TIER; i++) {
-    if (strcmp(name, tiers[i].name) == 0 && tiers[i].supported()) return &tiers[i];
-  }
-  return NULL;
-}
+void attn_kernels_use(const attn_kernels *kernels) { atomic_store(&in_use, kernels); }
 
-void attn_kernels_use(const attn_kernels *kernels) {
-  atomic_store(&in_use, kernels);
-}
-
-/* SSE4.1 and SSSE3 come with every CPU that has SHA. */
 attn_sha256_blocks *attn_sha256_choose(void) {
 #if defined(__x86_64__)
-  unsigned eax, ebx, ecx, edx;
-  int has_sha = __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (ebx >> 29 & 1);
-  if (has_sha && strcmp(attn_isa_name(), "scalar") != 0) return attn_sha256_shani;
+  if (attn_kernels_get() != tiers && cpu_features() & SHA) return attn_sha256_shani;
 #endif
   return attn_sha256_scalar;
 }

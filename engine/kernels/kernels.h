@@ -16,6 +16,8 @@
 #define ATTN_KERNELS_H
 
 #include "../base/base.h"
+#include "code.h"
+#include "scan.h"
 
 /* Vectors have to stay in registers across calls. */
 #define INLINE static inline __attribute__((always_inline))
@@ -195,19 +197,29 @@ INLINE uint64_t attn_row_size_i8(uint64_t n) {
   return (n + 15) / 16 * 16 * 2;
 }
 
-/* An instruction set by the name that ATTN_ISA gives it. */
+/* A tier: the kernels of one instruction set, by the name that ATTN_ISA gives it. */
 typedef struct attn_kernels {
   const char *name;
-  int (*supported)(void);
+  uint32_t needs; /* features of the CPU: bits of dispatch.c */
   const attn_kernels_f32 *f32;
   const attn_kernels_i8 *i8;
+  attn_scan *scan; /* see scan.h */
+  attn_code *code; /* see code.h */
 } attn_kernels;
 
-/* The kernels in use: what attn_isa_init chose, or the best of this CPU. */
+extern const attn_kernels_f32 attn_f32_scalar, attn_f32_avx2, attn_f32_avx512, attn_f32_neon;
+extern const attn_kernels_i8 attn_i8_scalar, attn_i8_avx2, attn_i8_avx512,
+    attn_i8_avx512vnni, attn_i8_neon, attn_i8_dotprod;
+
+/* The tier in use: what attn_isa_init chose, or the best of this CPU. */
 const attn_kernels *attn_kernels_get(void);
 
-/* For tests: a tier of this machine by its name (NULL: the CPU lacks it, or no
-** such name), and a way to put one in use. */
+/* Lists the tiers that this machine runs, the slowest first: the one behind `previous`
+** (NULL: the first), or NULL at the end. */
+const attn_kernels *attn_kernels_next(const attn_kernels *previous);
+
+/* For tests: the tier of a name (NULL: the CPU lacks it, or no such name), and a way to put
+** one in use. */
 const attn_kernels *attn_kernels_by_name(const char *name);
 void attn_kernels_use(const attn_kernels *kernels);
 

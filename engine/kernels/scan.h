@@ -27,7 +27,4 @@ typedef void attn_scan(const uint8_t *block, size_t n_group, const int8_t *query
 attn_scan attn_scan_scalar, attn_scan_avx2, attn_scan_avx512vnni, attn_scan_neon,
     attn_scan_dotprod;
 
-/* The one for the instruction set in use. */
-attn_scan *attn_scan_get(void);
-
 #endif

@@ -33,7 +33,7 @@
 ** hold has no meaning.
 */
 #include "chunk.h"
-#include "../kernels/code.h"
+#include "../kernels/kernels.h"
 #include "../kernels/sums.h"
 #include <float.h>
 
@@ -429,7 +429,7 @@ attn_status attn_chunk_put(void *chunk, uint32_t slot, int64_t rowid, const floa
       .fine = v.fine + N_FINE * block + row,
   };
   attn_code_sums s;
-  attn_code_get()(&coding, &s);
+  attn_kernels_get()->code(&coding, &s);
   float radius = round_up(sqrt(s.oo) * (1 + 0x1p-30));
   double offset = v.metric == ATTN_L2 ? s.oo : -s.oc;
   if (isfinite(radius) && isfinite(s.oy[FINE]) && fabs(offset) <= (double)FLT_MAX) {

@@ -25,6 +25,7 @@
 */
 #include "chunk.h"
 #include "heap.h"
+#include "../kernels/kernels.h"
 #include "../kernels/sums.h"
 #include <float.h>
 
@@ -99,7 +100,7 @@ attn_status attn_search_new(const attn_search_options *options, attn_error *err,
   attn_search *s = attn_alloc_zero(sizeof *s);
   if (!s) return attn_no_memory(err);
   s->options = *options;
-  s->scan = attn_scan_get();
+  s->scan = attn_kernels_get()->scan;
   s->n_batch = BATCH_NUMBER / d < BATCH ? BATCH_NUMBER / d : BATCH;
   s->query = attn_alloc(d * sizeof *s->query);
   s->stored = attn_alloc(2 * d * sizeof *s->stored);

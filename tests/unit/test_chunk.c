@@ -1,7 +1,7 @@
 /*
 ** test_chunk.c - chunks of codes: layout, bounds, changes, filters, and damage.
 */
-#include "../../engine/kernels/code.h"
+#include "../../engine/kernels/kernels.h"
 #include "vectors.h"
 
 /* The offsets that the head of chunk.c gives, for 40 dimensions and 128 slots. */
@@ -55,7 +55,7 @@ static void test_codings(void) {
     for (size_t i = 0; i < 2; i++) {
       uint8_t *to = code + 4 * i * n_byte;
       attn_coding coding = {d, n_group, x, center, 0.7, to, to + n_byte};
-      (i ? attn_code_get() : attn_code_scalar)(&coding, &sums[i]);
+      (i ? attn_kernels_get()->code : attn_code_scalar)(&coding, &sums[i]);
     }
     CHECK(memcmp(code, code + 4 * n_byte, 4 * n_byte) == 0);
     CHECK(memcmp(&sums[0], &sums[1], sizeof sums[0]) == 0);

@@ -380,23 +380,20 @@ static int same_bits(const attn_graph *graph, const attn_batch *batch, size_t fi
 ** The portable code is slow and has the fewest ways to go, so it sees the first texts
 ** only, of which one has the greatest length, and where it is watched a short one. */
 static void check_bits(const attn_graph *graph, const attn_batch *batch) {
-  static const char *const tiers[] = {"scalar", "avx2",    "avx512", "avx512vnni",
-                                      "neon",   "dotprod", NULL};
   int same = 1;
   for (size_t i = 0; i < batch->n; i += unit_each(5))
     same = same && same_bits(graph, batch, i, 1);
   CHECK(same);
 
   const attn_kernels *chosen = attn_kernels_get();
-  for (int t = 0; tiers[t]; t++) {
-    const attn_kernels *tier = attn_kernels_by_name(tiers[t]);
-    if (!tier) continue;
-    const size_t n = t == 0 && batch->n > 3 ? 3 : batch->n;
-    const size_t first = t == 0 && unit_each(2) == 2 ? n - 1 : 0;
+  for (const attn_kernels *tier = NULL; (tier = attn_kernels_next(tier)) != NULL;) {
+    const int is_scalar = tier == attn_kernels_next(NULL);
+    const size_t n = is_scalar && batch->n > 3 ? 3 : batch->n;
+    const size_t first = is_scalar && unit_each(2) == 2 ? n - 1 : 0;
     attn_kernels_use(tier);
     same = same_bits(graph, batch, first, n - first);
     for (size_t i = first; i < n; i += 7) same = same && same_bits(graph, batch, i, 1);
-    if (!same) printf("! %s differs\n", tiers[t]);
+    if (!same) printf("! %s differs\n", tier->name);
     CHECK(same);
   }
   attn_kernels_use(chosen);

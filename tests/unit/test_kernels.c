@@ -10,10 +10,6 @@
 #include "../../engine/kernels/lanes_scalar.h"
 #include "../../engine/kernels/math16.h"
 
-static const char *const tier_names[] = {"avx2", "avx512", "avx512vnni", "neon",
-                                         "dotprod"};
-enum { N_TIER = sizeof tier_names / sizeof tier_names[0] };
-
 /* --------------------------------------------------------------- random numbers */
 
 enum { SEED = 88172645 };
@@ -281,9 +277,7 @@ static void compare_gemm(attn_gemm_f32 *g, const char *what) {
   CHECK(guards_intact(expected, g->m, g->out.n, g->out.ldc));
   add_to_hash(g->m * g->out.ldc, expected);
   g->out.c = got;
-  for (int t = 0; t < N_TIER; t++) {
-    const attn_kernels *tier = attn_kernels_by_name(tier_names[t]);
-    if (!tier) continue;
+  for (const attn_kernels *tier = NULL; (tier = attn_kernels_next(tier)) != NULL;) {
     memcpy(got, start, sizeof got);
     tier->f32->gemm(g);
     CHECK(blocks_agree(tier->name, what, got, expected));
@@ -364,9 +358,7 @@ static void test_softmax(size_t m, size_t n, float scale) {
   CHECK(guards_intact(expected, m, n, ld));
   CHECK(softmax_is_right(m, n, scale, ld));
   add_to_hash(m * ld, expected);
-  for (int t = 0; t < N_TIER; t++) {
-    const attn_kernels *tier = attn_kernels_by_name(tier_names[t]);
-    if (!tier) continue;
+  for (const attn_kernels *tier = NULL; (tier = attn_kernels_next(tier)) != NULL;) {
     memcpy(got, start, sizeof got);
     tier->f32->softmax(m, n, scale, got, ld);
     CHECK(blocks_agree(tier->name, what, got, expected));
@@ -417,9 +409,7 @@ static void test_norm(const norm *norm, size_t m, size_t n) {
   CHECK(guards_intact(expected, 1, m * n, MAX_BLOCK));
   CHECK(norm_is_right(norm, m, n, eps));
   add_to_hash(m * n, expected);
-  for (int t = 0; t < N_TIER; t++) {
-    const attn_kernels *tier = attn_kernels_by_name(tier_names[t]);
-    if (!tier) continue;
+  for (const attn_kernels *tier = NULL; (tier = attn_kernels_next(tier)) != NULL;) {
     memcpy(got, start, sizeof got);
     run_norm(norm, tier, m, n, eps, a, got);
     CHECK(blocks_agree(tier->name, what, got, expected));
@@ -464,9 +454,7 @@ static void test_continue(size_t n, size_t k, size_t first) {
   fill_guards(expected);
   pack(n, k, w);
   attn_kernels_by_name("scalar")->f32->gemm(&whole);
-  for (int t = -1; t < N_TIER; t++) {
-    const attn_kernels *tier = attn_kernels_by_name(t < 0 ? "scalar" : tier_names[t]);
-    if (!tier) continue;
+  for (const attn_kernels *tier = NULL; (tier = attn_kernels_next(tier)) != NULL;) {
     attn_gemm_f32 part = whole;
     fill_guards(got);
     part.out.c = got;
@@ -544,9 +532,7 @@ static void test_rotation(void) {
     CHECK(rotation_is_right(n, start, expected));
     CHECK(guards_intact(expected, 1, n, MAX_BLOCK));
     add_to_hash(n, expected);
-    for (int t = 0; t < N_TIER; t++) {
-      const attn_kernels *tier = attn_kernels_by_name(tier_names[t]);
-      if (!tier) continue;
+    for (const attn_kernels *tier = NULL; (tier = attn_kernels_next(tier)) != NULL;) {
       memcpy(got, start, sizeof got);
       tier->i8->rotate(n, got);
       CHECK(blocks_agree(tier->name, "rotate", got, expected));
@@ -637,10 +623,9 @@ static void compare_gemm_i8(size_t m, size_t n, size_t k, attn_store store,
   CHECK(!exact || gemm_i8_agrees_with_definition(&g, expected));
   CHECK(guards_intact(expected, m, n, out.ldc));
   add_to_hash(m * out.ldc, expected);
-  for (int t = 0; t < N_TIER; t++) {
-    if (!attn_kernels_by_name(tier_names[t])) continue;
-    run_i8(tier_names[t], &g, got);
-    CHECK(blocks_agree(tier_names[t], what, got, expected));
+  for (const attn_kernels *tier = NULL; (tier = attn_kernels_next(tier)) != NULL;) {
+    run_i8(tier->name, &g, got);
+    CHECK(blocks_agree(tier->name, what, got, expected));
   }
 }
 
@@ -713,11 +698,25 @@ static void test_dispatch(void) {
         attn_kernels_get()); /* the first choice */
   CHECK(attn_kernels_by_name("sse9") == NULL);
   CHECK(attn_kernels_by_name("scalar") != NULL);
+  /* A tier without one of its kernels must not pass for one that has it. */
+  size_t n_tier = 0;
+  for (const attn_kernels *t = NULL; (t = attn_kernels_next(t)) != NULL; n_tier++) {
+    CHECK(t->f32 && t->i8 && t->scan && t->code);
+    CHECK(attn_kernels_by_name(t->name) == t);
+  }
+  CHECK(n_tier >= 1);
   const char *wanted = getenv("ATTN_ISA");
   if (wanted && attn_kernels_by_name(wanted)) CHECK(strcmp(attn_isa_name(), wanted) == 0);
 }
 
-int main(void) {
+/* test_kernels --tiers lists the tiers of this machine: tests/run asks for them. */
+static int list_tiers(void) {
+  for (const attn_kernels *t = NULL; (t = attn_kernels_next(t)) != NULL;) puts(t->name);
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  if (argc > 1 && strcmp(argv[1], "--tiers") == 0) return list_tiers();
   unit_begin();
   test_dispatch();
   test_fma();
