@@ -52,6 +52,10 @@ void attn_connection_release(void *connection) {
   sqlite3_free(c);
 }
 
+attn_connection *attn_connection_of(sqlite3_context *ctx) {
+  return ((attn_registration *)sqlite3_user_data(ctx))->connection;
+}
+
 sqlite3 *attn_connection_db(attn_connection *c) { return c->db; }
 
 int attn_connection_enter(attn_connection *c) {

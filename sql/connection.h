@@ -18,4 +18,10 @@ void attn_connection_release(void *connection);
 int attn_connection_enter(attn_connection *c);
 void attn_connection_leave(attn_connection *c);
 
+/* The user data of every function that register.c registers. */
+typedef struct attn_registration {
+  attn_connection *connection;
+  const attn_function *function;
+} attn_registration;
+
 #endif

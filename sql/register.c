@@ -39,26 +39,16 @@ static const attn_table *const tables[] = {
 
 /* ------------------------------------------------------------------ a function's call */
 
-/* The user data of a function. */
-typedef struct registration {
-  attn_connection *connection;
-  const attn_function *function;
-} registration;
-
-attn_connection *attn_connection_of(sqlite3_context *ctx) {
-  return ((registration *)sqlite3_user_data(ctx))->connection;
-}
-
-static registration *new_registration(attn_connection *c, const attn_function *f) {
-  registration *r = sqlite3_malloc64(sizeof *r);
+static attn_registration *new_registration(attn_connection *c, const attn_function *f) {
+  attn_registration *r = sqlite3_malloc64(sizeof *r);
   if (!r) return NULL;
-  *r = (registration){c, f};
+  *r = (attn_registration){c, f};
   attn_connection_retain(c);
   return r;
 }
 
 static void free_registration(void *user_data) {
-  registration *r = user_data;
+  attn_registration *r = user_data;
   attn_connection_release(r->connection);
   sqlite3_free(r);
 }
@@ -85,7 +75,7 @@ static int is_named_by_statement(sqlite3 *db, const char *function) {
 ** that such a function runs itself, over tables that may have such constraints, may call no
 ** other. */
 static void call_direct(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
-  const registration *r = sqlite3_user_data(ctx);
+  const attn_registration *r = sqlite3_user_data(ctx);
   char *error = NULL;
   if (is_named_by_statement(attn_connection_db(r->connection), r->function->name) &&
       attn_connection_enter(r->connection)) {
@@ -98,7 +88,7 @@ static void call_direct(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
 }
 
 static int register_function(attn_connection *c, const attn_function *f) {
-  registration *r = new_registration(c, f);
+  attn_registration *r = new_registration(c, f);
   if (!r) return SQLITE_NOMEM;
   return sqlite3_create_function_v2(
       attn_connection_db(c), f->name, f->n_arg, f->flags, r,
@@ -106,7 +96,7 @@ static int register_function(attn_connection *c, const attn_function *f) {
 }
 
 static int register_aggregate(attn_connection *c, const attn_aggregate *a) {
-  registration *r = new_registration(c, &a->row);
+  attn_registration *r = new_registration(c, &a->row);
   if (!r) return SQLITE_NOMEM;
   return sqlite3_create_function_v2(attn_connection_db(c), a->row.name, a->row.n_arg,
                                     a->row.flags, r, NULL, a->row.call, a->end,
