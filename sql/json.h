@@ -4,7 +4,7 @@
 #ifndef ATTN_JSON_H
 #define ATTN_JSON_H
 
-#include "models/file.h"
+#include "file.h"
 #include "sql.h"
 
 /* A flattened document and the memory that its strings live in. */

@@ -7,7 +7,7 @@
 ** config.json of the transformer, without which a folder is no model: what is left of an
 ** export that failed is not taken for one.
 */
-#include "file.h"
+#include "../file.h"
 #include "../json.h"
 #include "conversion.h"
 #include "store.h"

@@ -16,7 +16,7 @@
 ** $.tokenizer.
 */
 #include "folder.h"
-#include "file.h"
+#include "../file.h"
 #include "../json.h"
 #include "tensor_file.h"
 #include "vocab.h"

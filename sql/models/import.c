@@ -6,7 +6,7 @@
 ** then it is written, in the
 ** precision that is asked for (recast.c).
 */
-#include "file.h"
+#include "../file.h"
 #include "folder.h"
 #include "../json.h"
 #include "conversion.h"

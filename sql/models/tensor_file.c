@@ -6,7 +6,7 @@
 ** puts before them ("bert.") or calls otherwise ("gamma") is straightened here.
 */
 #include "tensor_file.h"
-#include "file.h"
+#include "../file.h"
 #include "../json.h"
 #include <string.h>
 

@@ -12,7 +12,7 @@
 ** tokenizers of BERT, GPT-2 and RoBERTa make them.
 */
 #include "vocab.h"
-#include "file.h"
+#include "../file.h"
 #include "../json.h"
 #include <string.h>
 

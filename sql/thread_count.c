@@ -1,5 +1,5 @@
 /*
-** threads.c - attn_threads([n]): how many threads share out a batch.
+** thread_count.c - attn_threads([n]): how many threads share out a batch.
 **
 **   SELECT attn_threads()     the number in force
 **   SELECT attn_threads(4)    at most four, for the whole process

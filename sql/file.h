@@ -7,7 +7,7 @@
 #ifndef ATTN_FILE_H
 #define ATTN_FILE_H
 
-#include "../sql.h"
+#include "sql.h"
 #include <stdio.h>
 
 /* Text that sqlite3_free releases. */
