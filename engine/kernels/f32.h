@@ -149,6 +149,17 @@ static void rms_norm(size_t m, size_t n, const float *weight, const float *bias,
   }
 }
 
+static void activate(attn_activation activation, size_t n, const float *x, float *y) {
+  const size_t whole = n / 16 * 16, rest = n - whole;
+  for (size_t i = 0; i < whole; i += 16) {
+    v16_store(y + i, activate16(activation, v16_load(x + i)));
+  }
+  if (rest) {
+    v16 last = v16_load_n(x + whole, rest, v16_set(0.0f));
+    v16_store_n(y + whole, rest, activate16(activation, last));
+  }
+}
+
 static void gelu(size_t n, float *x, float *y) {
   const size_t whole = n / 16 * 16, rest = n - whole;
   for (size_t i = 0; i < n; i += 16) {
@@ -226,6 +237,6 @@ static void cbow(const attn_cbow *c) {
 }
 
 #define F32_KERNELS                                                                      \
-  { gemm, softmax, layer_norm, rms_norm, gelu, cbow }
+  { gemm, softmax, layer_norm, rms_norm, activate, gelu, cbow }
 
 #endif

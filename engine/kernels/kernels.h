@@ -121,6 +121,9 @@ typedef struct attn_kernels_f32 {
   void (*rms_norm)(size_t m, size_t n, const float *weight, const float *bias, float eps,
                    const float *x, float *y);
 
+  /* n numbers: y = activation(x); y may be x. */
+  void (*activate)(attn_activation activation, size_t n, const float *x, float *y);
+
   /* n numbers: y = gelu(x), as ATTN_GELU has it, and x = its derivative there. */
   void (*gelu)(size_t n, float *x, float *y);
 

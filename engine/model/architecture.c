@@ -10,8 +10,8 @@
 /* ------------------------------------------------------------------------ encoders */
 
 #define BERT_SETTINGS                                                                    \
-  .prefix = "model.", .d_model = {"hidden_size", 0},                                     \
-  .n_position = {"max_position_embeddings", 0}, .activation = "hidden_act",              \
+  .prefix = "model.", .d_model = {.name = "hidden_size"},                                \
+  .n_position = {.name = "max_position_embeddings"}, .activation = "hidden_act",         \
   .activation_absent = ATTN_GELU, .eps = "layer_norm_eps", .eps_absent = 1e-12,          \
   .fixed = {{"is_decoder", 0}, {"add_cross_attention", 0}}
 
@@ -26,9 +26,9 @@
   .n_type = "type_vocab_size", .encoder = &bert_encoder
 
 static const attn_stack_names bert_encoder = {
-    .n_layer = {"num_hidden_layers", 0},
-    .n_head = {"num_attention_heads", 0},
-    .d_ff = {"intermediate_size", 0},
+    .n_layer = {.name = "num_hidden_layers"},
+    .n_head = {.name = "num_attention_heads"},
+    .d_ff = {.name = "intermediate_size"},
     .position = "embeddings.position_embeddings",
     .norm_embedding = "embeddings.LayerNorm",
     .query = "encoder.layer.%u.attention.self.query",
@@ -41,9 +41,9 @@ static const attn_stack_names bert_encoder = {
     .norm_ffn = "encoder.layer.%u.output.LayerNorm"};
 
 static const attn_stack_names distilbert_encoder = {
-    .n_layer = {"n_layers", 0},
-    .n_head = {"n_heads", 0},
-    .d_ff = {"hidden_dim", 0},
+    .n_layer = {.name = "n_layers"},
+    .n_head = {.name = "n_heads"},
+    .d_ff = {.name = "hidden_dim"},
     .position = "embeddings.position_embeddings",
     .norm_embedding = "embeddings.LayerNorm",
     .query = "transformer.layer.%u.attention.q_lin",
@@ -58,9 +58,9 @@ static const attn_stack_names distilbert_encoder = {
 /* ------------------------------------------------------------------------ decoders */
 
 static const attn_stack_names gpt2_decoder = {
-    .n_layer = {"n_layer", 0},
-    .n_head = {"n_head", 0},
-    .d_ff = {"n_inner", ATTN_FOUR_D_MODEL},
+    .n_layer = {.name = "n_layer"},
+    .n_head = {.name = "n_head"},
+    .d_ff = {.name = "n_inner", .times_d_model = 4},
     .position = "wpe",
     .norm_final = "ln_f",
     .query = "h.%u.attn.c_attn",
@@ -73,21 +73,21 @@ static const attn_stack_names gpt2_decoder = {
 /* ------------------------------------------------------------- encoders and decoders */
 
 #define BART_SETTINGS                                                                    \
-  .prefix = "model.", .d_model = {"d_model", 0},                                         \
-  .n_position = {"max_position_embeddings", 0}, .activation = "activation_function",     \
-  .activation_absent = ATTN_GELU, .eps_absent = 1e-5, .has_head = 1,                     \
-  .word_scale = "scale_embedding", .word = "shared", .head = "lm_head",                  \
-  .head_bias = "final_logits_bias"
+  .prefix = "model.", .d_model = {.name = "d_model"},                                    \
+  .n_position = {.name = "max_position_embeddings"},                                     \
+  .activation = "activation_function", .activation_absent = ATTN_GELU,                   \
+  .eps_absent = 1e-5, .has_head = 1, .word_scale = "scale_embedding", .word = "shared",  \
+  .head = "lm_head", .head_bias = "final_logits_bias"
 
 /* `side` is "encoder" or "decoder". */
 #define BART_STACK(side)                                                                 \
   .n_layer = {side "_layers", 0}, .n_head = {side "_attention_heads", 0},                \
   .d_ff = {side "_ffn_dim", 0}, .query = side ".layers.%u.self_attn.q_proj",             \
-  .key = side ".layers.%u.self_attn.k_proj", .value = side ".layers.%u.self_attn.v_proj", \
+  .key = side ".layers.%u.self_attn.k_proj",                                             \
+  .value = side ".layers.%u.self_attn.v_proj",                                           \
   .out = side ".layers.%u.self_attn.out_proj",                                           \
-  .norm_attention = side ".layers.%u.self_attn_layer_norm",                              \
-  .up = side ".layers.%u.fc1", .down = side ".layers.%u.fc2",                            \
-  .norm_ffn = side ".layers.%u.final_layer_norm"
+  .norm_attention = side ".layers.%u.self_attn_layer_norm", .up = side ".layers.%u.fc1", \
+  .down = side ".layers.%u.fc2", .norm_ffn = side ".layers.%u.final_layer_norm"
 
 #define BART_CROSS                                                                       \
   .cross_query = "decoder.layers.%u.encoder_attn.q_proj",                                \
@@ -103,17 +103,16 @@ static const attn_stack_names bart_encoder = {BART_STACK("encoder"),
                                               BART_EMBEDDING("encoder")};
 static const attn_stack_names bart_decoder = {BART_STACK("decoder"),
                                               BART_EMBEDDING("decoder"), BART_CROSS};
-static const attn_stack_names mbart_encoder = {BART_STACK("encoder"),
-                                               BART_EMBEDDING("encoder"),
-                                               .norm_final = "encoder.layer_norm"};
+static const attn_stack_names mbart_encoder = {
+    BART_STACK("encoder"), BART_EMBEDDING("encoder"), .norm_final = "encoder.layer_norm"};
 static const attn_stack_names mbart_decoder = {BART_STACK("decoder"),
                                                BART_EMBEDDING("decoder"), BART_CROSS,
                                                .norm_final = "decoder.layer_norm"};
 static const attn_stack_names marian_encoder = {BART_STACK("encoder")};
 static const attn_stack_names marian_decoder = {BART_STACK("decoder"), BART_CROSS};
 
-#define T5_STACK(side, ffn, layers, layers_absent)                                       \
-  .n_layer = {layers, layers_absent}, .n_head = {"num_heads", 0}, .d_ff = {"d_ff", 0},   \
+#define T5_STACK(side, ffn)                                                              \
+  .n_head = {.name = "num_heads"}, .d_ff = {.name = "d_ff"},                             \
   .norm_final = side ".final_layer_norm",                                                \
   .relative = side ".block.0.layer.0.SelfAttention.relative_attention_bias",             \
   .query = side ".block.%u.layer.0.SelfAttention.q",                                     \
@@ -127,9 +126,11 @@ static const attn_stack_names marian_decoder = {BART_STACK("decoder"), BART_CROS
   .down = side ".block.%u.layer." ffn ".DenseReluDense.wo",                              \
   .norm_ffn = side ".block.%u.layer." ffn ".layer_norm"
 
-static const attn_stack_names t5_encoder = {T5_STACK("encoder", "1", "num_layers", 0)};
+static const attn_stack_names t5_encoder = {T5_STACK("encoder", "1"),
+                                            .n_layer = {.name = "num_layers"}};
 static const attn_stack_names t5_decoder = {
-    T5_STACK("decoder", "2", "num_decoder_layers", ATTN_AS_ENCODER),
+    T5_STACK("decoder", "2"),
+    .n_layer = {.name = "num_decoder_layers", .as_encoder = 1},
     .cross_query = "decoder.block.%u.layer.1.EncDecAttention.q",
     .cross_key = "decoder.block.%u.layer.1.EncDecAttention.k",
     .cross_value = "decoder.block.%u.layer.1.EncDecAttention.v",
@@ -138,12 +139,12 @@ static const attn_stack_names t5_decoder = {
 
 /* torch.nn.Transformer's state_dict; its defaults are those of the constructor. */
 #define TORCH_STACK(side, n)                                                             \
-  .n_layer = {"num_" side "_layers", 6}, .n_head = {"nhead", 8},                         \
-  .d_ff = {"dim_feedforward", 2048}, .norm_final = side ".norm",                         \
+  .n_layer = {"num_" side "_layers", 6}, .n_head = {.name = "nhead", .absent = 8},       \
+  .d_ff = {.name = "dim_feedforward", .absent = 2048}, .norm_final = side ".norm",       \
   .query = side ".layers.%u.self_attn.in_proj_",                                         \
-  .out = side ".layers.%u.self_attn.out_proj", .norm_attention = side ".layers.%u.norm1", \
-  .up = side ".layers.%u.linear1", .down = side ".layers.%u.linear2",                    \
-  .norm_ffn = side ".layers.%u.norm" n
+  .out = side ".layers.%u.self_attn.out_proj",                                           \
+  .norm_attention = side ".layers.%u.norm1", .up = side ".layers.%u.linear1",            \
+  .down = side ".layers.%u.linear2", .norm_ffn = side ".layers.%u.norm" n
 
 #define TORCH_CROSS                                                                      \
   .cross_query = "decoder.layers.%u.multihead_attn.in_proj_",                            \
@@ -157,33 +158,43 @@ static const attn_stack_names torch_decoder = {TORCH_STACK("decoder", "3"), TORC
 
 static const attn_architecture architectures[] = {
     {.model_type = "bert", BERT_SETTINGS, BERT_TENSORS, BERT_CLOZE},
-    {.model_type = "roberta", BERT_SETTINGS, BERT_TENSORS, ROBERTA_CLOZE,
+    {.model_type = "roberta",
+     BERT_SETTINGS,
+     BERT_TENSORS,
+     ROBERTA_CLOZE,
      .positions_after_pad = 1},
-    {.model_type = "xlm-roberta", BERT_SETTINGS, BERT_TENSORS, ROBERTA_CLOZE,
+    {.model_type = "xlm-roberta",
+     BERT_SETTINGS,
+     BERT_TENSORS,
+     ROBERTA_CLOZE,
      .positions_after_pad = 1},
-    {.model_type = "camembert", BERT_SETTINGS, BERT_TENSORS, ROBERTA_CLOZE,
+    {.model_type = "camembert",
+     BERT_SETTINGS,
+     BERT_TENSORS,
+     ROBERTA_CLOZE,
      .positions_after_pad = 1},
     {.model_type = "distilbert",
      .prefix = "model.",
-     .d_model = {"dim", 0},
-     .n_position = {"max_position_embeddings", 0},
+     .d_model = {.name = "dim"},
+     .n_position = {.name = "max_position_embeddings"},
      .activation = "activation",
      .activation_absent = ATTN_GELU,
      .eps_absent = 1e-12,
      .word = "embeddings.word_embeddings",
-     .cloze = {"vocab_transform", "vocab_layer_norm", "vocab_projector", "vocab_projector"},
+     .cloze = {"vocab_transform", "vocab_layer_norm", "vocab_projector",
+               "vocab_projector"},
      .encoder = &distilbert_encoder},
     /* A table of words, which sentence-transformers calls StaticEmbedding. */
     {.model_type = "word2vec",
      .is_bag = 1,
-     .d_model = {"hidden_size", 0},
+     .d_model = {.name = "hidden_size"},
      .activation_absent = ATTN_IDENTITY,
      .positions = ATTN_POSITIONS_NONE,
      .word = "embedding"},
     {.model_type = "gpt2",
      .prefix = "transformer.",
-     .d_model = {"n_embd", 0},
-     .n_position = {"n_positions", 0},
+     .d_model = {.name = "n_embd"},
+     .n_position = {.name = "n_positions"},
      .activation = "activation_function",
      .activation_absent = ATTN_GELU_TANH,
      .eps = "layer_norm_epsilon",
@@ -215,8 +226,8 @@ static const attn_architecture architectures[] = {
      .encoder = &marian_encoder,
      .decoder = &marian_decoder},
     {.model_type = "t5",
-     .d_model = {"d_model", 0},
-     .n_position = {"n_positions", 512},
+     .d_model = {.name = "d_model"},
+     .n_position = {.name = "n_positions", .absent = 512},
      .d_head = "d_kv",
      .activation = "feed_forward_proj",
      .activation_absent = ATTN_RELU,
@@ -234,7 +245,7 @@ static const attn_architecture architectures[] = {
      .encoder = &t5_encoder,
      .decoder = &t5_decoder},
     {.model_type = "torch.nn.Transformer",
-     .d_model = {"d_model", 512},
+     .d_model = {.name = "d_model", .absent = 512},
      .activation = "activation",
      .activation_absent = ATTN_RELU,
      .eps = "layer_norm_eps",

@@ -17,13 +17,13 @@ typedef enum attn_positions {
   ATTN_POSITIONS_NONE
 } attn_positions;
 
-/* A whole number of config.json, and what it is where it is not there; 0: it has to
-** be there.  Above the largest that any may be: what another one makes of it. */
-enum { ATTN_FOUR_D_MODEL = 0x40000000, ATTN_AS_ENCODER };
-
+/* A whole number of config.json.  Where the file does not have it, it is `absent`, or
+** times_d_model times d_model, or that of the encoder; where all are 0, it is required. */
 typedef struct attn_size_setting {
   const char *name;
   uint32_t absent;
+  uint32_t times_d_model;
+  int as_encoder;
 } attn_size_setting;
 
 /* A stack's settings and tensors.  A linear and a norm have .weight and .bias; "%u" is

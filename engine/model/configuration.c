@@ -129,7 +129,7 @@ static attn_status get_head_size(const attn_settings *s, attn_error *err,
                                  const attn_architecture *a, const char *n_head,
                                  const attn_graph *g, attn_stack *stack) {
   if (a->d_head) {
-    return get_size(s, err, (attn_size_setting){a->d_head, 0}, ATTN_LIMIT_DIMENSION,
+    return get_size(s, err, (attn_size_setting){.name = a->d_head}, ATTN_LIMIT_DIMENSION,
                     &stack->d_head);
   }
   if (g->d_model % stack->n_head) {
@@ -160,8 +160,10 @@ static attn_status get_positions(const attn_settings *s, attn_error *err,
 /* T5's biases: as many buckets as heads have numbers, and the distance of the last. */
 static attn_status get_relative(const attn_settings *s, attn_error *err,
                                 const attn_architecture *a, attn_stack *stack) {
-  static const attn_size_setting n_bucket = {"relative_attention_num_buckets", 32};
-  static const attn_size_setting distance = {"relative_attention_max_distance", 128};
+  static const attn_size_setting n_bucket = {
+      .name = "relative_attention_num_buckets", .absent = 32};
+  static const attn_size_setting distance = {
+      .name = "relative_attention_max_distance", .absent = 128};
   if (a->positions != ATTN_POSITIONS_RELATIVE) return ATTN_OK;
   attn_status rc = get_number(s, err, n_bucket, 4096, &stack->relative.n_bucket);
   if (rc == ATTN_OK) rc = get_number(s, err, distance, 1 << 16, &stack->relative.max_distance);
@@ -176,22 +178,30 @@ static attn_status get_relative(const attn_settings *s, attn_error *err,
   return ATTN_OK;
 }
 
+/* The setting with `absent` as this graph has it; d_model and the encoder are known. */
+static attn_size_setting resolve(attn_size_setting setting, const attn_graph *g) {
+  if (setting.times_d_model) setting.absent = setting.times_d_model * g->d_model;
+  if (setting.as_encoder) setting.absent = g->encoder.n_layer;
+  return setting;
+}
+
 static attn_status get_stack(const attn_settings *s, attn_error *err,
                              const attn_architecture *a, const attn_stack_names *names,
                              const attn_graph *g, attn_stack *stack) {
   if (!names) return ATTN_OK;
-  attn_status rc = get_size(s, err, names->n_layer, ATTN_LIMIT_LAYERS, &stack->n_layer);
+  attn_status rc = get_size(s, err, resolve(names->n_layer, g), ATTN_LIMIT_LAYERS,
+                            &stack->n_layer);
   if (rc == ATTN_OK) rc = get_size(s, err, names->n_head, ATTN_LIMIT_HEADS, &stack->n_head);
   if (rc == ATTN_OK) rc = get_head_size(s, err, a, names->n_head.name, g, stack);
-  if (rc == ATTN_OK) rc = get_size(s, err, names->d_ff, ATTN_LIMIT_FEED_FORWARD, &stack->d_ff);
+  if (rc == ATTN_OK) {
+    rc = get_size(s, err, resolve(names->d_ff, g), ATTN_LIMIT_FEED_FORWARD, &stack->d_ff);
+  }
   if (rc == ATTN_OK && a->n_position.name) {
     rc = get_number(s, err, a->n_position, 1 << 20, &stack->n_position);
   }
   if (rc == ATTN_OK) rc = get_positions(s, err, a, stack);
   if (rc == ATTN_OK) rc = get_relative(s, err, a, stack);
   if (rc != ATTN_OK) return rc;
-  if (stack->n_layer == ATTN_AS_ENCODER) stack->n_layer = g->encoder.n_layer;
-  if (stack->d_ff == ATTN_FOUR_D_MODEL) stack->d_ff = 4 * g->d_model;
   stack->has_cross = names->cross_query != NULL;
   stack->score_scale = a->no_score_scale ? 1 : 1.0f / sqrtf((float)stack->d_head);
   return ATTN_OK;
@@ -201,11 +211,11 @@ static attn_status get_sizes(const attn_settings *s, attn_error *err,
                              const attn_architecture *a, attn_graph *g) {
   attn_status rc = get_size(s, err, a->d_model, ATTN_LIMIT_DIMENSION, &g->d_model);
   if (rc == ATTN_OK && a->word) {
-    rc = get_size(s, err, (attn_size_setting){"vocab_size", 0}, ATTN_LIMIT_VOCABULARY,
+    rc = get_size(s, err, (attn_size_setting){.name = "vocab_size"}, ATTN_LIMIT_VOCABULARY,
                   &g->n_vocab);
   }
   if (rc == ATTN_OK && a->type) {
-    rc = get_number(s, err, (attn_size_setting){a->n_type, 0}, 1 << 16, &g->n_type);
+    rc = get_number(s, err, (attn_size_setting){.name = a->n_type}, 1 << 16, &g->n_type);
   }
   if (rc == ATTN_OK) rc = get_stack(s, err, a, a->encoder, g, &g->encoder);
   if (rc == ATTN_OK) rc = get_stack(s, err, a, a->decoder, g, &g->decoder);

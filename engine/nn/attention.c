@@ -13,61 +13,13 @@
 ** infinite, and a cache of keys and values gives the same bits as their whole.
 */
 #include "../kernels/four.h"
+#include "../kernels/pack.h"
 #include "layers.h"
 #include <math.h>
 
 enum {
   N_QUERY = 56 /* queries at a time: a multiple of every kernel's tile but 6's */
 };
-
-static inline four first_of_both(four a, four b) {
-  return (four){a[0], b[0], a[1], b[1]};
-}
-
-static inline four last_of_both(four a, four b) {
-  return (four){a[2], b[2], a[3], b[3]};
-}
-
-/* Four rows of four numbers become four columns, each four of 16 numbers. */
-static inline void turn_four(const float *const row[4], size_t at, float *packed) {
-  four a = four_load(row[0] + at), b = four_load(row[1] + at);
-  four c = four_load(row[2] + at), d = four_load(row[3] + at);
-  four ac = first_of_both(a, c), bd = first_of_both(b, d);
-  four ac_last = last_of_both(a, c), bd_last = last_of_both(b, d);
-  four_store(packed, first_of_both(ac, bd));
-  four_store(packed + ATTN_PANEL, last_of_both(ac, bd));
-  four_store(packed + 2 * ATTN_PANEL, first_of_both(ac_last, bd_last));
-  four_store(packed + 3 * ATTN_PANEL, last_of_both(ac_last, bd_last));
-}
-
-/* Row j of x becomes output j: x[n, d], rows ld apart.  What fills up four rows is never
-** looked at. */
-static void pack_rows(size_t n, size_t d, const float *x, size_t ld, float *packed) {
-  const size_t whole = d / 4 * 4;
-  for (size_t j = 0; j < n; j += 4) {
-    float *to = packed + attn_packed_index(j, d);
-    const float *row[4];
-    for (size_t i = 0; i < 4; i++) row[i] = x + (j + i < n ? j + i : n - 1) * ld;
-    for (size_t k = 0; k < whole; k += 4) turn_four(row, k, to + k * ATTN_PANEL);
-    for (size_t k = whole; k < d; k++) {
-      for (size_t i = 0; i < 4; i++) to[k * ATTN_PANEL + i] = row[i][k];
-    }
-  }
-}
-
-/* Column j of x becomes output j. */
-static void pack_columns(size_t n, size_t d, const float *x, size_t ld, float *packed) {
-  for (size_t j = 0; j < d; j += ATTN_PANEL) {
-    size_t width = d - j < ATTN_PANEL ? d - j : ATTN_PANEL;
-    for (size_t k = 0; k < n; k++, packed += ATTN_PANEL) {
-      if (width == ATTN_PANEL) { /* no call */
-        memcpy(packed, x + k * ld + j, ATTN_PANEL * sizeof *x);
-      } else {
-        memcpy(packed, x + k * ld + j, width * sizeof *x);
-      }
-    }
-  }
-}
 
 /* One head of one sequence. */
 typedef struct head {
@@ -190,8 +142,8 @@ static void attend(const head *h) {
 
 /* Memory of scratch: of `n_key` keys packed, as many values, and scores. */
 uint64_t attn_attention_scratch(const attn_stack *stack, uint32_t n_key, int *overflow) {
-  uint64_t n = ((uint64_t)n_key + ATTN_PANEL - 1) / ATTN_PANEL * ATTN_PANEL;
-  uint64_t d = ((uint64_t)stack->d_head + ATTN_PANEL - 1) / ATTN_PANEL * ATTN_PANEL;
+  uint64_t n = attn_whole_panels(n_key);
+  uint64_t d = attn_whole_panels(stack->d_head);
   return attn_mul(n, attn_add(2 * d, N_QUERY, overflow), overflow);
 }
 
@@ -215,12 +167,12 @@ void attn_attention(const attn_stack *stack, const attn_rows *rows, uint32_t lay
                 .n_key = (uint32_t)n,
                 .capacity = (uint32_t)n,
                 .scores = values + attn_packed_size(d, n),
-                .ld_scores = (n + ATTN_PANEL - 1) / ATTN_PANEL * ATTN_PANEL,
+                .ld_scores = (size_t)attn_whole_panels(n),
                 .out = out + first * inner + k * d,
                 .observer = rows->observer,
                 .view = {.sequence = rows->number + i, .layer = layer, .head = k}};
-      pack_rows(n, d, q + inner, 3 * inner, scratch);
-      pack_columns(n, d, q + 2 * inner, 3 * inner, values);
+      attn_pack_rows(0, n, d, q + inner, 3 * inner, scratch);
+      attn_pack_columns(0, n, n, d, q + 2 * inner, 3 * inner, values);
       show(&h, ATTN_SEE_QUERIES, 0, n, d, q, 3 * inner);
       show(&h, ATTN_SEE_KEYS, 0, n, d, q + inner, 3 * inner);
       show(&h, ATTN_SEE_VALUES, 0, n, d, q + 2 * inner, 3 * inner);
@@ -232,8 +184,8 @@ void attn_attention(const attn_stack *stack, const attn_rows *rows, uint32_t lay
 /* --------------------------------------------------------------------- the cache */
 
 uint64_t attn_cached_size(const attn_stack *stack, uint32_t capacity, int *overflow) {
-  uint64_t n = ((uint64_t)capacity + ATTN_PANEL - 1) / ATTN_PANEL * ATTN_PANEL;
-  uint64_t d = ((uint64_t)stack->d_head + ATTN_PANEL - 1) / ATTN_PANEL * ATTN_PANEL;
+  uint64_t n = attn_whole_panels(capacity);
+  uint64_t d = attn_whole_panels(stack->d_head);
   return attn_mul(n, d, overflow);
 }
 
@@ -242,18 +194,12 @@ void attn_cache_add(const attn_stack *stack, size_t n, const float *kv, size_t l
   const size_t d = stack->d_head, inner = attn_stack_inner(stack);
   int overflow = 0;
   const size_t size = (size_t)attn_cached_size(stack, cache->capacity, &overflow);
-  for (size_t i = 0; i < n; i++, kv += ld) {
-    const size_t at = cache->n++;
-    for (size_t h = 0; h < stack->n_head; h++) {
-      const float *key = kv + h * d, *value = key + inner;
-      float *keys = cache->keys + h * size + attn_packed_index(at, d);
-      float *values = cache->values + h * size + at * ATTN_PANEL;
-      for (size_t k = 0; k < d; k++) {
-        keys[k * ATTN_PANEL] = key[k];
-        values[attn_packed_index(k, cache->capacity)] = value[k];
-      }
-    }
+  for (size_t h = 0; h < stack->n_head; h++) {
+    const float *key = kv + h * d, *value = key + inner;
+    attn_pack_rows(cache->n, n, d, key, ld, cache->keys + h * size);
+    attn_pack_columns(cache->n, n, cache->capacity, d, value, ld, cache->values + h * size);
   }
+  cache->n += (uint32_t)n;
 }
 
 /* Panels of keys stand as they are; those of values get longer. */
@@ -292,7 +238,7 @@ void attn_cached_attention(const attn_stack *stack, size_t n, uint32_t first,
                    .n_key = cache->n,
                    .capacity = cache->capacity,
                    .scores = scratch,
-                   .ld_scores = ((size_t)cache->n + ATTN_PANEL - 1) / ATTN_PANEL * ATTN_PANEL,
+                   .ld_scores = (size_t)attn_whole_panels(cache->n),
                    .out = out + k * stack->d_head});
   }
 }

@@ -2,6 +2,7 @@
 ** linear.c - packs weights, and multiplies by them.
 */
 #include "linear.h"
+#include "../kernels/pack.h"
 #include "int8.h"
 
 /* ------------------------------------------------------------------------ layout */
@@ -12,20 +13,16 @@ static uint64_t whole_lines(uint64_t n, int *overflow) {
   return attn_add(n, LINE - 1, overflow) / LINE * LINE;
 }
 
-static uint64_t whole_panels(uint64_t n) {
-  return (n + ATTN_PANEL - 1) / ATTN_PANEL * ATTN_PANEL;
-}
-
 static uint64_t packed_size(uint32_t n_out, uint32_t n_in, attn_precision precision,
                             int *overflow) {
   uint64_t row = precision == ATTN_PRECISION_INT8 ? ((uint64_t)n_in + 3) / 4 * 4
                                                   : (uint64_t)n_in * sizeof(float);
-  return whole_lines(attn_mul(whole_panels(n_out), row, overflow), overflow);
+  return whole_lines(attn_mul(attn_whole_panels(n_out), row, overflow), overflow);
 }
 
 uint64_t attn_linear_size(uint32_t n_out, uint32_t n_in, attn_precision precision) {
   int overflow = 0;
-  uint64_t vector = whole_panels(n_out) * sizeof(float);
+  uint64_t vector = attn_whole_panels(n_out) * sizeof(float);
   uint64_t n_vector = precision == ATTN_PRECISION_INT8 ? 1 + 2 * attn_groups_i8(n_in) : 1;
   uint64_t size = packed_size(n_out, n_in, precision, &overflow);
   size = attn_add(size, attn_mul(n_vector, vector, &overflow), &overflow);
@@ -36,7 +33,7 @@ void attn_linear_init(attn_linear *linear, uint32_t n_out, uint32_t n_in,
                       attn_precision precision, void *memory) {
   int overflow = 0;
   size_t n_packed = (size_t)packed_size(n_out, n_in, precision, &overflow);
-  size_t vector = (size_t)whole_panels(n_out) * sizeof(float);
+  size_t vector = (size_t)attn_whole_panels(n_out) * sizeof(float);
   char *next = (char *)memory + n_packed;
   *linear = (attn_linear){.n_in = n_in,
                           .n_out = n_out,
@@ -48,33 +45,12 @@ void attn_linear_init(attn_linear *linear, uint32_t n_out, uint32_t n_in,
     linear->offset = (int32_t *)(void *)(next + (1 + attn_groups_i8(n_in)) * vector);
   }
   /* Every row will be packed; the outputs that fill up the last panel will not. */
-  size_t last = n_packed / (whole_panels(n_out) / ATTN_PANEL);
+  size_t last = n_packed / (attn_whole_panels(n_out) / ATTN_PANEL);
   memset(next - last, 0, last);
   memset(next, 0, (size_t)attn_linear_size(n_out, n_in, precision) - n_packed);
 }
 
 /* ----------------------------------------------------------------------- packing */
-
-/* 16 rows of a panel at a time: they are written without a gap. */
-static void pack_panel(size_t n_in, const float *row, float *packed) {
-  for (size_t k = 0; k < n_in; k++, packed += ATTN_PANEL) {
-    for (size_t i = 0; i < ATTN_PANEL; i++) packed[i] = row[i * n_in + k];
-  }
-}
-
-static void pack_f32(attn_linear *linear, uint32_t first, uint32_t n, const float *row) {
-  const size_t n_in = linear->n_in;
-  for (uint32_t i = 0; i < n;) {
-    float *packed = (float *)linear->packed + attn_packed_index(first + i, n_in);
-    if ((first + i) % ATTN_PANEL == 0 && n - i >= ATTN_PANEL) {
-      pack_panel(n_in, row + i * n_in, packed);
-      i += ATTN_PANEL;
-    } else {
-      for (size_t k = 0; k < n_in; k++) packed[k * ATTN_PANEL] = row[i * n_in + k];
-      i++;
-    }
-  }
-}
 
 static void pack_quantized(attn_linear *linear, uint32_t first, uint32_t n, float *row) {
   float scale[ATTN_I8_MAX_K / ATTN_I8_GROUP];
@@ -88,26 +64,20 @@ void attn_linear_pack(attn_linear *linear, uint32_t first, uint32_t n, float *ro
   if (linear->precision == ATTN_PRECISION_INT8) {
     pack_quantized(linear, first, n, row);
   } else {
-    pack_f32(linear, first, n, row);
+    attn_pack_rows(first, n, linear->n_in, row, linear->n_in, linear->packed);
   }
 }
 
 void attn_linear_pack_columns(attn_linear *linear, uint32_t first, uint32_t n,
                               const float *column) {
-  const size_t n_in = linear->n_in, n_out = linear->n_out;
-  for (size_t k = 0; k < n; k++, column += n_out) {
-    for (size_t i = 0; i < n_out; i += ATTN_PANEL) {
-      size_t width = n_out - i < ATTN_PANEL ? n_out - i : ATTN_PANEL;
-      float *packed = (float *)linear->packed + attn_packed_index(i, n_in);
-      memcpy(packed + (first + k) * ATTN_PANEL, column + i, width * sizeof *column);
-    }
-  }
+  attn_pack_columns(first, n, linear->n_in, linear->n_out, column, linear->n_out,
+                    linear->packed);
 }
 
 void attn_linear_pack_i8(attn_linear *linear, uint32_t first, uint32_t n,
                          const int8_t *row, const float *scale) {
   const size_t n_in = linear->n_in, n_four = (n_in + 3) / 4 * 4;
-  const size_t width = (size_t)whole_panels(linear->n_out);
+  const size_t width = (size_t)attn_whole_panels(linear->n_out);
   for (uint32_t i = 0; i < n; i++, row += n_in) {
     int8_t *packed = (int8_t *)linear->packed + attn_packed_index_i8(first + i, n_in);
     for (size_t k = 0, at = first + i; k < n_four; at += width) {

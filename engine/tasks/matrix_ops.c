@@ -8,6 +8,7 @@
 #include "../model/architecture.h"
 #include "../nn/positions.h"
 #include "../base/settings.h"
+#include "../kernels/pack.h"
 
 enum { N_ROW = 64 /* at a time: between two questions whether to stop */ };
 
@@ -18,28 +19,14 @@ static attn_status ask(int (*stop)(void *ctx), void *ctx, attn_error *err) {
 
 /* --------------------------------------------------------------------- products */
 
-/* A matrix as the second operand of the kernels' product: output j, input k stands at
-** j * output + k * input. */
-typedef struct operand {
-  const float *x;
-  size_t n_out, n_in, output, input;
-} operand;
-
-static attn_status pack(const operand *w, attn_error *err, float **out) {
+/* Memory for a packed matrix of n outputs and k inputs; what fills up the last panel is zero. */
+static attn_status alloc_packed(size_t n, size_t k, attn_error *err, float **out) {
   int overflow = 0;
-  uint64_t n = attn_mul((w->n_out + ATTN_PANEL - 1) / ATTN_PANEL * ATTN_PANEL,
-                        attn_mul(w->n_in, sizeof(float), &overflow), &overflow);
-  *out = overflow ? NULL : attn_alloc_aligned(n);
+  uint64_t size = attn_mul(attn_whole_panels(n), attn_mul(k, sizeof(float), &overflow), &overflow);
+  *out = overflow ? NULL : attn_alloc_aligned(size);
   if (!*out) return attn_no_memory(err);
-  for (size_t j = 0; j < w->n_out; j++) {
-    const float *from = w->x + j * w->output;
-    float *to = *out + attn_packed_index(j, w->n_in);
-    for (size_t k = 0; k < w->n_in; k++) to[k * ATTN_PANEL] = from[k * w->input];
-  }
-  for (size_t j = w->n_out; j % ATTN_PANEL; j++) { /* what fills up the last panel */
-    float *to = *out + attn_packed_index(j, w->n_in);
-    for (size_t k = 0; k < w->n_in; k++) to[k * ATTN_PANEL] = 0;
-  }
+  size_t last = n / ATTN_PANEL * ATTN_PANEL;
+  if (last < n) memset(*out + last * k, 0, ATTN_PANEL * k * sizeof **out);
   return ATTN_OK;
 }
 
@@ -53,15 +40,15 @@ static attn_status find_activation(attn_text name, attn_error *err, attn_activat
 }
 
 attn_status attn_matrix_product(const attn_product *p, attn_error *err) {
-  operand w = {p->w, p->n_out, p->n_in, 1, p->n_out};
   attn_activation activation;
   float *packed = NULL;
-  if (p->is_transposed) {
-    w.output = p->n_in;
-    w.input = 1;
-  }
   attn_status rc = find_activation(p->activation, err, &activation);
-  if (rc == ATTN_OK) rc = pack(&w, err, &packed);
+  if (rc == ATTN_OK) rc = alloc_packed(p->n_out, p->n_in, err, &packed);
+  if (rc == ATTN_OK && p->is_transposed) {
+    attn_pack_rows(0, p->n_out, p->n_in, p->w, p->n_in, packed);
+  } else if (rc == ATTN_OK) {
+    attn_pack_columns(0, p->n_in, p->n_in, p->n_out, p->w, p->n_out, packed);
+  }
   for (size_t i = 0; rc == ATTN_OK && i < p->m; i += N_ROW) {
     attn_gemm_f32 g = {.m = attn_least(N_ROW, p->m - i),
                        .k = p->n_in,
@@ -82,18 +69,12 @@ attn_status attn_matrix_product(const attn_product *p, attn_error *err) {
   return rc;
 }
 
-/* The kernels apply an activation to products; here to 1 x. */
 attn_status attn_matrix_activate(attn_text activation, size_t n, const float *x,
                                  attn_error *err, float *y) {
-  const float one = 1;
-  attn_product p = {.m = 1,
-                    .n_in = 1,
-                    .n_out = n,
-                    .x = &one,
-                    .w = x,
-                    .activation = activation,
-                    .y = y};
-  return attn_matrix_product(&p, err);
+  attn_activation found;
+  attn_status rc = find_activation(activation, err, &found);
+  if (rc == ATTN_OK) attn_kernels_get()->f32->activate(found, n, x, y);
+  return rc;
 }
 
 /* ------------------------------------------------------------------------- rows */
@@ -161,12 +142,14 @@ static void attend(const head *h, size_t i, size_t m) {
 static attn_status run_head(head *h, attn_error *err) {
   const attn_attend *a = h->attend;
   const size_t ld_key = a->n_head * a->d_key, ld_value = a->n_head * a->d_value;
-  operand keys = {a->k + h->number * a->d_key, a->n_key, a->d_key, ld_key, 1};
-  operand values = {a->v, a->d_value, a->n_key, 1, ld_value};
-  attn_status rc = pack(&keys, err, &h->keys);
+  attn_status rc = alloc_packed(a->n_key, a->d_key, err, &h->keys);
+  if (rc == ATTN_OK) {
+    attn_pack_rows(0, a->n_key, a->d_key, a->k + h->number * a->d_key, ld_key, h->keys);
+  }
+  if (rc == ATTN_OK && a->v) rc = alloc_packed(a->d_value, a->n_key, err, &h->values);
   if (rc == ATTN_OK && a->v) {
-    values.x += h->number * a->d_value;
-    rc = pack(&values, err, &h->values);
+    attn_pack_columns(0, a->n_key, a->n_key, a->d_value, a->v + h->number * a->d_value,
+                      ld_value, h->values);
   }
   for (size_t i = 0; rc == ATTN_OK && i < a->n_query; i += N_ROW) {
     attend(h, i, attn_least(N_ROW, a->n_query - i));

@@ -191,8 +191,4 @@ void attn_bert_group_pass(const attn_bert *bert, const attn_bert_pass *pass, siz
 /* Matrix i of `packed`. */
 attn_bert_dense attn_bert_matrix(const attn_bert *bert, uint32_t i);
 
-/* Row j of x[n, k] (rows ld apart) becomes output j; and column j of it. */
-void attn_bert_pack_rows(size_t n, size_t k, const float *x, size_t ld, float *packed);
-void attn_bert_pack_columns(size_t n, size_t k, const float *x, size_t ld, float *packed);
-
 #endif

@@ -11,8 +11,9 @@
 ** more (bert.h), where the sum over the tokens finds it.
 */
 #include "bert.h"
+#include "../base/deterministic.h"
 #include "../base/random.h"
-#include "../kernels/kernels.h"
+#include "../kernels/pack.h"
 #include <math.h>
 
 static const float eps = 1e-12f; /* BERT's */
@@ -56,26 +57,6 @@ static void backward(const work *w, uint32_t i, size_t m, const float *dy, attn_
   attn_bert_dense dense = attn_bert_matrix(w->bert, i);
   multiply(w, m, dense.n_out, dy, dense.n_out, w->memory->packed[i].columns,
            (attn_output){.n = dense.n_in, .store = store, .c = dx, .ldc = dense.n_in});
-}
-
-void attn_bert_pack_rows(size_t n, size_t k, const float *x, size_t ld, float *packed) {
-  for (size_t j = 0; j < n; j += ATTN_PANEL, x += ATTN_PANEL * ld) {
-    size_t width = n - j < ATTN_PANEL ? n - j : ATTN_PANEL;
-    for (size_t i = 0; i < k; i++, packed += ATTN_PANEL) {
-      for (size_t c = 0; c < width; c++) packed[c] = x[c * ld + i];
-      for (size_t c = width; c < ATTN_PANEL; c++) packed[c] = 0;
-    }
-  }
-}
-
-void attn_bert_pack_columns(size_t n, size_t k, const float *x, size_t ld, float *packed) {
-  for (size_t j = 0; j < k; j += ATTN_PANEL) {
-    size_t width = k - j < ATTN_PANEL ? k - j : ATTN_PANEL;
-    for (size_t i = 0; i < n; i++, packed += ATTN_PANEL) {
-      memcpy(packed, x + i * ld + j, width * sizeof *x);
-      for (size_t c = width; c < ATTN_PANEL; c++) packed[c] = 0;
-    }
-  }
 }
 
 static void transpose(size_t n, size_t m, const float *x, size_t ld, float *out, size_t ld_out) {
@@ -225,14 +206,14 @@ static void drop_weights(const work *w, const head *h, const float *from, float 
 /* c[n, n] = a[n, d] bᵀ */
 static void all_pairs(const work *w, const head *h, const float *a, size_t lda,
                       const float *b, size_t ldb, float *c) {
-  attn_bert_pack_rows(h->n, h->d, b, ldb, h->packed);
+  attn_pack_rows(0, h->n, h->d, b, ldb, h->packed);
   multiply(w, h->n, h->d, a, lda, h->packed, (attn_output){.n = h->n, .c = c, .ldc = h->ld});
 }
 
 /* c[n, d] = a[n, n] b */
 static void mix(const work *w, const head *h, const float *a, const float *b, size_t ldb,
                 float *c, size_t ldc) {
-  attn_bert_pack_columns(h->n, h->d, b, ldb, h->packed);
+  attn_pack_columns(0, h->n, h->n, h->d, b, ldb, h->packed);
   multiply(w, h->n, h->n, a, h->ld, h->packed, (attn_output){.n = h->d, .c = c, .ldc = ldc});
 }
 
@@ -345,7 +326,7 @@ static double cross_entropy(const work *w, float *logits) {
   for (size_t i = 0; i < w->n_masked; i++, logits += n_vocab) {
     uint32_t target = w->batch->target[w->masked + i];
     double p = (double)logits[target];
-    loss -= log(p > 1e-37 ? p : 1e-37);
+    loss -= attn_log(p > 1e-37 ? p : 1e-37);
     logits[target] -= 1.0f;
     for (size_t k = 0; k < n_vocab; k++) logits[k] *= part;
   }

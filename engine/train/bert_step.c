@@ -7,7 +7,7 @@
 ** vector.
 */
 #include "bert.h"
-#include "../kernels/kernels.h"
+#include "../kernels/pack.h"
 #include "../base/threads.h"
 #include <math.h>
 
@@ -75,12 +75,8 @@ static void pack_block(void *ctx, uint32_t slot, size_t piece) {
   const float *row = b->weight + at.dense.weight + at.first * n_in;
   attn_bert_packed packed = b->memory->packed[at.matrix];
   (void)slot;
-  attn_bert_pack_rows(at.n, n_in, row, n_in, packed.rows + at.first * n_in);
-  for (size_t k = 0; k < n_in; k += ATTN_PANEL) {
-    size_t width = n_in - k < ATTN_PANEL ? n_in - k : ATTN_PANEL;
-    attn_bert_pack_columns(at.n, width, row + k, n_in,
-                           packed.columns + k * n_out + at.first * ATTN_PANEL);
-  }
+  attn_pack_rows(at.first, at.n, n_in, row, n_in, packed.rows);
+  attn_pack_columns(at.first, at.n, n_out, n_in, row, n_in, packed.columns);
 }
 
 /* ------------------------------------------------------------------------ groups */
@@ -157,7 +153,7 @@ static void sum_block(step *s, uint32_t slot, size_t piece) {
   }
   for (size_t k = 0; k < n_in; k += ATTN_PANEL) {
     size_t width = n_in - k < ATTN_PANEL ? n_in - k : ATTN_PANEL;
-    attn_bert_pack_columns(o.m, width, o.x + k, n_in, packed);
+    attn_pack_columns(0, o.m, o.m, width, o.x + k, n_in, packed);
     attn_gemm_f32 g = {.m = at.n,
                        .k = o.m,
                        .a = columns,

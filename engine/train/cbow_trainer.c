@@ -26,6 +26,7 @@
 */
 #include "trainer.h"
 #include "corpus.h"
+#include "../base/deterministic.h"
 #include "../base/random.h"
 #include "../kernels/kernels.h"
 #include "../base/threads.h"
@@ -257,7 +258,7 @@ static void count_loss(worker *w, const float *p, size_t n) {
     double right = t == 0 ? p[0] : 1.0 - p[t];
     w->likelihood *= right > 1e-10 ? right : 1e-10;
     if (w->likelihood < 1e-200) {
-      w->log_likelihood += log(w->likelihood);
+      w->log_likelihood += attn_log(w->likelihood);
       w->likelihood = 1;
     }
   }
@@ -346,7 +347,7 @@ static double take_loss(cbow *c) {
   double sum = 0, n = 0;
   for (uint32_t i = 0; i < c->n_worker; i++) {
     worker *w = &c->worker[i];
-    sum -= w->log_likelihood + log(w->likelihood);
+    sum -= w->log_likelihood + attn_log(w->likelihood);
     n += (double)w->n_example;
     w->log_likelihood = 0;
     w->likelihood = 1;

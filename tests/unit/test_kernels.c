@@ -8,6 +8,7 @@
 #include "unit.h"
 #include "../../engine/kernels/kernels.h"
 #include "../../engine/kernels/lanes_scalar.h"
+#include "../../engine/kernels/pack.h"
 #include "../../engine/kernels/math16.h"
 
 /* --------------------------------------------------------------- random numbers */
@@ -686,6 +687,42 @@ static void test_gemms_i8(void) {
   CHECK(row_scale[3] > 0.01f && row_scale[4] > 0.01f && isnan(row_scale[5]));
 }
 
+/* ---------------------------------------------------------------------- packing */
+
+/* Packs x[n, k] in two pieces, by rows and by columns: both are packed[p][k][j] = x[16 p + j][k],
+** and what fills up the last panel is not written. */
+static void test_pack(size_t n, size_t k, size_t cut) {
+  enum { MOST = 64 * 64 };
+  static float x[MOST], turned[MOST], by_rows[MOST], by_columns[MOST];
+  const size_t size = attn_packed_size(n, k);
+  int same = size <= MOST && cut <= n;
+  for (size_t i = 0; i < n; i++) {
+    for (size_t j = 0; j < k; j++) turned[j * n + i] = x[i * k + j] = (float)(i * k + j + 1);
+  }
+  memset(by_rows, 0, sizeof by_rows);
+  memset(by_columns, 0, sizeof by_columns);
+  attn_pack_rows(cut, n - cut, k, x + cut * k, k, by_rows);
+  attn_pack_rows(0, cut, k, x, k, by_rows);
+  const size_t cut_k = cut < k ? cut : k;
+  attn_pack_columns(0, cut_k, k, n, turned, n, by_columns);
+  attn_pack_columns(cut_k, k - cut_k, k, n, turned + cut_k * n, n, by_columns);
+  for (size_t at = 0; same && at < size; at++) {
+    const size_t output = at / (16 * k) * 16 + at % 16, input = at / 16 % k;
+    const float expected = output < n ? x[output * k + input] : 0;
+    same = by_rows[at] == expected && by_columns[at] == expected;
+  }
+  if (!same) printf("! packing %zu x %zu, cut at %zu\n", n, k, cut);
+  CHECK(same);
+}
+
+static void test_packing(void) {
+  for (size_t n = 1; n <= 40; n += n < 20 ? 1 : 7) {
+    for (size_t k = 1; k <= 33; k += k < 9 ? 1 : 8) {
+      for (size_t cut = 0; cut <= n; cut += cut < 6 ? 1 : 5) test_pack(n, k, cut);
+    }
+  }
+}
+
 /* --------------------------------------------------------------------- dispatch */
 
 static void test_dispatch(void) {
@@ -719,6 +756,7 @@ int main(int argc, char **argv) {
   if (argc > 1 && strcmp(argv[1], "--tiers") == 0) return list_tiers();
   unit_begin();
   test_dispatch();
+  test_packing();
   test_fma();
   test_accuracy();
   test_ends_of_range();

@@ -1,9 +1,11 @@
 /*
 ** test_small.c - the small parts of the engine, each at its edges: messages, sizes, shapes,
-** headers of safetensors, the drawing of a token, buckets of distances, characters.
+** headers of safetensors, the drawing of a token, buckets of distances, characters, the
+** logarithm.
 */
 #include "unit.h"
 #include "../../engine/base/base.h"
+#include "../../engine/base/deterministic.h"
 #include "../../engine/nn/positions.h"
 #include "../../engine/tasks/sample.h"
 #include "../../engine/tokenizer/unicode.h"
@@ -225,6 +227,25 @@ static void test_characters(void) {
   }
 }
 
+/* Within two units of the last place of libm's, over all magnitudes and near 1. */
+static void test_logarithm(void) {
+  double worst = 0;
+  for (double x = 4.9e-324; x < INFINITY; x *= 1.57) {
+    double error = fabs(attn_log(x) - log(x)) / (fabs(log(x)) * 0x1p-52);
+    if (error > worst) worst = error;
+  }
+  for (int i = -1000; i <= 1000; i++) {
+    double x = 1 + i * 0x1p-12, expected = log(x);
+    if (i && fabs(attn_log(x) - expected) > worst * fabs(expected) * 0x1p-52) {
+      worst = fabs(attn_log(x) - expected) / (fabs(expected) * 0x1p-52);
+    }
+  }
+  if (worst > 2) printf("! log is off by %g units in the last place\n", worst);
+  CHECK(worst <= 2);
+  CHECK(attn_log(1) == 0 && attn_log(0) == -INFINITY && attn_log(INFINITY) == INFINITY);
+  CHECK(isnan(attn_log(-1)) && isnan(attn_log(NAN)));
+}
+
 int main(void) {
   unit_begin();
   test_messages();
@@ -236,5 +257,6 @@ int main(void) {
   test_drawing();
   test_buckets();
   test_characters();
+  test_logarithm();
   return unit_end();
 }
