@@ -81,8 +81,8 @@ static const attn_stack_names gpt2_decoder = {
 
 /* `side` is "encoder" or "decoder". */
 #define BART_STACK(side)                                                                 \
-  .n_layer = {side "_layers", 0}, .n_head = {side "_attention_heads", 0},                \
-  .d_ff = {side "_ffn_dim", 0}, .query = side ".layers.%u.self_attn.q_proj",             \
+  .n_layer = {.name = side "_layers"}, .n_head = {.name = side "_attention_heads"},      \
+  .d_ff = {.name = side "_ffn_dim"}, .query = side ".layers.%u.self_attn.q_proj",        \
   .key = side ".layers.%u.self_attn.k_proj",                                             \
   .value = side ".layers.%u.self_attn.v_proj",                                           \
   .out = side ".layers.%u.self_attn.out_proj",                                           \
@@ -139,7 +139,8 @@ static const attn_stack_names t5_decoder = {
 
 /* torch.nn.Transformer's state_dict; its defaults are those of the constructor. */
 #define TORCH_STACK(side, n)                                                             \
-  .n_layer = {"num_" side "_layers", 6}, .n_head = {.name = "nhead", .absent = 8},       \
+  .n_layer = {.name = "num_" side "_layers", .absent = 6},                               \
+  .n_head = {.name = "nhead", .absent = 8},                                              \
   .d_ff = {.name = "dim_feedforward", .absent = 2048}, .norm_final = side ".norm",       \
   .query = side ".layers.%u.self_attn.in_proj_",                                         \
   .out = side ".layers.%u.self_attn.out_proj",                                           \
