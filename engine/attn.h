@@ -68,7 +68,8 @@ void attn_release_aligned(void *p);
 /* ---------------------------------------------------------------------- order */
 
 /* Sorts n items of `size` bytes, or moves the first k in order to the front, in order.
-** `compare` is as for qsort; items that it finds equal come in any order.  Takes no memory. */
+** `compare` is as for qsort; items that it finds equal come in any order.  Takes no
+** memory. */
 void attn_sort(void *items, size_t n, size_t size,
                int (*compare)(const void *a, const void *b));
 void attn_sort_first(void *items, size_t n, size_t k, size_t size,
@@ -102,7 +103,8 @@ const attn_limit_row *attn_limit_get_row(attn_limit which);
 /* The limit of that name: 0 where there is none. */
 int attn_limit_find(attn_text name, attn_limit *out);
 
-/* The limit in force; lowers it, or raises it again up to its maximum.  value: 1 or more. */
+/* The limit in force; lowers it, or raises it again up to its maximum.  value: 1 or more.
+*/
 uint64_t attn_limit_get(attn_limit which);
 void attn_limit_set(attn_limit which, uint64_t value);
 
@@ -121,7 +123,7 @@ double attn_seconds(void);
 
 /* Asked now and then, by the calling thread; non-zero: ATTN_INTERRUPTED.  NULL: never. */
 typedef struct attn_stop {
-  int (*ask)(void *ctx);
+  int (*requested)(void *ctx);
   void *ctx;
 } attn_stop;
 
@@ -229,8 +231,9 @@ void attn_tokens_free(attn_tokens *tokens);
 ** below the number of special tokens leaves the first of those.  The text is read
 ** only as far as its tokens are wanted.
 ** Example: "Hello world" gives [CLS] hello world [SEP]. */
-attn_status attn_tokenize(const attn_tokenizer *tokenizer, const char *text, size_t n_text,
-                          uint32_t max_length, attn_error *err, attn_tokens *out);
+attn_status attn_tokenize(const attn_tokenizer *tokenizer, const char *text,
+                          size_t n_text, uint32_t max_length, attn_error *err,
+                          attn_tokens *out);
 
 /* The same for a pair of texts, as Hugging Face's tokenizer(a, b, truncation=True).
 ** Both are read to the end; where they are too long, the longer one is cut first.
@@ -253,7 +256,8 @@ attn_status attn_detokenize(const attn_tokenizer *tokenizer, const int32_t *id, 
                             int keep_special, attn_error *err, attn_buffer *out);
 
 /* The token of an id (NULL for an unused one) and the id of a token (-1). */
-const char *attn_token_text(const attn_tokenizer *tokenizer, int32_t id, uint32_t *n_text);
+const char *attn_token_text(const attn_tokenizer *tokenizer, int32_t id,
+                            uint32_t *n_text);
 int32_t attn_token_id(const attn_tokenizer *tokenizer, const char *text, size_t n_text);
 
 /* 1 for one like [CLS], which stands for no part of a text. */
@@ -276,7 +280,7 @@ typedef enum attn_dtype {
 typedef struct attn_tensor {
   const char *name; /* as in the model tables, host prefixes stripped */
   attn_dtype dtype;
-  const char *dtype_name; /* as it is stored; for attn_recast alone */
+  const char *dtype_name; /* as it is stored; for attn_conversion alone */
   int n_dim;
   int64_t dim[ATTN_MAX_DIM];
   uint64_t n_byte;
@@ -308,9 +312,10 @@ int attn_precision_find(attn_text word, attn_precision *out);
 
 /* What a model's settings say, whether its weights are loaded or not. */
 typedef struct attn_model_info {
-  char architecture[32]; /* "bert", "distilbert", ...; "tokenizer": nothing else is there */
-  char pooling[64];      /* "mean", "cls", ... ("cls+mean" when concatenated) */
-  uint32_t dimension;    /* of the vector that embed returns */
+  char architecture
+      [32];           /* "bert", "distilbert", ...; "tokenizer": nothing else is there */
+  char pooling[64];   /* "mean", "cls", ... ("cls+mean" when concatenated) */
+  uint32_t dimension; /* of the vector that embed returns */
   uint32_t n_layer, n_head, d_head, d_model, d_ff;
   uint32_t max_length; /* tokens, special ones included */
   int normalize;       /* 1: vectors have length 1 */
@@ -385,10 +390,10 @@ void attn_model_release(const attn_model *model);
 
 /* The row of a token in the table of words goes to out[d_model]; 0 where there is none of
 ** that id. */
-int attn_model_word(const attn_model *model, int64_t id, float *out);
+int attn_model_token_embedding(const attn_model *model, int64_t id, float *out);
 
-/* The k tokens whose rows make the smallest angle with vector[d_model], the nearest first,
-** of equals the one of the smaller id; a zero vector has similarity 0 with all. */
+/* The k tokens whose rows make the smallest angle with vector[d_model], the nearest
+** first, of equals the one of the smaller id; a zero vector has similarity 0 with all. */
 typedef struct attn_near {
   int32_t id;
   double similarity; /* the cosine */
@@ -420,12 +425,12 @@ void attn_model_totals(uint32_t *n_model, uint64_t *n_byte);
 ** To int8, the model is loaded and run over a thousand tokens of its own vocabulary,
 ** and weights are rounded so that what its layers give there changes least (GPTQ, Frantar
 ** et al. 2022).  `stop` is asked meanwhile. */
-typedef struct attn_recast attn_recast;
+typedef struct attn_conversion attn_conversion;
 
-attn_status attn_recast_new(attn_settings *settings, const attn_source *source,
-                            attn_stop stop, attn_error *err, attn_recast **out);
-const attn_source *attn_recast_source(const attn_recast *recast);
-void attn_recast_free(attn_recast *recast);
+attn_status attn_conversion_new(attn_settings *settings, const attn_source *source,
+                                attn_stop stop, attn_error *err, attn_conversion **out);
+const attn_source *attn_conversion_source(const attn_conversion *conversion);
+void attn_conversion_free(attn_conversion *conversion);
 
 /* -------------------------------------------------------------------- encoding */
 
@@ -436,19 +441,19 @@ attn_status attn_workspace_new(attn_workspace **out);
 void attn_workspace_free(attn_workspace *workspace);
 
 /* What there is to see in an encoder's forward pass of one sequence of n tokens. */
-typedef enum attn_sight {
-  ATTN_SEE_HIDDEN,  /* [n, d_model]: what enters layer 0, 1, ...; and, as layer
+typedef enum attn_trace_kind {
+  ATTN_TRACE_HIDDEN,  /* [n, d_model]: what enters layer 0, 1, ...; and, as layer
                     ** n_layer, what leaves the last one */
-  ATTN_SEE_QUERIES, /* [n, d_head] of a head */
-  ATTN_SEE_KEYS,    /* the same */
-  ATTN_SEE_VALUES,  /* the same */
-  ATTN_SEE_WEIGHTS  /* [some, n] of a head: the softmax by which some queries, one after
+  ATTN_TRACE_QUERIES, /* [n, d_head] of a head */
+  ATTN_TRACE_KEYS,    /* the same */
+  ATTN_TRACE_VALUES,  /* the same */
+  ATTN_TRACE_WEIGHTS  /* [some, n] of a head: the softmax by which some queries, one after
                     ** the other, attend to the tokens; all of them in a few views */
-} attn_sight;
+} attn_trace_kind;
 
 /* A matrix of a forward pass where it stands: it lasts as long as the call. */
 typedef struct attn_view {
-  attn_sight sight;
+  attn_trace_kind kind;
   size_t sequence; /* of the batch */
   uint32_t layer, head;
   size_t first; /* the token of row 0 */
@@ -514,36 +519,38 @@ attn_status attn_encode(attn_workspace *workspace, const attn_model *model,
 int32_t attn_model_mask(const attn_model *model);
 
 /* Hides some tokens, as learning by cloze does: `share` of those that are not special and
-** that the model knows, one at least, drawn by the seed and the number of the text.  They are replaced in id[n] and
-** returned, ascending: their places at[n] and what they were, was[n].  Returns how many. */
-typedef struct attn_hiding {
+** that the model knows, one at least, drawn by the seed and the number of the text.  They
+** are replaced in id[n] and returned, ascending: their places at[n] and what they were,
+** was[n].  Returns how many. */
+typedef struct attn_masking {
   double share;
   uint64_t seed;
-} attn_hiding;
+} attn_masking;
 
 /* From a JSON object, flattened: mask, the share (0.15), and seed (1). */
-attn_status attn_hiding_read(attn_settings *options, attn_error *err, attn_hiding *out);
+attn_status attn_masking_read(attn_settings *options, attn_error *err, attn_masking *out);
 
-size_t attn_hide(const attn_model *model, const attn_hiding *how, uint64_t number, size_t n,
-                 int32_t *id, uint32_t *at, int32_t *was);
+size_t attn_mask_tokens(const attn_model *model, const attn_masking *how, uint64_t number,
+                        size_t n, int32_t *id, uint32_t *at, int32_t *was);
 
 /* The probabilities of every word at n places of a batch, at[n] as numbers of its ids,
 ** ascending: out is [n, n_vocab].
 ** Example: of "the [MASK] sat", at 2, the largest may be that of cat. */
-attn_status attn_name_hidden(attn_workspace *workspace, const attn_model *model,
-                             const attn_batch *batch, const uint32_t *at, size_t n,
-                             attn_stop stop, attn_error *err, float *out);
+attn_status attn_fill_masks(attn_workspace *workspace, const attn_model *model,
+                            const attn_batch *batch, const uint32_t *at, size_t n,
+                            attn_stop stop, attn_error *err, float *out);
 
 /* A row of it: the place of a word among the n, 1 for the likeliest, which is *best; and
 ** the k likeliest, the likeliest first.  Of equal ones that of the smaller id. */
-typedef struct attn_guess {
+typedef struct attn_prediction {
   int32_t id;
   float probability;
-} attn_guess;
+} attn_prediction;
 
-uint32_t attn_rank(const float *probability, uint32_t n, int32_t id, attn_guess *best);
-attn_status attn_likeliest(const float *probability, uint32_t n, uint32_t k, attn_error *err,
-                           attn_guess **out);
+uint32_t attn_rank(const float *probability, uint32_t n, int32_t id,
+                   attn_prediction *best);
+attn_status attn_most_likely(const float *probability, uint32_t n, uint32_t k,
+                             attn_error *err, attn_prediction **out);
 
 /* -------------------------------------------------------------------- decoding */
 
@@ -556,8 +563,9 @@ typedef struct attn_sequence {
 ** those before it say of the next one.  The source is what the encoder reads, if the
 ** model has one.
 ** Example: the largest of the last row of GPT-2 is its next token. */
-attn_status attn_logits(const attn_model *model, attn_sequence source, attn_sequence target,
-                        attn_stop stop, attn_error *err, float *out);
+attn_status attn_logits(const attn_model *model, attn_sequence source,
+                        attn_sequence target, attn_stop stop, attn_error *err,
+                        float *out);
 
 /* Matrices through an encoder and a decoder, as torch.nn.Transformer's forward does it:
 ** source[n_source, d_model] and target[n_target, d_model], of one row at least. */
@@ -601,10 +609,12 @@ attn_status attn_generator_next(attn_generator *generator, attn_error *err, int3
                                 double *logprob);
 
 /* The text that this token adds to those before it, the prompt's included where the
-** decoder goes on with it; until the next call.  A special token adds none, and a character
-** of which some bytes are there waits for the token that completes it, or for the end.  The
-** texts of all tokens, joined, are the text of all tokens.  For models with a tokenizer. */
-attn_status attn_generator_text(attn_generator *generator, attn_error *err, attn_text *out);
+** decoder goes on with it; until the next call.  A special token adds none, and a
+** character of which some bytes are there waits for the token that completes it, or for
+** the end.  The texts of all tokens, joined, are the text of all tokens.  For models with
+** a tokenizer. */
+attn_status attn_generator_text(attn_generator *generator, attn_error *err,
+                                attn_text *out);
 
 /* ----------------------------------------------------------------- safetensors */
 
@@ -636,8 +646,8 @@ typedef struct attn_safetensor {
 } attn_safetensor;
 
 /* The length of the JSON header from a file's first 8 bytes. */
-attn_status attn_safetensors_header(const uint8_t first[8], uint64_t n_file, attn_error *err,
-                                    uint64_t *n_header);
+attn_status attn_safetensors_header(const uint8_t first[8], uint64_t n_file,
+                                    attn_error *err, uint64_t *n_header);
 
 /* Sorts the entries of a file by their place, and checks that each has the bytes
 ** that it claims and that together they are all of the data. */
@@ -658,10 +668,543 @@ void attn_sha256_init(attn_sha256 *hash);
 void attn_sha256_update(attn_sha256 *hash, const void *data, size_t n);
 void attn_sha256_final(attn_sha256 *hash, char hex[65]);
 
-#include "vector/vector.h"
-#include "tasks/matrix_ops.h"
-#include "search/search.h"
-#include "train/trainer.h"
-#include "train/vocab_trainer.h"
+/* -------------------------------------------------------------------------- vectors */
+
+/*
+** Vectors in the format of sqlite-vec, and what is computed with them.
+**
+**   float32   4 bytes an element, IEEE 754, little-endian
+**   int8      1 byte an element, two's complement
+**   bit       8 elements a byte, element 0 is its least significant bit
+**
+** The bytes are worked on where they lie; they need not be aligned.  Sums of
+** float32 are made in double, in which every product of two of them is exact, and
+** over 8 lanes joined by one fixed tree: the same bits on every machine.  A NaN
+** that comes out of arithmetic is always 0x7FC00000.
+*/
+
+typedef enum attn_vector_type {
+  ATTN_VECTOR_FLOAT32,
+  ATTN_VECTOR_BIT,
+  ATTN_VECTOR_INT8
+} attn_vector_type;
+
+typedef struct attn_vector {
+  attn_vector_type type;
+  size_t n;            /* elements, at least 1; of bits a multiple of 8 */
+  const uint8_t *data; /* its bytes, borrowed if they are not owned */
+  uint8_t *owned;      /* data again, or NULL */
+} attn_vector;
+
+/* "float32", "bit", "int8" */
+const char *attn_vector_type_name(attn_vector_type type);
+
+/* Releases what is owned; an all-zero vector is fine. */
+void attn_vector_free(attn_vector *vector);
+
+size_t attn_vector_bytes(const attn_vector *vector);
+
+/* Element i < n as a number. */
+double attn_vector_get(const attn_vector *vector, size_t i);
+
+/* The elements of a float32 vector, aligned and in the byte order of this
+** machine: values[n]. */
+void attn_vector_floats(const attn_vector *vector, float *values);
+
+/* 1 if none of n numbers is infinite or not a number. */
+int attn_floats_are_finite(size_t n, const float *x);
+
+/* ------------------------------------------------------------------- from, to */
+
+/* Allocates; the elements are to be written to out->owned. */
+attn_status attn_vector_new(attn_vector_type type, size_t n, attn_error *err,
+                            attn_vector *out);
+
+/* Borrows the bytes of a blob. */
+attn_status attn_vector_from_blob(attn_vector_type type, const void *blob, size_t n_byte,
+                                  attn_error *err, attn_vector *out);
+
+/* Takes over values[n], which is memory from attne_alloc and changes its byte
+** order where it has to. */
+void attn_vector_from_floats(float *values, size_t n, attn_vector *out);
+
+/* A vector of the same numbers, which stays valid as long as values[n] and stored[n] do:
+** where numbers have another byte order than vectors, it is in `stored`. */
+attn_vector attn_vector_of_floats(const float *values, size_t n, float *stored);
+
+/* Reads a float32 or int8 vector from a JSON array:
+**
+**   vector = [ws] "[" [ws] number [ws] *( "," [ws] number [ws] ) "]" [ws]
+**
+** with the numbers of decimal.h, for int8 without fraction and exponent.  A
+** number that is not finite as float32, or no int8, is out of range. */
+attn_status attn_vector_from_json(attn_vector_type type, const char *text, size_t n_text,
+                                  attn_error *err, attn_vector *out);
+
+/* Writes a JSON array without spaces, "[0.1,-2.0]" or "[3,-128]"; an element that
+** is not finite becomes null.  The caller releases *text (attne_release). */
+attn_status attn_vector_to_json(const attn_vector *vector, attn_error *err, char **text,
+                                size_t *n_text);
+
+/* ----------------------------------------------------------------- arithmetic */
+
+/* Fails unless the two vectors have the same type and length, as every function
+** of two vectors below asks for. */
+attn_status attn_vector_match(const attn_vector *a, const attn_vector *b,
+                              attn_error *err);
+
+/* a + b and a - b.  int8 stops at -128 and 127; bit vectors cannot be added. */
+attn_status attn_vector_add(const attn_vector *a, const attn_vector *b, attn_error *err,
+                            attn_vector *out);
+attn_status attn_vector_subtract(const attn_vector *a, const attn_vector *b,
+                                 attn_error *err, attn_vector *out);
+
+/* x / |x| of a float32 vector; a zero vector stays what it is. */
+attn_status attn_vector_normalize(const attn_vector *vector, attn_error *err,
+                                  attn_vector *out);
+
+/* float32 to int8, [-1, 1] to [-128, 127]: trunc((x + 1) / (2 / 255) - 128), cut
+** to the range.  NaN gives 127. */
+attn_status attn_vector_quantize_int8(const attn_vector *vector, attn_error *err,
+                                      attn_vector *out);
+
+/* float32 or int8 to bit: element > 0.  The length must be a multiple of 8. */
+attn_status attn_vector_quantize_binary(const attn_vector *vector, attn_error *err,
+                                        attn_vector *out);
+
+/* ------------------------------------------------------------------ distances */
+
+typedef enum attn_metric {
+  ATTN_L2,      /* sqrt(sum (a - b)²), rounded to float32 where that is finite */
+  ATTN_L1,      /* sum |a - b| */
+  ATTN_COSINE,  /* 1 - a·b / (|a| |b|), rounded to float32; 1 for a zero vector */
+  ATTN_HAMMING, /* number of bits that differ */
+  ATTN_DOT      /* -a·b, rounded to float32 where that is finite */
+} attn_metric;
+
+/* Hamming is for bit vectors alone, the others are for float32 and int8. */
+attn_status attn_vector_distance(attn_metric metric, const attn_vector *a,
+                                 const attn_vector *b, attn_error *err, double *out);
+
+/* ------------------------------------------------------------------------- matrices */
+
+/*
+** The steps of a Transformer, each alone, over matrices of the caller's.
+**
+** They run the kernels that the forward pass runs.  x[m, n] is m rows of n numbers, one
+** after the other; sizes are at least 1.  NaN and infinity go where IEEE 754 takes them.
+*/
+
+/* y = activation(x W + bias).  W is [n_in, n_out] or, where it is stored as linear layers
+** store it, its transpose [n_out, n_in]. */
+typedef struct attn_product {
+  size_t m, n_in, n_out;
+  const float *x; /* [m, n_in] */
+  const float *w;
+  int is_transposed;
+  const float *bias;    /* [n_out], or NULL: 0 */
+  attn_text activation; /* empty: none */
+  float *y;             /* [m, n_out] */
+
+  /* Asked now and then; non-zero: ATTN_INTERRUPTED.  NULL: never. */
+  int (*stop)(void *ctx);
+  void *ctx;
+} attn_product;
+
+attn_status attn_matrix_product(const attn_product *product, attn_error *err);
+
+/* y = activation(x); x[n].  Activations are relu, gelu, gelu_new, silu, tanh, sigmoid and
+** linear, and further names that configurations have for them. */
+attn_status attn_matrix_activate(attn_text activation, size_t n, const float *x,
+                                 attn_error *err, float *y);
+
+/* softmax of each row, in place: exp(x - max) / sum of these. */
+void attn_matrix_softmax(size_t m, size_t n, float *x);
+
+/* (x - mean) / sqrt(variance + eps) * weight + bias of each row; y may be x. */
+void attn_matrix_layer_norm(size_t m, size_t n, const float *weight, const float *bias,
+                            float eps, const float *x, float *y);
+
+/* Scaled dot-product attention of several heads, whose vectors stand beside each other in
+** the rows of q, k and v:
+**   weights = softmax(scale q kᵀ + mask),  out = weights v    of each head
+** The queries may be those of another sequence than the keys and values. */
+typedef struct attn_attend {
+  size_t n_query, n_key, n_head, d_key, d_value;
+  const float *q;    /* [n_query, n_head d_key] */
+  const float *k;    /* [n_key, n_head d_key] */
+  const float *v;    /* [n_key, n_head d_value], or NULL: nothing but weights is wanted */
+  const float *mask; /* [n_query, n_key], added to the scores of every head, or NULL */
+  float scale;
+  float *out;     /* [n_query, n_head d_value] */
+  float *weights; /* [n_head, n_query, n_key], or NULL */
+
+  int (*stop)(void *ctx); /* as above */
+  void *ctx;
+} attn_attend;
+
+attn_status attn_matrix_attend(const attn_attend *attend, attn_error *err);
+
+/* The two directions in which the rows of x[m, n] differ most (principal components):
+** xy[m, 2] is where the rows are along them, from their mean; share[2] is the part of the
+** variance that either holds.  The sign of a direction is that which makes its largest
+** number positive.  stop and ctx as above. */
+attn_status attn_matrix_principal(size_t m, size_t n, const float *x,
+                                  int (*stop)(void *ctx), void *ctx, attn_error *err,
+                                  double *xy, double share[2]);
+
+/* The sinusoids of Vaswani et al. 2017: x[i, 2k] = sin(i / 10000^(2k / n)) and
+** x[i, 2k + 1] = cos of the same. */
+void attn_matrix_positions(size_t m, size_t n, float *x);
+
+/* --------------------------------------------------------------------------- search */
+
+/*
+** Nearest vectors: codes, exact and approximate top-k, lists.
+**
+** A search of n vectors of d numbers is made of three things.
+**
+**   chunk   a few thousand vectors as codes of 4 bits a dimension, one blob, which
+**           the caller stores; the vectors themselves stay with the caller.
+**   search  one query: scans any number of chunks, then hands out rows in order
+**           of distance, and fetches from the caller the few vectors whose codes
+**           leave the order open.
+**   lists   for more than a million rows: chunks sorted by k-means, so that a
+**           query scans the nearest ones alone (an inverted file).
+**
+** The codes are RaBitQ's (Gao & Long, SIGMOD 2024; Gao et al., SIGMOD 2025).  From
+** a code follow an estimate of the distance and a bound of its error.  A row is
+** fetched only if its bound allows it among the results.  With the true bound
+** (Cauchy-Schwarz, rounding included) the result is the exact one; with a bound of
+** so many standard deviations it is almost always the same, and much sooner.
+**
+** Distances are those of attn_vector_distance, and rows at the same distance come in
+** order of rowid: an exact search gives what sorting all rows would give.  Results
+** have the same bits on every instruction set.
+**
+**     attn_chunk_shape shape = {ATTN_COSINE, 384, 1024};
+**     void *chunk = malloc(attn_chunk_size(&shape));
+**     attn_chunk_init(&shape, NULL, &err, chunk);
+**     attn_chunk_put(chunk, 0, rowid, vector, &err);
+**
+**     attn_search_options options = {ATTN_COSINE, 384, .k = 10, .sigma = ATTN_SIGMA,
+**                                    .fetch = read_vectors, .ctx = table};
+**     attn_search_new(&options, &err, &search);
+**     attn_search_begin(search, query, &err);
+**     attn_search_scan(search, chunk, 0, NULL, &err);       ... chunk after chunk
+**     while (attn_search_next(search, &err, &hit) == ATTN_OK && hit.found) ...
+**     attn_search_free(search);
+*/
+
+#define ATTN_MAX_DIMENSION 65536
+
+/* -------------------------------------------------------------------- chunks */
+
+typedef struct attn_chunk_shape {
+  attn_metric metric; /* ATTN_COSINE, ATTN_L2 or ATTN_DOT */
+  uint32_t d;         /* 1 .. ATTN_MAX_DIMENSION */
+  uint32_t n_slot;    /* rows at most: 64, 128, ... 65536 */
+} attn_chunk_shape;
+
+/* Bytes of a chunk: d / 2 + 20 a slot, and 4 d + 128.  Its memory is aligned to 8
+** bytes; 64 is faster.  The layout stands at the head of chunk.c. */
+uint64_t attn_chunk_size(const attn_chunk_shape *shape);
+
+/* The mean of n vectors [n, d], each scaled to length 1 under ATTN_COSINE. */
+attn_status attn_center(attn_metric metric, size_t d, const float *x, size_t n,
+                        attn_error *err, float *center);
+
+/* Makes an empty chunk.  Codes are of the difference to `center` [d] (NULL: zero),
+** and the nearer to it the vectors lie, the sharper they are: the mean suits best,
+** even of a part or of earlier rows.  Chunks that share a center are scanned faster. */
+attn_status attn_chunk_init(const attn_chunk_shape *shape, const float *center,
+                            attn_error *err, void *chunk);
+
+/* Checks a chunk that comes from outside.  After that nothing in it can do worse
+** than give wrong rows. */
+attn_status attn_chunk_check(const attn_chunk_shape *shape, const void *chunk,
+                             uint64_t n_byte, attn_error *err);
+
+/* Puts a vector [d] into a slot, over what was there.  Numbers that are not finite
+** are ATTN_INVALID. */
+attn_status attn_chunk_put(void *chunk, uint32_t slot, int64_t rowid, const float *x,
+                           attn_error *err);
+
+/* Empties a slot. */
+void attn_chunk_clear(void *chunk, uint32_t slot);
+
+/* Bit s % 64 of live[s / 64] is set where slot s holds a row; its rowid. */
+const uint64_t *attn_chunk_live(const void *chunk);
+const int64_t *attn_chunk_rowid(const void *chunk);
+
+/* The center of a chunk [d]. */
+const float *attn_chunk_center(const void *chunk);
+
+/* Packs a chunk, in place, into the form in which it is stored, mostly 8 bytes a slot
+** shorter; the number of its bytes.  *anew: the form differs from the one before in
+** more than the slots that were changed since.  Unpack it before anything else. */
+uint64_t attn_chunk_pack(void *chunk, int *anew);
+void attn_chunk_unpack(void *chunk);
+
+/* Checks and unpacks a stored chunk: n_byte bytes in memory of attn_chunk_size. */
+attn_status attn_chunk_receive(const attn_chunk_shape *shape, void *chunk,
+                               uint64_t n_byte, attn_error *err);
+
+/* The parts of a packed chunk that a put or a clear of n > 0 slots from `slot` on can
+** change, for a caller that writes blobs in place.  Returns how many there are. */
+typedef struct attn_range {
+  uint64_t offset, n_byte;
+} attn_range;
+
+#define ATTN_CHUNK_RANGES 10
+
+size_t attn_chunk_ranges(const void *chunk, uint32_t slot, uint32_t n,
+                         attn_range range[ATTN_CHUNK_RANGES]);
+
+/* The live slots whose rowid is among n ascending ones, as bits [n_slot / 64]. */
+void attn_chunk_filter(const void *chunk, const int64_t *rowid, size_t n,
+                       uint64_t *filter);
+
+/* -------------------------------------------------------------------- search */
+
+/* One query after another; of one thread at a time. */
+typedef struct attn_search attn_search;
+
+/* A row; `chunk` is the number that the caller gave it. */
+typedef struct attn_row {
+  int64_t rowid;
+  uint32_t chunk, slot;
+} attn_row;
+
+typedef struct attn_hit {
+  attn_row row;
+  double distance;
+  int found; /* 0: there are no more */
+} attn_hit;
+
+/* With the bound at 1.75 standard deviations recall@10 is above 0.99, even for
+** vectors without any structure. */
+#define ATTN_SIGMA 1.75
+
+typedef struct attn_search_options {
+  attn_metric metric;
+  uint32_t d;
+  uint64_t k;                 /* rows wanted; 0: all may be, one after another */
+  const double *max_distance; /* rows at this distance or nearer; NULL: all */
+  double sigma;               /* 0: exact; else the bound in standard deviations */
+
+  /* Writes the vectors of n rows (8 at most) to out [n, d]. */
+  attn_status (*fetch)(void *ctx, const attn_row *row, size_t n, attn_error *err,
+                       float *out);
+  int (*stop)(void *ctx); /* or NULL; non-zero: ATTN_INTERRUPTED */
+  void *ctx;
+} attn_search_options;
+
+attn_status attn_search_new(const attn_search_options *options, attn_error *err,
+                            attn_search **out);
+void attn_search_free(attn_search *search);
+
+/* Begins with a query [d], which is copied, and forgets the one before. */
+attn_status attn_search_begin(attn_search *search, const float *query, attn_error *err);
+
+/* Scans a chunk (checked, of the same metric and d), the rows in `filter` alone
+** where that is not NULL.  The chunk may be released afterwards. */
+attn_status attn_search_scan(attn_search *search, const void *chunk, uint32_t number,
+                             const uint64_t *filter, attn_error *err);
+
+/* Rows that the scans since attn_search_begin have met, filtered ones not counted:
+** who scans lists goes on until they are k. */
+uint64_t attn_search_scanned(const attn_search *search);
+
+/* The next row in order of distance, then rowid, of those scanned.  Further chunks
+** may be scanned in between; rows come in order from then on. */
+attn_status attn_search_next(attn_search *search, attn_error *err, attn_hit *hit);
+
+/* --------------------------------------------------------------------- lists */
+
+#define ATTN_MAX_IVF_LISTS 65536
+
+/* The centers of an inverted file, themselves searched as a chunk.  Immutable. */
+typedef struct attn_ivf attn_ivf;
+
+typedef struct attn_kmeans_options {
+  attn_metric metric;
+  uint32_t d;
+  uint32_t n_list;  /* 1 .. 65536; about the square root of the rows */
+  uint32_t n_round; /* of Lloyd's algorithm; 0: 10 */
+  uint64_t seed;    /* the same seed and sample give the same centers */
+  int (*stop)(void *ctx);
+  void *ctx;
+} attn_kmeans_options;
+
+/* Places centers [n_list, d] by k-means from a sample of rows [n, d], n >= n_list;
+** 64 rows a list are enough. */
+attn_status attn_kmeans(const attn_kmeans_options *options, const float *x, size_t n,
+                        attn_error *err, float *center);
+
+attn_status attn_ivf_new(attn_metric metric, uint32_t d, uint32_t n_list,
+                         const float *center, attn_error *err, attn_ivf **out);
+void attn_ivf_free(attn_ivf *lists);
+
+/* How many they are; the center [d] of one. */
+uint32_t attn_ivf_count(const attn_ivf *lists);
+const float *attn_ivf_center(const attn_ivf *lists, uint32_t list);
+
+/* The n <= n_list nearest lists to a vector [d], nearest first: the one that a row
+** belongs to (n = 1), those that a query probes. */
+attn_status attn_ivf_nearest(const attn_ivf *lists, const float *x, uint32_t n,
+                             attn_error *err, uint32_t *list);
+
+/* ------------------------------------------------------------------------- training */
+
+/*
+** Training a model on texts: what all kinds of training have in common.
+**
+** A run of a kind goes through these steps, and whoever drives it (sql/train/train.c)
+** calls them in this order:
+**
+**   new       the options, checked
+**   add       each text of the corpus
+**   prepare   the vocabulary, the first weights
+**   seek      after the blocks of its state have been filled, to go on where a run of the
+**             same options and corpus stood
+**   step      again and again until progress says that all are done; each takes a few
+**             milliseconds to a few seconds
+**   result    the tensors of the model and its configuration
+**
+** Between two steps the state of a run is the number of steps done and the floats of its
+** blocks, nothing else: whatever is random in step i comes from the seed and i.  That is
+** why a run that was interrupted ends with the same bits as one that was not.
+*/
+
+typedef enum attn_option_type {
+  ATTN_OPTION_INTEGER,
+  ATTN_OPTION_REAL,
+  ATTN_OPTION_BOOL
+} attn_option_type;
+
+typedef struct attn_train_option {
+  const char *name;
+  attn_option_type type;
+  double value;    /* its default */
+  double min, max; /* both included */
+  int is_free;     /* 1: may change when a run is resumed */
+} attn_train_option;
+
+typedef struct attn_trainer attn_trainer;
+
+/* Makes a run from options as JSON: an object whose $.kind is text (default "cbow") and
+** whose other members are options of that kind, or of every run:
+**   progress    seconds between two reports; 0: after every step
+**   checkpoint  seconds after which the state is to be kept; 0: with every report
+**   restart     an interrupted run of that name is forgotten */
+attn_status attn_trainer_new(attn_settings *options, attn_error *err, attn_trainer **out);
+void attn_trainer_free(attn_trainer *trainer);
+
+/* The value of an option that every kind has: one of the above. */
+double attn_trainer_option(const attn_trainer *trainer, const char *name);
+
+/* The options that have to be the same when it is resumed, as JSON; $.kind first. */
+attn_status attn_trainer_options(const attn_trainer *trainer, attn_error *err,
+                                 char **out);
+
+/* The configuration of the model as attn_model.config holds it, memory to be released.
+** Its $.tokenizer is right from the beginning, and what cuts the texts into words. */
+attn_status attn_trainer_config(const attn_trainer *trainer, attn_error *err, char **out);
+
+/* `words` is borrowed until prepare. */
+void attn_trainer_set_words(attn_trainer *trainer, const attn_tokenizer *words);
+attn_status attn_trainer_add(attn_trainer *trainer, attn_text text, attn_error *err);
+attn_status attn_trainer_prepare(attn_trainer *trainer, attn_error *err);
+
+/* Names the corpus, as far as training depends on it. */
+void attn_trainer_corpus(const attn_trainer *trainer, char sha256[65]);
+
+typedef struct attn_train_progress {
+  uint64_t step, n_step;   /* done; in all */
+  uint32_t epoch, n_epoch; /* the one at work, from 1 */
+  uint64_t n_word;         /* words of the corpus that were read, in all epochs so far */
+  uint64_t n_word_all;     /* and that will be in all */
+  double loss; /* mean of an example since it was last asked; negative: there was none */
+  double learning_rate;
+} attn_train_progress;
+
+void attn_trainer_progress(attn_trainer *trainer, attn_train_progress *out);
+
+/* Floats that make up the state; valid from prepare to result. */
+typedef struct attn_train_block {
+  const char *name;
+  float *data;
+  uint64_t n;
+} attn_train_block;
+
+enum { ATTN_TRAIN_BLOCKS = 8 };
+
+int attn_trainer_blocks(const attn_trainer *trainer,
+                        attn_train_block block[ATTN_TRAIN_BLOCKS]);
+
+/* Steps done. */
+uint64_t attn_trainer_step_number(const attn_trainer *trainer);
+
+attn_status attn_trainer_seek(attn_trainer *trainer, uint64_t step, attn_error *err);
+
+/* stop is asked between pieces of a step, by the calling thread.  A step that it ended
+** is ATTN_INTERRUPTED, and the run can only be freed. */
+attn_status attn_trainer_step(attn_trainer *trainer, int (*stop)(void *ctx), void *ctx,
+                              attn_error *err);
+
+/* The model, in the trainer's memory.  After it there are no more steps. */
+typedef struct attn_train_result {
+  const attn_tensor *tensor; /* F32, sorted by name */
+  const float *const *data;
+  size_t n_tensor;
+  attn_text (*token)(const attn_trainer *trainer, uint32_t id);
+  uint32_t n_token;
+} attn_train_result;
+
+attn_status attn_trainer_result(attn_trainer *trainer, attn_error *err,
+                                attn_train_result *out);
+
+/* ------------------------------------------------------------ training a vocabulary */
+
+/*
+** Learning the vocabulary of a tokenizer from texts, as Hugging Face's
+** BpeTrainer and WordPieceTrainer do.
+*/
+
+typedef struct attn_vocab_options {
+  uint32_t vocab_size;      /* tokens at most, special ones and characters included */
+  uint64_t min_frequency;   /* of a pair, to be merged */
+  const attn_text *special; /* the first tokens */
+  size_t n_special;
+  uint32_t limit_alphabet; /* characters at most; UINT32_MAX: all that there are */
+  attn_text alphabet;      /* characters that are kept first, seen or not */
+  attn_text prefix,
+      suffix; /* of a character that is not a word's first; that is its last */
+  uint64_t max_token_length; /* characters of a token; 0: no limit */
+} attn_vocab_options;
+
+/* A run: new, add the words of every text, learn, result.  Options are borrowed. */
+typedef struct attn_vocab_trainer attn_vocab_trainer;
+
+attn_status attn_vocab_trainer_new(const attn_vocab_options *options, attn_error *err,
+                                   attn_vocab_trainer **out);
+void attn_vocab_trainer_free(attn_vocab_trainer *trainer);
+
+/* Counts the words of a text; `words` has the normalizer and the pre-tokenizer that cut
+** it, and any model. */
+attn_status attn_vocab_trainer_add(attn_vocab_trainer *trainer,
+                                   const attn_tokenizer *words, attn_text text,
+                                   attn_error *err);
+
+/* stop is asked now and then by the calling thread; non-zero: ATTN_INTERRUPTED.  A
+** vocab_size that special tokens and characters fill already is ATTN_INVALID, and so are
+** texts in which there is no word. */
+attn_status attn_vocab_trainer_learn(attn_vocab_trainer *trainer, int (*stop)(void *ctx),
+                                     void *ctx, attn_error *err);
+
+/* What was learned, valid as long as the trainer: tokens by id and the merges. */
+attn_status attn_vocab_trainer_result(attn_vocab_trainer *trainer, attn_error *err,
+                                      attn_vocab *out);
 
 #endif

@@ -14,10 +14,10 @@ __declspec(dllexport)
 #else
 __attribute__((visibility("default")))
 #endif
-int sqlite3_attn_init(sqlite3 *db, char **error, const sqlite3_api_routines *api);
+    int sqlite3_attn_init(sqlite3 *db, char **error, const sqlite3_api_routines *api);
 
-/* What libattn cannot do without and SQLite can be compiled without.  Functions are left out
-** a group at a time, and are NULL then; of each group one is looked at. */
+/* What libattn cannot do without and SQLite can be compiled without.  Functions are left
+** out a group at a time, and are NULL then; of each group one is looked at. */
 static const char *omitted(const sqlite3_api_routines *api) {
   char half[8];
   if (!api->create_module_v2) return "virtual tables (SQLITE_OMIT_VIRTUALTABLE)";
@@ -27,8 +27,9 @@ static const char *omitted(const sqlite3_api_routines *api) {
   return strcmp(half, "0.5") ? "real numbers (SQLITE_OMIT_FLOATING_POINT)" : NULL;
 }
 
-/* Where it is linked in, who calls may leave out the last two arguments; a host that loads
-** no extensions (SQLITE_OMIT_LOAD_EXTENSION) has no functions to hand to an automatic one. */
+/* Where it is linked in, who calls may leave out the last two arguments; a host that
+** loads no extensions (SQLITE_OMIT_LOAD_EXTENSION) has no functions to hand to an
+** automatic one. */
 int sqlite3_attn_init(sqlite3 *db, char **error, const sqlite3_api_routines *api) {
   char *message = NULL;
   int rc = SQLITE_ERROR;
@@ -41,7 +42,7 @@ int sqlite3_attn_init(sqlite3 *db, char **error, const sqlite3_api_routines *api
     message = sqlite3_mprintf("libattn needs %s, which this SQLite is compiled without",
                               omitted(api));
   } else {
-    rc = attn_register(db, &message);
+    rc = attns_register(db, &message);
   }
   if (error) {
     *error = message;

@@ -19,8 +19,8 @@ static void info(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
                                "\"threads_running\":%u,"
                                "\"models\":%u,\"model_bytes\":%llu,"
                                "\"sqlite\":\"%s\",\"sqlite_bytes\":%lld}",
-                               ATTN_VERSION, attn_isa_name(), n_thread, n_running, n_model,
-                               (unsigned long long)n_byte, sqlite3_libversion(),
+                               ATTN_VERSION, attn_isa_name(), n_thread, n_running,
+                               n_model, (unsigned long long)n_byte, sqlite3_libversion(),
                                sqlite3_memory_used());
   if (!json) {
     sqlite3_result_error_nomem(ctx);
@@ -30,7 +30,7 @@ static void info(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   sqlite3_result_subtype(ctx, 'J');
 }
 
-const attn_function attn_info_functions[] = {
+const attns_function attns_info_functions[] = {
     {"attn_info", 0, SQLITE_UTF8 | SQLITE_RESULT_SUBTYPE, info},
     {"attn_version", 0, SQLITE_UTF8 | SQLITE_DETERMINISTIC, version},
     {NULL, 0, 0, NULL},

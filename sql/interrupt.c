@@ -7,7 +7,7 @@
 #include "sql.h"
 #include <string.h>
 
-static const double ASK_SECONDS = 0.02; /* between two questions */
+static const double CHECK_SECONDS = 0.02; /* between two questions */
 
 /* A statement that does nothing for some ten thousand steps of SQLite's machine.  Each
 ** time that it is run, SQLite looks whether it has been interrupted, and a progress
@@ -17,23 +17,23 @@ static const char tick_sql[] =
     " SELECT max(n) FROM tick";
 
 /* Without a statement, where an authorizer forbids it, nobody is asked. */
-int attn_ticker_open(sqlite3 *db, attn_ticker *ticker) {
+int attns_ticker_open(sqlite3 *db, attns_ticker *ticker) {
   ticker->asked = attn_seconds();
   int rc = sqlite3_prepare_v2(db, tick_sql, -1, &ticker->tick, NULL);
   return rc == SQLITE_NOMEM ? rc : SQLITE_OK;
 }
 
-int attn_ticker_ask(void *ctx) {
-  attn_ticker *ticker = ctx;
+int attns_ticker_check(void *ctx) {
+  attns_ticker *ticker = ctx;
   double now = attn_seconds();
-  if (!ticker->tick || now - ticker->asked < ASK_SECONDS) return 0;
+  if (!ticker->tick || now - ticker->asked < CHECK_SECONDS) return 0;
   ticker->asked = now;
   int rc = sqlite3_step(ticker->tick);
   sqlite3_reset(ticker->tick);
   return rc == SQLITE_INTERRUPT;
 }
 
-void attn_ticker_close(attn_ticker *ticker) {
+void attns_ticker_close(attns_ticker *ticker) {
   sqlite3_finalize(ticker->tick);
   memset(ticker, 0, sizeof *ticker);
 }

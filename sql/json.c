@@ -11,7 +11,7 @@
 ** their document would make memory grow with its square. */
 enum { BLOCK = 1 << 16, MAX_PATH = 512 };
 
-void attn_document_free(attn_document *document) {
+void attns_document_free(attns_document *document) {
   for (int i = 0; i < document->n_block; i++) sqlite3_free(document->block[i]);
   sqlite3_free(document->block);
   sqlite3_free(document->settings.entry);
@@ -19,11 +19,11 @@ void attn_document_free(attn_document *document) {
 }
 
 /* Room for n bytes and a NUL. */
-static char *new_string(attn_document *document, size_t n) {
+static char *new_string(attns_document *document, size_t n) {
   size_t need = n + 1;
   if (document->n_block == 0 || BLOCK - document->n_used < need) {
-    char **block = sqlite3_realloc64(document->block, ((sqlite3_uint64)document->n_block + 1) *
-                                                          sizeof *block);
+    char **block = sqlite3_realloc64(
+        document->block, ((sqlite3_uint64)document->n_block + 1) * sizeof *block);
     if (!block) return NULL;
     document->block = block;
     char *p = sqlite3_malloc64(need > BLOCK ? need : BLOCK);
@@ -36,7 +36,7 @@ static char *new_string(attn_document *document, size_t n) {
   return p;
 }
 
-static const char *copy_column(attn_document *document, sqlite3_stmt *stmt, int i,
+static const char *copy_column(attns_document *document, sqlite3_stmt *stmt, int i,
                                size_t *n) {
   const unsigned char *text = sqlite3_column_text(stmt, i);
   *n = (size_t)sqlite3_column_bytes(stmt, i);
@@ -50,8 +50,8 @@ static const char *copy_column(attn_document *document, sqlite3_stmt *stmt, int 
 
 /* SQLite's words for them. */
 static const char *const kind_names[] = {
-    [ATTN_NULL] = "null",       [ATTN_TRUE] = "true", [ATTN_FALSE] = "false",
-    [ATTN_INTEGER] = "integer", [ATTN_REAL] = "real", [ATTN_TEXT] = "text",
+    [ATTN_NULL] = "null",       [ATTN_TRUE] = "true",    [ATTN_FALSE] = "false",
+    [ATTN_INTEGER] = "integer", [ATTN_REAL] = "real",    [ATTN_TEXT] = "text",
     [ATTN_ARRAY] = "array",     [ATTN_OBJECT] = "object"};
 
 static attn_kind kind_of(const char *type) {
@@ -62,9 +62,9 @@ static attn_kind kind_of(const char *type) {
 
 /* ------------------------------------------------------------------------- paths
 **
-** The fullkey of SQLite 3.38 is $.a.[CLS].b where that of later ones is $.a."[CLS]".b; but
-** json_tree gives parents before their children.  So a path is that of the parent, and
-** then the element that the fullkey ends with, in the quotes that it may lack. */
+** The fullkey of SQLite 3.38 is $.a.[CLS].b where that of later ones is $.a."[CLS]".b;
+** but json_tree gives parents before their children.  So a path is that of the parent,
+** and then the element that the fullkey ends with, in the quotes that it may lack. */
 
 /* A node on the way from the root. */
 typedef struct ancestor {
@@ -78,7 +78,9 @@ typedef struct way {
   size_t n;
 } way;
 
-static int is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+static int is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
 
 static int needs_quotes(const char *element) {
   if (*element != '.' || element[1] == '"') return 0;
@@ -91,7 +93,7 @@ static int needs_quotes(const char *element) {
 
 /* The path of a row of json_tree (fullkey, type, atom, path of the parent), which is on
 ** the way then; NULL without memory. */
-static const char *add_to_way(attn_document *document, way *way, sqlite3_stmt *stmt) {
+static const char *add_to_way(attns_document *document, way *way, sqlite3_stmt *stmt) {
   static const ancestor nothing = {0, "", 0};
   const char *key = (const char *)sqlite3_column_text(stmt, 0);
   size_t n_key = (size_t)sqlite3_column_bytes(stmt, 0),
@@ -119,13 +121,15 @@ static const char *add_to_way(attn_document *document, way *way, sqlite3_stmt *s
 
 /* ------------------------------------------------------------------------- nodes */
 
-static int add_node(attn_document *document, way *way, sqlite3_stmt *stmt, char **error) {
+static int add_node(attns_document *document, way *way, sqlite3_stmt *stmt,
+                    char **error) {
   attn_settings *s = &document->settings;
   if (sqlite3_column_bytes(stmt, 0) >= MAX_PATH) return SQLITE_OK;
   if (s->n_entry == document->n_alloc) {
     attn_error err = {""};
     size_t n = 2 * document->n_alloc + 64;
-    int rc = attn_sql_status(attn_limit_call(n * sizeof(attn_setting), &err), &err, error);
+    int rc =
+        attns_sql_status(attn_limit_call(n * sizeof(attn_setting), &err), &err, error);
     if (rc != SQLITE_OK) return rc;
     attn_setting *entry = sqlite3_realloc64(s->entry, n * sizeof *entry);
     if (!entry) return SQLITE_NOMEM;
@@ -151,17 +155,17 @@ static int add_node(attn_document *document, way *way, sqlite3_stmt *stmt, char 
   return SQLITE_OK;
 }
 
-int attn_document_read(sqlite3 *db, const char *json, int n_json, const char *root,
-                       const char *what, char **error, attn_document *out) {
+int attns_document_read(sqlite3 *db, const char *json, int n_json, const char *root,
+                        const char *what, char **error, attns_document *out) {
   sqlite3_stmt *stmt = NULL;
   way way;
   memset(out, 0, sizeof *out);
   way.n = 0;
-  int rc = attn_prepare(db, &stmt, error,
-                        "SELECT '$' || substr(fullkey, length(?2) + 1), type, atom,"
-                        "  CASE WHEN length(path) >= length(?2)"
-                        "    THEN '$' || substr(path, length(?2) + 1) END "
-                        "FROM json_tree(?1, ?2)");
+  int rc = attns_prepare(db, &stmt, error,
+                         "SELECT '$' || substr(fullkey, length(?2) + 1), type, atom,"
+                         "  CASE WHEN length(path) >= length(?2)"
+                         "    THEN '$' || substr(path, length(?2) + 1) END "
+                         "FROM json_tree(?1, ?2)");
   if (rc != SQLITE_OK) return rc;
   sqlite3_bind_text(stmt, 1, json, n_json, SQLITE_STATIC);
   sqlite3_bind_text(stmt, 2, root, -1, SQLITE_STATIC);
@@ -171,35 +175,35 @@ int attn_document_read(sqlite3 *db, const char *json, int n_json, const char *ro
   if (rc == SQLITE_DONE) {
     rc = SQLITE_OK;
   } else if (rc != SQLITE_NOMEM && !*error) {
-    rc = attn_sql_db_error(db, what, error);
+    rc = attns_sql_db_error(db, what, error);
   }
   sqlite3_finalize(stmt);
   if (rc == SQLITE_OK && out->settings.n_entry == 0) {
-    rc = attn_sql_fail(error, SQLITE_ERROR, "%s: nothing found at %s", what, root);
+    rc = attns_sql_fail(error, SQLITE_ERROR, "%s: nothing found at %s", what, root);
   }
   return rc;
 }
 
-int attn_document_options(sqlite3 *db, sqlite3_value *value, const char *what, char **error,
-                          attn_document *out) {
+int attns_document_options(sqlite3 *db, sqlite3_value *value, const char *what,
+                           char **error, attns_document *out) {
   attn_text json = {"{}", 2};
   int rc = SQLITE_OK;
   memset(out, 0, sizeof *out);
   if (value && sqlite3_value_type(value) != SQLITE_NULL) {
-    rc = attn_value_name(value, what, error, &json);
+    rc = attns_value_name(value, what, error, &json);
   }
   if (rc != SQLITE_OK) return rc;
-  rc = attn_document_read(db, json.text, (int)json.n_text, "$", what, error, out);
+  rc = attns_document_read(db, json.text, (int)json.n_text, "$", what, error, out);
   if (rc != SQLITE_OK || out->settings.entry[0].kind == ATTN_OBJECT) return rc;
-  return attn_sql_fail(error, SQLITE_ERROR, "%s are a JSON %s; expected an object", what,
-                       kind_names[out->settings.entry[0].kind]);
+  return attns_sql_fail(error, SQLITE_ERROR, "%s are a JSON %s; expected an object", what,
+                        kind_names[out->settings.entry[0].kind]);
 }
 
-int attn_json_type(sqlite3 *db, const attn_bytes *json, char **error, char **out) {
+int attns_json_type(sqlite3 *db, const attns_bytes *json, char **error, char **out) {
   sqlite3_stmt *stmt;
   *out = NULL;
   if (strlen(json->data) != (size_t)json->n) return SQLITE_OK; /* a NUL inside */
-  int rc = attn_prepare(db, &stmt, error, "SELECT json_type(?1)");
+  int rc = attns_prepare(db, &stmt, error, "SELECT json_type(?1)");
   if (rc != SQLITE_OK) return rc;
   sqlite3_bind_text64(stmt, 1, json->data, (sqlite3_uint64)json->n, SQLITE_STATIC,
                       SQLITE_UTF8);
@@ -211,7 +215,7 @@ int attn_json_type(sqlite3 *db, const attn_bytes *json, char **error, char **out
   } else if (rc == SQLITE_ERROR) {
     rc = SQLITE_OK; /* "malformed JSON"; json_valid would say so of lack of memory, too */
   } else {
-    rc = attn_sql_db_error(db, "JSON", error);
+    rc = attns_sql_db_error(db, "JSON", error);
   }
   sqlite3_finalize(stmt);
   return rc;

@@ -12,7 +12,7 @@
 
 static int find_limit(sqlite3_value *value, char **error, attn_limit *out) {
   attn_text name;
-  int rc = attn_value_name(value, "attn_limit: name", error, &name);
+  int rc = attns_value_name(value, "attn_limit: name", error, &name);
   if (rc != SQLITE_OK || attn_limit_find(name, out)) return rc;
   sqlite3_str *known = sqlite3_str_new(NULL);
   for (int i = 0; i < ATTN_N_LIMIT; i++) {
@@ -21,8 +21,8 @@ static int find_limit(sqlite3_value *value, char **error, attn_limit *out) {
   }
   char *names = sqlite3_str_finish(known);
   if (!names) return SQLITE_NOMEM;
-  rc = attn_sql_fail(error, SQLITE_ERROR, "attn_limit: no limit \"%!.40s\"; there are: %s",
-                     name.text, names);
+  rc = attns_sql_fail(error, SQLITE_ERROR,
+                      "attn_limit: no limit \"%!.40s\"; there are: %s", name.text, names);
   sqlite3_free(names);
   return rc;
 }
@@ -32,7 +32,7 @@ static int set_limit(attn_limit which, sqlite3_value *value, char **error) {
   sqlite3_int64 n;
   char what[64];
   sqlite3_snprintf(sizeof what, what, "attn_limit: %s", row->name);
-  int rc = attn_value_whole(value, what, 1, (sqlite3_int64)row->maximum, error, &n);
+  int rc = attns_value_whole(value, what, 1, (sqlite3_int64)row->maximum, error, &n);
   if (rc == SQLITE_OK) attn_limit_set(which, (uint64_t)n);
   return rc;
 }
@@ -45,11 +45,11 @@ static void limit(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   if (rc == SQLITE_OK) {
     sqlite3_result_int64(ctx, (sqlite3_int64)attn_limit_get(which));
   } else {
-    attn_result_error(ctx, rc, error);
+    attns_result_error(ctx, rc, error);
   }
 }
 
-const attn_function attn_limit_functions[] = {
+const attns_function attns_limit_functions[] = {
     {"attn_limit", 1, SQLITE_UTF8, limit},
     {"attn_limit", 2, SQLITE_UTF8 | SQLITE_DIRECTONLY, limit},
     {NULL, 0, 0, NULL},
@@ -58,34 +58,44 @@ const attn_function attn_limit_functions[] = {
 /* -------------------------------------------------------------------- attn_limits */
 
 typedef struct limit_rows {
-  attn_rows base;
+  attne_rows base;
   int n; /* rows that were given */
 } limit_rows;
 
-static int open_limits(attn_rows *base, sqlite3_value **argument, char **error) {
+static int open_limits(attne_rows *base, sqlite3_value **argument, char **error) {
   (void)base, (void)argument, (void)error; /* it starts with all zero */
   return SQLITE_OK;
 }
 
-static int next_limit(attn_rows *base, char **error) {
+static int next_limit(attne_rows *base, char **error) {
   (void)error;
   return ((limit_rows *)base)->n++ < ATTN_N_LIMIT ? SQLITE_ROW : SQLITE_DONE;
 }
 
-static void limits_column(attn_rows *base, sqlite3_context *ctx, int i) {
+static void limits_column(attne_rows *base, sqlite3_context *ctx, int i) {
   attn_limit which = (attn_limit)(((limit_rows *)base)->n - 1);
   const attn_limit_row *row = attn_limit_get_row(which);
   switch (i) {
-  case 0: sqlite3_result_text(ctx, row->name, -1, SQLITE_STATIC); break;
-  case 1: sqlite3_result_int64(ctx, (sqlite3_int64)attn_limit_get(which)); break;
-  case 2: sqlite3_result_int64(ctx, (sqlite3_int64)row->maximum); break;
-  default: sqlite3_result_text(ctx, row->of, -1, SQLITE_STATIC); break;
+  case 0:
+    sqlite3_result_text(ctx, row->name, -1, SQLITE_STATIC);
+    break;
+  case 1:
+    sqlite3_result_int64(ctx, (sqlite3_int64)attn_limit_get(which));
+    break;
+  case 2:
+    sqlite3_result_int64(ctx, (sqlite3_int64)row->maximum);
+    break;
+  default:
+    sqlite3_result_text(ctx, row->of, -1, SQLITE_STATIC);
+    break;
   }
 }
 
-static void close_limits(attn_rows *base) { (void)base; }
+static void close_limits(attne_rows *base) {
+  (void)base;
+}
 
-const attn_table attn_limits_table = {
+const attns_table attns_limits_table = {
     .name = "attn_limits",
     .declaration = "name TEXT, value INTEGER, maximum INTEGER, counts TEXT",
     .n_column = 4,

@@ -9,47 +9,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const attn_function *const functions[] = {
-    attn_embed_functions,  attn_tokens_functions, attn_models_functions,
-    attn_import_functions, attn_export_functions, attn_quantize_functions,
-    attn_threads_functions, attn_limit_functions,
-    attn_index_functions,  attn_info_functions,   attn_highlight_functions,
-    attn_decode_functions, attn_embedding_functions,
-    attn_matrix_functions, attn_step_functions,   attn_svg_functions,
-    attn_train_tokenizer_functions,
+static const attns_function *const functions[] = {
+    attns_embed_functions,     attns_tokens_functions,          attns_models_functions,
+    attns_import_functions,    attns_export_functions,          attns_quantize_functions,
+    attns_threads_functions,   attns_limit_functions,           attns_index_functions,
+    attns_info_functions,      attns_highlight_functions,       attns_decode_functions,
+    attns_embedding_functions, attns_matrix_functions,          attns_step_functions,
+    attns_svg_functions,       attns_train_tokenizer_functions,
 };
 
-static const attn_table *const tables[] = {
-    &attn_models_table,
-    &attn_tokens_table,
-    &attn_status_table,
-    &attn_embed_each_table,
-    &attn_attention_table,
-    &attn_heads_table,
-    &attn_hidden_table,
-    &attn_explain_table,
-    &attn_generate_table,
-    &attn_rows_table,
-    &attn_train_table,
-    &attn_nearest_table,
-    &attn_limits_table,
-    &attn_fill_mask_table,
-    &attn_cloze_table,
+static const attns_table *const tables[] = {
+    &attns_models_table,     &attns_tokens_table,    &attns_status_table,
+    &attns_embed_each_table, &attns_attention_table, &attns_heads_table,
+    &attns_hidden_table,     &attns_explain_table,   &attns_generate_table,
+    &attns_rows_table,       &attns_train_table,     &attns_nearest_table,
+    &attns_limits_table,     &attns_fill_mask_table, &attns_cloze_table,
 };
 
 /* ------------------------------------------------------------------ a function's call */
 
-static attn_registration *new_registration(attn_connection *c, const attn_function *f) {
-  attn_registration *r = sqlite3_malloc64(sizeof *r);
+static attns_registration *new_registration(attns_connection *c,
+                                            const attns_function *f) {
+  attns_registration *r = sqlite3_malloc64(sizeof *r);
   if (!r) return NULL;
-  *r = (attn_registration){c, f};
-  attn_connection_retain(c);
+  *r = (attns_registration){c, f};
+  attns_connection_retain(c);
   return r;
 }
 
 static void free_registration(void *user_data) {
-  attn_registration *r = user_data;
-  attn_connection_release(r->connection);
+  attns_registration *r = user_data;
+  attns_connection_release(r->connection);
   sqlite3_free(r);
 }
 
@@ -72,33 +62,34 @@ static int is_named_by_statement(sqlite3 *db, const char *function) {
 /* SQLITE_DIRECTONLY should say who may call, but SQLite 3.40 lets a CHECK constraint call
 ** what is direct only, and checks are made by whoever writes to the table, or by PRAGMA
 ** integrity_check.  So a statement that runs has to name the function, and the statements
-** that such a function runs itself, over tables that may have such constraints, may call no
-** other. */
+** that such a function runs itself, over tables that may have such constraints, may call
+** no other. */
 static void call_direct(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
-  const attn_registration *r = sqlite3_user_data(ctx);
+  const attns_registration *r = sqlite3_user_data(ctx);
   char *error = NULL;
-  if (is_named_by_statement(attn_connection_db(r->connection), r->function->name) &&
-      attn_connection_enter(r->connection)) {
+  if (is_named_by_statement(attns_connection_db(r->connection), r->function->name) &&
+      attns_connection_enter(r->connection)) {
     r->function->call(ctx, argc, argv);
-    attn_connection_leave(r->connection);
+    attns_connection_leave(r->connection);
     return;
   }
-  int rc = attn_sql_fail(&error, SQLITE_ERROR, "unsafe use of %s()", r->function->name);
-  attn_result_error(ctx, rc, error);
+  int rc = attns_sql_fail(&error, SQLITE_ERROR, "unsafe use of %s()", r->function->name);
+  attns_result_error(ctx, rc, error);
 }
 
-static int register_function(attn_connection *c, const attn_function *f) {
-  attn_registration *r = new_registration(c, f);
+static int register_function(attns_connection *c, const attns_function *f) {
+  attns_registration *r = new_registration(c, f);
   if (!r) return SQLITE_NOMEM;
-  return sqlite3_create_function_v2(
-      attn_connection_db(c), f->name, f->n_arg, f->flags, r,
-      f->flags & SQLITE_DIRECTONLY ? call_direct : f->call, NULL, NULL, free_registration);
+  return sqlite3_create_function_v2(attns_connection_db(c), f->name, f->n_arg, f->flags,
+                                    r,
+                                    f->flags & SQLITE_DIRECTONLY ? call_direct : f->call,
+                                    NULL, NULL, free_registration);
 }
 
-static int register_aggregate(attn_connection *c, const attn_aggregate *a) {
-  attn_registration *r = new_registration(c, &a->row);
+static int register_aggregate(attns_connection *c, const attns_aggregate *a) {
+  attns_registration *r = new_registration(c, &a->row);
   if (!r) return SQLITE_NOMEM;
-  return sqlite3_create_function_v2(attn_connection_db(c), a->row.name, a->row.n_arg,
+  return sqlite3_create_function_v2(attns_connection_db(c), a->row.name, a->row.n_arg,
                                     a->row.flags, r, NULL, a->row.call, a->end,
                                     free_registration);
 }
@@ -118,7 +109,7 @@ static int lists(const char *names, const char *name) {
 ** and behind it. */
 static int add_names(sqlite3 *db, const char *pragma, char **error, sqlite3_str *names) {
   sqlite3_stmt *stmt;
-  int rc = attn_prepare(db, &stmt, error, "%s", pragma);
+  int rc = attns_prepare(db, &stmt, error, "%s", pragma);
   if (rc != SQLITE_OK) return rc;
   while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
     const char *name = (const char *)sqlite3_column_text(stmt, 0);
@@ -131,7 +122,7 @@ static int add_names(sqlite3 *db, const char *pragma, char **error, sqlite3_str 
   if (rc == SQLITE_DONE)
     rc = SQLITE_OK;
   else if (rc != SQLITE_NOMEM)
-    rc = attn_sql_db_error(db, "libattn", error);
+    rc = attns_sql_db_error(db, "libattn", error);
   sqlite3_finalize(stmt);
   return rc;
 }
@@ -151,29 +142,30 @@ static int taken_names(sqlite3 *db, char **error, char **out) {
 
 /* --------------------------------------------------------------------- all of it */
 
-static int register_vec(attn_connection *c, const char *taken) {
+static int register_vec(attns_connection *c, const char *taken) {
   int rc = SQLITE_OK;
-  for (const attn_function *f = attn_vec_functions; rc == SQLITE_OK && f->name; f++) {
+  for (const attns_function *f = attns_vec_functions; rc == SQLITE_OK && f->name; f++) {
     if (!lists(taken, f->name)) rc = register_function(c, f);
   }
-  if (rc == SQLITE_OK && !lists(taken, attn_vec_each_table.name)) {
-    rc = attn_table_register(c, &attn_vec_each_table);
+  if (rc == SQLITE_OK && !lists(taken, attns_vec_each_table.name)) {
+    rc = attns_table_register(c, &attns_vec_each_table);
   }
   return rc;
 }
 
 /* attn_version comes last: that it is there says that all is. */
-static int register_all(attn_connection *c, const char *taken) {
+static int register_all(attns_connection *c, const char *taken) {
   int rc = register_vec(c, taken);
   for (size_t i = 0; rc == SQLITE_OK && i < sizeof tables / sizeof tables[0]; i++) {
-    rc = attn_table_register(c, tables[i]);
+    rc = attns_table_register(c, tables[i]);
   }
-  if (rc == SQLITE_OK) rc = attn_index_register(c);
-  for (const attn_aggregate *a = attn_matrix_aggregates; rc == SQLITE_OK && a->row.name; a++) {
+  if (rc == SQLITE_OK) rc = attns_index_register(c);
+  for (const attns_aggregate *a = attns_matrix_aggregates; rc == SQLITE_OK && a->row.name;
+       a++) {
     rc = register_aggregate(c, a);
   }
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
-    for (const attn_function *f = functions[i]; rc == SQLITE_OK && f->name; f++) {
+    for (const attns_function *f = functions[i]; rc == SQLITE_OK && f->name; f++) {
       rc = register_function(c, f);
     }
   }
@@ -196,26 +188,26 @@ static void set_allocator(void) {
   attn_set_allocator(&allocator);
 }
 
-int attn_register(sqlite3 *db, char **error) {
+int attns_register(sqlite3 *db, char **error) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
-  attn_connection *c;
+  attns_connection *c;
   attn_error err;
   pthread_once(&once, set_allocator);
   if (attn_isa_init(getenv("ATTN_ISA"), &err) != ATTN_OK) {
-    return attn_sql_fail(error, SQLITE_ERROR, "libattn: %s", err.message);
+    return attns_sql_fail(error, SQLITE_ERROR, "libattn: %s", err.message);
   }
   char *taken;
   int rc = taken_names(db, error, &taken);
   /* Loaded a second time, there is nothing to do, nor may a statement that runs, as
   ** SELECT load_extension(...) does, replace functions. */
   if (rc == SQLITE_OK && !lists(taken, "attn_version")) {
-    rc = attn_connection_new(db, &c);
+    rc = attns_connection_new(db, &c);
     if (rc == SQLITE_OK) {
       rc = register_all(c, taken);
       if (rc != SQLITE_OK && rc != SQLITE_NOMEM && !*error) {
-        rc = attn_sql_db_error(db, "libattn", error);
+        rc = attns_sql_db_error(db, "libattn", error);
       }
-      attn_connection_release(c);
+      attns_connection_release(c);
     }
   }
   sqlite3_free(taken);

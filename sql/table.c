@@ -1,7 +1,7 @@
 /*
 ** table.c - table-valued functions: one virtual-table module for all of them.
 **
-** An attn_table says which columns there are and how to make rows; here is what
+** An attns_table says which columns there are and how to make rows; here is what
 ** SQLite wants around that.  Arguments are the hidden columns behind the visible
 ** ones, as in generate_series(start, stop).
 */
@@ -10,21 +10,21 @@
 
 typedef struct table_vtab {
   sqlite3_vtab base;
-  const attn_table *table;
-  attn_connection *connection;
+  const attns_table *table;
+  attns_connection *connection;
 } table_vtab;
 
 typedef struct table_cursor {
   sqlite3_vtab_cursor base;
-  attn_rows *rows; /* NULL: not open */
+  attne_rows *rows; /* NULL: not open */
   int eof;
   sqlite3_int64 rowid;
 } table_cursor;
 
 /* The user data of a module. */
 typedef struct table_module {
-  const attn_table *table;
-  attn_connection *connection;
+  const attns_table *table;
+  attns_connection *connection;
 } table_module;
 
 static int table_connect(sqlite3 *db, void *data, int argc, const char *const *argv,
@@ -59,14 +59,14 @@ static int table_disconnect(sqlite3_vtab *base) {
 
 /* The number of the argument, or behind them of the filter, that a column stands for;
 ** -1: none. */
-static int input_of(const attn_table *table, int column) {
+static int input_of(const attns_table *table, int column) {
   if (column >= table->n_column) return column - table->n_column;
   return column >= 0 && column < table->n_filter ? table->n_argument + column : -1;
 }
 
 /* idxNum has bit i set where input i is given; xFilter gets them in order. */
 static int table_best_index(sqlite3_vtab *base, sqlite3_index_info *info) {
-  const attn_table *table = ((table_vtab *)base)->table;
+  const attns_table *table = ((table_vtab *)base)->table;
   int at[32];
   double n_row = table->n_expected;
   memset(at, -1, sizeof at);
@@ -129,12 +129,12 @@ static int table_fail(sqlite3_vtab *vtab, int rc, char *error) {
 
 static int table_next(sqlite3_vtab_cursor *base) {
   table_cursor *cursor = (table_cursor *)base;
-  attn_rows *rows = cursor->rows;
+  attne_rows *rows = cursor->rows;
   char *error = NULL;
-  int rc = attn_connection_go_in(rows->connection, rows->table->name, &error);
+  int rc = attns_connection_nest(rows->connection, rows->table->name, &error);
   if (rc == SQLITE_OK) {
     rc = rows->table->next(rows, &error);
-    attn_connection_go_out(rows->connection);
+    attns_connection_unnest(rows->connection);
   }
   cursor->eof = rc != SQLITE_ROW;
   cursor->rowid++;
@@ -146,7 +146,7 @@ static int table_filter(sqlite3_vtab_cursor *base, int given, const char *plan, 
                         sqlite3_value **argv) {
   table_cursor *cursor = (table_cursor *)base;
   table_vtab *vtab = (table_vtab *)base->pVtab;
-  const attn_table *table = vtab->table;
+  const attns_table *table = vtab->table;
   sqlite3_value *argument[32] = {NULL};
   char *error = NULL;
   int n = 0;
@@ -167,21 +167,24 @@ static int table_filter(sqlite3_vtab_cursor *base, int given, const char *plan, 
   memset(cursor->rows, 0, (size_t)table->n_byte);
   cursor->rows->table = table;
   cursor->rows->connection = vtab->connection;
-  int rc = attn_connection_go_in(vtab->connection, table->name, &error);
+  int rc = attns_connection_nest(vtab->connection, table->name, &error);
   if (rc == SQLITE_OK) {
     rc = table->open(cursor->rows, argument, &error);
-    attn_connection_go_out(vtab->connection);
+    attns_connection_unnest(vtab->connection);
   }
   if (rc != SQLITE_OK) return table_fail(base->pVtab, rc, error);
   return table_next(base);
 }
 
-static int table_eof(sqlite3_vtab_cursor *base) { return ((table_cursor *)base)->eof; }
+static int table_eof(sqlite3_vtab_cursor *base) {
+  return ((table_cursor *)base)->eof;
+}
 
 static int table_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int i) {
   table_cursor *cursor = (table_cursor *)base;
   /* The arguments are not kept: a hidden column reads as NULL. */
-  if (i < cursor->rows->table->n_column) cursor->rows->table->column(cursor->rows, ctx, i);
+  if (i < cursor->rows->table->n_column)
+    cursor->rows->table->column(cursor->rows, ctx, i);
   return SQLITE_OK;
 }
 
@@ -204,16 +207,16 @@ static const sqlite3_module module_methods = {
 };
 
 static void free_module(void *data) {
-  attn_connection_release(((table_module *)data)->connection);
+  attns_connection_release(((table_module *)data)->connection);
   sqlite3_free(data);
 }
 
-int attn_table_register(attn_connection *c, const attn_table *table) {
+int attns_table_register(attns_connection *c, const attns_table *table) {
   table_module *module = sqlite3_malloc64(sizeof *module);
   if (!module) return SQLITE_NOMEM;
   module->table = table;
   module->connection = c;
-  attn_connection_retain(c);
-  return sqlite3_create_module_v2(attn_connection_db(c), table->name, &module_methods,
+  attns_connection_retain(c);
+  return sqlite3_create_module_v2(attns_connection_db(c), table->name, &module_methods,
                                   module, free_module);
 }

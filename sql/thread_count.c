@@ -19,18 +19,19 @@ static void set_threads(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   if (sqlite3_value_numeric_type(argv[0]) != SQLITE_INTEGER || n < 0 ||
       n > ATTN_MAX_THREADS) {
     char *error = NULL;
-    int rc = attn_sql_fail(&error, SQLITE_ERROR,
-                           "attn_threads: the number of threads is %!.40s; expected 1 to "
-                           "%d, or 0 for the number of cores",
-                           attn_value_found(argv[0]), ATTN_MAX_THREADS);
-    attn_result_error(ctx, rc, error);
+    int rc =
+        attns_sql_fail(&error, SQLITE_ERROR,
+                       "attn_threads: the number of threads is %!.40s; expected 1 to "
+                       "%d, or 0 for the number of cores",
+                       attns_value_found(argv[0]), ATTN_MAX_THREADS);
+    attns_result_error(ctx, rc, error);
     return;
   }
   attn_set_threads((uint32_t)n);
   get_threads(ctx, argc, argv);
 }
 
-const attn_function attn_threads_functions[] = {
+const attns_function attns_threads_functions[] = {
     {"attn_threads", 0, SQLITE_UTF8, get_threads},
     {"attn_threads", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY, set_threads},
     {NULL, 0, 0, NULL},

@@ -5,77 +5,89 @@
 #include <stdarg.h>
 #include <string.h>
 
-size_t attn_character(const char *text, size_t n, uint32_t *code) {
+size_t attns_character(const char *text, size_t n, uint32_t *code) {
   static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
   const unsigned char c = (unsigned char)text[0];
-  size_t length = c < 0x80 ? 1 : c < 0xC2 ? 0 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : c < 0xF5 ? 4 : 0;
+  size_t length = c < 0x80   ? 1
+                  : c < 0xC2 ? 0
+                  : c < 0xE0 ? 2
+                  : c < 0xF0 ? 3
+                  : c < 0xF5 ? 4
+                             : 0;
   *code = length == 1 ? c : c & (0x7Fu >> length);
   if (length > n) return 0;
   for (size_t i = 1; i < length; i++) {
     if ((text[i] & 0xC0) != 0x80) return 0;
     *code = *code << 6 | (text[i] & 0x3F);
   }
-  if (*code < least[length] || (*code >= 0xD800 && *code < 0xE000) || *code > 0x10FFFF) return 0;
+  if (*code < least[length] || (*code >= 0xD800 && *code < 0xE000) || *code > 0x10FFFF)
+    return 0;
   return length;
 }
 
-char *attn_message(const char *format, va_list ap) {
+char *attns_message(const char *format, va_list ap) {
   char *message = sqlite3_vmprintf(format, ap);
   size_t n = message ? strlen(message) : 0;
   for (size_t i = 0, length; i < n; i += length) {
     uint32_t code;
-    length = attn_character(message + i, n - i, &code);
+    length = attns_character(message + i, n - i, &code);
     if (length == 0) message[i] = '?';
     length += length == 0;
   }
   return message;
 }
 
-int attn_sql_fail(char **error, int code, const char *format, ...) {
+int attns_sql_fail(char **error, int code, const char *format, ...) {
   va_list ap;
   va_start(ap, format);
-  char *message = attn_message(format, ap);
+  char *message = attns_message(format, ap);
   va_end(ap);
   sqlite3_free(*error);
   *error = message;
   return message ? code : SQLITE_NOMEM;
 }
 
-int attn_function_status(const char *function, attn_status status, const attn_error *err,
-                         char **error) {
+int attns_function_status(const char *function, attn_status status, const attn_error *err,
+                          char **error) {
   int code = status == ATTN_LIMIT ? SQLITE_TOOBIG : SQLITE_ERROR;
   switch (status) {
-  case ATTN_OK: return SQLITE_OK;
-  case ATTN_NOMEM: return SQLITE_NOMEM;
-  case ATTN_INTERRUPTED: return SQLITE_INTERRUPT;
+  case ATTN_OK:
+    return SQLITE_OK;
+  case ATTN_NOMEM:
+    return SQLITE_NOMEM;
+  case ATTN_INTERRUPTED:
+    return SQLITE_INTERRUPT;
   default:
-    return attn_sql_fail(error, code, "%s%s%s", function, *function ? ": " : "", err->message);
+    return attns_sql_fail(error, code, "%s%s%s", function, *function ? ": " : "",
+                          err->message);
   }
 }
 
-int attn_sql_status(attn_status status, const attn_error *err, char **error) {
-  return attn_function_status("", status, err, error);
+int attns_sql_status(attn_status status, const attn_error *err, char **error) {
+  return attns_function_status("", status, err, error);
 }
 
-int attn_sql_db_error(sqlite3 *db, const char *doing, char **error) {
+int attns_sql_db_error(sqlite3 *db, const char *doing, char **error) {
   int code = sqlite3_extended_errcode(db);
   /* A row that was not what it should be leaves a code that is no error's. */
   if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE) code = SQLITE_ERROR;
   if ((code & 0xff) == SQLITE_NOMEM) return SQLITE_NOMEM;
   if (code == SQLITE_INTERRUPT) return code;
-  return attn_sql_fail(error, code, "%s: %s", doing, sqlite3_errmsg(db));
+  return attns_sql_fail(error, code, "%s: %s", doing, sqlite3_errmsg(db));
 }
 
-/* The bytes of an error that SQLITE_LIMIT_LENGTH allows; with more, SQLite says nothing. */
+/* The bytes of an error that SQLITE_LIMIT_LENGTH allows; with more, SQLite says nothing.
+*/
 static int fitting(sqlite3_context *ctx, const char *error) {
   int most = sqlite3_limit(sqlite3_context_db_handle(ctx), SQLITE_LIMIT_LENGTH, -1);
   int n = (int)strlen(error);
   if (n <= most) return n;
-  for (n = most; (error[n] & 0xC0) == 0x80; n--) {}
+  for (n = most; (error[n] & 0xC0) == 0x80; n--) {
+  }
   return n;
 }
 
-void attn_result_error(sqlite3_context *ctx, int code, char *error) {
+void attns_result_error(sqlite3_context *ctx, int code, char *error) {
   if ((code & 0xff) == SQLITE_NOMEM) {
     sqlite3_result_error_nomem(ctx);
   } else {
@@ -86,11 +98,11 @@ void attn_result_error(sqlite3_context *ctx, int code, char *error) {
   sqlite3_free(error);
 }
 
-int attn_grow(void *list, size_t *n_alloc, size_t first, size_t size, char **error) {
+int attns_grow(void *list, size_t *n_alloc, size_t first, size_t size, char **error) {
   attn_error err = {""};
   size_t n = 2 * *n_alloc + first;
   void *p;
-  int rc = attn_sql_status(attn_limit_call(n * size, &err), &err, error);
+  int rc = attns_sql_status(attn_limit_call(n * size, &err), &err, error);
   if (rc != SQLITE_OK) return rc;
   memcpy(&p, list, sizeof p); /* a pointer of whatever type */
   p = sqlite3_realloc64(p, n * size);
@@ -100,7 +112,7 @@ int attn_grow(void *list, size_t *n_alloc, size_t first, size_t size, char **err
   return SQLITE_OK;
 }
 
-int attn_interrupted(void *db) {
+int attns_interrupted(void *db) {
 #if SQLITE_VERSION_NUMBER >= 3041000
   if (sqlite3_libversion_number() >= 3041000) return sqlite3_is_interrupted(db);
 #else
@@ -109,29 +121,32 @@ int attn_interrupted(void *db) {
   return 0;
 }
 
-const char *attn_value_found(sqlite3_value *value) {
+const char *attns_value_found(sqlite3_value *value) {
   int type = sqlite3_value_type(value);
-  if (type == SQLITE_NULL || type == SQLITE_BLOB) return type == SQLITE_NULL ? "NULL" : "a blob";
+  if (type == SQLITE_NULL || type == SQLITE_BLOB)
+    return type == SQLITE_NULL ? "NULL" : "a blob";
   const char *text = (const char *)sqlite3_value_text(value);
   return text ? text : ""; /* there is no memory, which who makes the message will see */
 }
 
-int attn_value_whole(sqlite3_value *value, const char *what, sqlite3_int64 least,
-                     sqlite3_int64 most, char **error, sqlite3_int64 *out) {
+int attns_value_whole(sqlite3_value *value, const char *what, sqlite3_int64 least,
+                      sqlite3_int64 most, char **error, sqlite3_int64 *out) {
   char range[64];
   int type = sqlite3_value_numeric_type(value);
   *out = sqlite3_value_int64(value);
   if (type == SQLITE_INTEGER && *out >= least && *out <= most) return SQLITE_OK;
   sqlite3_snprintf(sizeof range, range, most == INT64_MAX ? "on" : "to %lld", most);
-  return attn_sql_fail(error, SQLITE_ERROR, "%s is %!.40s; expected a whole number from %lld %s",
-                       what, attn_value_found(value), least, range);
+  return attns_sql_fail(error, SQLITE_ERROR,
+                        "%s is %!.40s; expected a whole number from %lld %s", what,
+                        attns_value_found(value), least, range);
 }
 
-int attn_value_text(sqlite3_value *value, const char *what, char **error, attn_text *out) {
+int attns_value_text(sqlite3_value *value, const char *what, char **error,
+                     attn_text *out) {
   int type = sqlite3_value_type(value);
   if (type == SQLITE_NULL || type == SQLITE_BLOB) {
-    return attn_sql_fail(error, SQLITE_ERROR, "%s is %s; expected text", what,
-                         attn_value_found(value));
+    return attns_sql_fail(error, SQLITE_ERROR, "%s is %s; expected text", what,
+                          attns_value_found(value));
   }
   out->text = (const char *)sqlite3_value_text(value);
   if (!out->text) return SQLITE_NOMEM;
@@ -139,24 +154,26 @@ int attn_value_text(sqlite3_value *value, const char *what, char **error, attn_t
   return SQLITE_OK;
 }
 
-int attn_value_name(sqlite3_value *value, const char *what, char **error, attn_text *out) {
-  int rc = attn_value_text(value, what, error, out);
+int attns_value_name(sqlite3_value *value, const char *what, char **error,
+                     attn_text *out) {
+  int rc = attns_value_text(value, what, error, out);
   if (rc != SQLITE_OK || !memchr(out->text, 0, out->n_text)) return rc;
-  return attn_sql_fail(error, SQLITE_ERROR, "%s holds the character NUL", what);
+  return attns_sql_fail(error, SQLITE_ERROR, "%s holds the character NUL", what);
 }
 
 /* SQLITE_ERROR says that there is no such table; a schema that cannot be read, as it is
 ** locked or damaged, has a code of its own. */
-int attn_has_table(sqlite3 *db, const char *schema, const char *table, char **error,
-                   int *out) {
+int attns_has_table(sqlite3 *db, const char *schema, const char *table, char **error,
+                    int *out) {
   int rc = sqlite3_table_column_metadata(db, schema, table, NULL, NULL, NULL, NULL, NULL,
                                          NULL);
   *out = rc == SQLITE_OK;
   return rc == SQLITE_OK || rc == SQLITE_ERROR ? SQLITE_OK
-                                               : attn_sql_db_error(db, "libattn", error);
+                                               : attns_sql_db_error(db, "libattn", error);
 }
 
-int attn_prepare(sqlite3 *db, sqlite3_stmt **out, char **error, const char *format, ...) {
+int attns_prepare(sqlite3 *db, sqlite3_stmt **out, char **error, const char *format,
+                  ...) {
   va_list ap;
   va_start(ap, format);
   char *sql = sqlite3_vmprintf(format, ap);
@@ -165,7 +182,7 @@ int attn_prepare(sqlite3 *db, sqlite3_stmt **out, char **error, const char *form
   if (!sql) return SQLITE_NOMEM;
   int rc = sqlite3_prepare_v2(db, sql, -1, out, NULL);
   sqlite3_free(sql);
-  return rc == SQLITE_OK ? rc : attn_sql_db_error(db, "libattn", error);
+  return rc == SQLITE_OK ? rc : attns_sql_db_error(db, "libattn", error);
 }
 
 static int check_query(sqlite3_stmt *first, sqlite3_stmt *second, const char *function,
@@ -180,18 +197,18 @@ static int check_query(sqlite3_stmt *first, sqlite3_stmt *second, const char *fu
   } else if (sqlite3_bind_parameter_count(first)) {
     problem = "the query has parameters, and nothing gives them a value";
   }
-  return problem ? attn_sql_fail(error, SQLITE_ERROR, "%s: %s", function, problem)
+  return problem ? attns_sql_fail(error, SQLITE_ERROR, "%s: %s", function, problem)
                  : SQLITE_OK;
 }
 
 static int query_error(sqlite3 *db, const char *function, char **error) {
   char doing[64];
   sqlite3_snprintf(sizeof doing, doing, "%s: query", function);
-  return attn_sql_db_error(db, doing, error);
+  return attns_sql_db_error(db, doing, error);
 }
 
-int attn_prepare_query(sqlite3 *db, const char *function, attn_text sql, char **error,
-                       sqlite3_stmt **out) {
+int attns_prepare_query(sqlite3 *db, const char *function, attn_text sql, char **error,
+                        sqlite3_stmt **out) {
   sqlite3_stmt *second = NULL;
   const char *rest = NULL;
   *out = NULL;
@@ -216,41 +233,41 @@ static int body_length(const char *sql) {
   return (int)n;
 }
 
-/* A query that is read while a statement of the same connection writes might see what that
-** one writes, and in INSERT INTO docs ... FROM attn_embed_each('... docs') never end.  So
-** all of it is read first then, into a temporary table of SQLite's, which goes to a file
-** when it gets large. */
-int attn_prepare_texts(sqlite3 *db, const char *function, attn_text sql, char **error,
-                       sqlite3_stmt **out) {
+/* A query that is read while a statement of the same connection writes might see what
+** that one writes, and in INSERT INTO docs ... FROM attn_embed_each('... docs') never
+** end.  So all of it is read first then, into a temporary table of SQLite's, which goes
+** to a file when it gets large. */
+int attns_prepare_texts(sqlite3 *db, const char *function, attn_text sql, char **error,
+                        sqlite3_stmt **out) {
   sqlite3_stmt *stmt = NULL;
-  int rc = attn_prepare_query(db, function, sql, error, out);
+  int rc = attns_prepare_query(db, function, sql, error, out);
   int n_column = sqlite3_column_count(*out);
   if (rc == SQLITE_OK && n_column != 2) {
-    rc = attn_sql_fail(error, SQLITE_ERROR,
-                       "%s: the query has %d column%s; expected two, an id and a text",
-                       function, n_column, n_column == 1 ? "" : "s");
+    rc = attns_sql_fail(error, SQLITE_ERROR,
+                        "%s: the query has %d column%s; expected two, an id and a text",
+                        function, n_column, n_column == 1 ? "" : "s");
   }
-  if (rc != SQLITE_OK || !attn_is_writing(db)) return rc;
+  if (rc != SQLITE_OK || !attns_is_writing(db)) return rc;
   const char *text = sqlite3_sql(*out);
-  rc = attn_prepare(db, &stmt, error,
-                    "WITH \"%w()\" AS MATERIALIZED (SELECT * FROM (\n%.*s\n)"
-                    " UNION ALL SELECT NULL, NULL WHERE 0)" /* or 3.38 merges the two */
-                    " SELECT * FROM \"%w()\"",
-                    function, body_length(text), text, function);
+  rc = attns_prepare(db, &stmt, error,
+                     "WITH \"%w()\" AS MATERIALIZED (SELECT * FROM (\n%.*s\n)"
+                     " UNION ALL SELECT NULL, NULL WHERE 0)" /* or 3.38 merges the two */
+                     " SELECT * FROM \"%w()\"",
+                     function, body_length(text), text, function);
   if (rc != SQLITE_OK) return rc;
   sqlite3_finalize(*out);
   *out = stmt;
   return SQLITE_OK;
 }
 
-int attn_value_count(sqlite3_value *value, const char *function, uint32_t absent,
-                     char **error, uint32_t *out) {
+int attns_value_count(sqlite3_value *value, const char *function, uint32_t absent,
+                      char **error, uint32_t *out) {
   *out = absent;
   if (!value || sqlite3_value_type(value) == SQLITE_NULL) return SQLITE_OK;
   char what[64];
   sqlite3_int64 k;
   sqlite3_snprintf(sizeof what, what, "%s: k", function);
-  int rc = attn_value_whole(value, what, 0, INT64_MAX, error, &k);
+  int rc = attns_value_whole(value, what, 0, INT64_MAX, error, &k);
   if (rc == SQLITE_OK) *out = k > INT32_MAX ? INT32_MAX : (uint32_t)k;
   return rc;
 }
@@ -263,26 +280,26 @@ static int take_text(sqlite3_stmt *query, const char *function, sqlite3_int64 ro
   int type = sqlite3_column_type(query, 0);
   if (type == SQLITE_NULL) return SQLITE_OK;
   if (type == SQLITE_BLOB) {
-    return attn_sql_fail(error, SQLITE_ERROR, "%s: row %lld: text is a blob; expected text",
-                         function, row);
+    return attns_sql_fail(error, SQLITE_ERROR,
+                          "%s: row %lld: text is a blob; expected text", function, row);
   }
   attn_text text = {(const char *)sqlite3_column_text(query, 0), 0};
   if (!text.text) return SQLITE_NOMEM;
   text.n_text = (size_t)sqlite3_column_bytes(query, 0);
-  return attn_function_status(function, each(ctx, text, &err), &err, error);
+  return attns_function_status(function, each(ctx, text, &err), &err, error);
 }
 
-int attn_each_text(sqlite3 *db, const char *function, attn_text sql,
-                   attn_status (*each)(void *ctx, attn_text text, attn_error *err), void *ctx,
-                   char **error) {
+int attns_each_text(sqlite3 *db, const char *function, attn_text sql,
+                    attn_status (*each)(void *ctx, attn_text text, attn_error *err),
+                    void *ctx, char **error) {
   sqlite3_stmt *query = NULL;
   sqlite3_int64 row = 0;
-  int rc = attn_prepare_query(db, function, sql, error, &query);
+  int rc = attns_prepare_query(db, function, sql, error, &query);
   int n_column = sqlite3_column_count(query);
   if (rc == SQLITE_OK && n_column != 1) {
-    rc = attn_sql_fail(error, SQLITE_ERROR,
-                       "%s: the query has %d columns; expected one, the text", function,
-                       n_column);
+    rc = attns_sql_fail(error, SQLITE_ERROR,
+                        "%s: the query has %d columns; expected one, the text", function,
+                        n_column);
   }
   while (rc == SQLITE_OK && (rc = sqlite3_step(query)) == SQLITE_ROW) {
     rc = take_text(query, function, ++row, each, ctx, error);
@@ -296,7 +313,7 @@ int attn_each_text(sqlite3 *db, const char *function, attn_text sql,
   return rc;
 }
 
-int attn_is_writing(sqlite3 *db) {
+int attns_is_writing(sqlite3 *db) {
   sqlite3_stmt *stmt = sqlite3_next_stmt(db, NULL);
   while (stmt && !(sqlite3_stmt_busy(stmt) && !sqlite3_stmt_readonly(stmt))) {
     stmt = sqlite3_next_stmt(db, stmt);
@@ -304,7 +321,7 @@ int attn_is_writing(sqlite3 *db) {
   return stmt != NULL;
 }
 
-int attn_exec(sqlite3 *db, char **error, const char *format, ...) {
+int attns_exec(sqlite3 *db, char **error, const char *format, ...) {
   va_list ap;
   va_start(ap, format);
   char *sql = sqlite3_vmprintf(format, ap);
@@ -312,15 +329,16 @@ int attn_exec(sqlite3 *db, char **error, const char *format, ...) {
   if (!sql) return SQLITE_NOMEM;
   int rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
   sqlite3_free(sql);
-  return rc == SQLITE_OK ? rc : attn_sql_db_error(db, "libattn", error);
+  return rc == SQLITE_OK ? rc : attns_sql_db_error(db, "libattn", error);
 }
 
 /* To go back must not take memory, of which there may be none left; so the way back
-** is made before the way forth, by attn_change_ready. */
-int attn_change_ready(sqlite3 *db, attn_change *change, char **error) {
-  int rc = attn_prepare(db, &change->back, error, "ROLLBACK TO attn_change");
-  return rc == SQLITE_OK ? attn_prepare(db, &change->release, error, "RELEASE attn_change")
-                         : rc;
+** is made before the way forth, by attns_change_ready. */
+int attns_change_ready(sqlite3 *db, attns_change *change, char **error) {
+  int rc = attns_prepare(db, &change->back, error, "ROLLBACK TO attn_change");
+  return rc == SQLITE_OK
+             ? attns_prepare(db, &change->release, error, "RELEASE attn_change")
+             : rc;
 }
 
 static int run(sqlite3 *db, sqlite3_stmt *stmt, const char *sql) {
@@ -329,14 +347,15 @@ static int run(sqlite3 *db, sqlite3_stmt *stmt, const char *sql) {
   return sqlite3_reset(stmt);
 }
 
-static int take_back(sqlite3 *db, const attn_change *change) {
+static int take_back(sqlite3 *db, const attns_change *change) {
   int rc = run(db, change->back, "ROLLBACK TO attn_change");
   return rc == SQLITE_OK ? run(db, change->release, "RELEASE attn_change") : rc;
 }
 
-/* An interrupt stops those statements, too, and the parser, as long as the statement around
-** them runs.  But SQLite takes a transaction back of which a write is interrupted: this one,
-** which needs no parser, where the schema has been read, and opens what nobody writes to. */
+/* An interrupt stops those statements, too, and the parser, as long as the statement
+** around them runs.  But SQLite takes a transaction back of which a write is interrupted:
+** this one, which needs no parser, where the schema has been read, and opens what nobody
+** writes to. */
 #define NOBODY "main", "sqlite_master", "sql"
 
 static void interrupt_write(sqlite3 *db) {
@@ -345,26 +364,28 @@ static void interrupt_write(sqlite3 *db) {
   sqlite3_blob_close(blob);
 }
 
-static void leave(sqlite3 *db, const attn_change *change) {
+static void leave(sqlite3 *db, const attns_change *change) {
   if (take_back(db, change) == SQLITE_OK || sqlite3_get_autocommit(db)) return;
   interrupt_write(db);
-  if (!sqlite3_get_autocommit(db)) take_back(db, change); /* a progress handler's is over */
+  if (!sqlite3_get_autocommit(db))
+    take_back(db, change); /* a progress handler's is over */
 }
 
-int attn_begin(sqlite3 *db, char **error) {
+int attns_begin(sqlite3 *db, char **error) {
   const int alone = sqlite3_get_autocommit(db);
   int rc = sqlite3_table_column_metadata(db, NOBODY, NULL, NULL, NULL, NULL, NULL);
-  if (rc != SQLITE_OK) return attn_sql_db_error(db, "libattn", error);
-  rc = attn_exec(db, error, "SAVEPOINT attn_change");
+  if (rc != SQLITE_OK) return attns_sql_db_error(db, "libattn", error);
+  rc = attns_exec(db, error, "SAVEPOINT attn_change");
   /* Interrupted when it was done, it has begun a transaction all the same. */
-  if (rc != SQLITE_OK && alone && !sqlite3_get_autocommit(db)) leave(db, &(attn_change){0});
+  if (rc != SQLITE_OK && alone && !sqlite3_get_autocommit(db))
+    leave(db, &(attns_change){0});
   return rc;
 }
 
-int attn_end(sqlite3 *db, attn_change *change, int done, char **error) {
+int attns_end(sqlite3 *db, attns_change *change, int done, char **error) {
   if (done == SQLITE_OK) {
     done = run(db, change->release, "RELEASE attn_change");
-    if (done != SQLITE_OK) done = attn_sql_db_error(db, "libattn", error);
+    if (done != SQLITE_OK) done = attns_sql_db_error(db, "libattn", error);
   }
   /* The first error is the one to tell.  What could not be taken back is never released:
   ** the transaction stays open, for the caller to roll back. */

@@ -15,7 +15,7 @@
 #include <string.h>
 
 /* A vector's subtype is that of float32 and its type. */
-#define SUBTYPE(type) (ATTN_SUBTYPE_F32 + (unsigned)(type))
+#define SUBTYPE(type) (ATTNS_SUBTYPE_F32 + (unsigned)(type))
 
 enum { SUBTYPE_JSON = 'J' };
 
@@ -25,11 +25,11 @@ static int wrong_value(attn_vector_type type, int found, char **error) {
   static const char *const names[] = {"", "INTEGER", "FLOAT", "TEXT", "BLOB", "NULL"};
   switch (type) {
   case ATTN_VECTOR_BIT:
-    return attn_sql_fail(error, SQLITE_ERROR, "Unknown type for bitvector.");
+    return attns_sql_fail(error, SQLITE_ERROR, "Unknown type for bitvector.");
   case ATTN_VECTOR_INT8:
-    return attn_sql_fail(error, SQLITE_ERROR, "Unknown type for int8 vector.");
+    return attns_sql_fail(error, SQLITE_ERROR, "Unknown type for int8 vector.");
   default:
-    return attn_sql_fail(
+    return attns_sql_fail(
         error, SQLITE_ERROR,
         "Input must have type BLOB (compact format) or TEXT (JSON), found %s",
         names[found]);
@@ -56,33 +56,34 @@ static int value_as(attn_vector_type type, sqlite3_value *value, char **error,
   } else {
     return wrong_value(type, found, error);
   }
-  return attn_sql_status(status, &err, error);
+  return attns_sql_status(status, &err, error);
 }
 
-int attn_value_vector(sqlite3_value *value, char **error, attn_vector *out) {
+int attns_value_vector(sqlite3_value *value, char **error, attn_vector *out) {
   unsigned subtype = sqlite3_value_subtype(value);
   *out = (attn_vector){0};
   switch (subtype) {
   case 0:
   case SUBTYPE_JSON:
-  case ATTN_SUBTYPE_F32:
+  case ATTNS_SUBTYPE_F32:
     return value_as(ATTN_VECTOR_FLOAT32, value, error, out);
-  case ATTN_SUBTYPE_BIT:
+  case ATTNS_SUBTYPE_BIT:
     return value_as(ATTN_VECTOR_BIT, value, error, out);
-  case ATTN_SUBTYPE_INT8:
+  case ATTNS_SUBTYPE_INT8:
     return value_as(ATTN_VECTOR_INT8, value, error, out);
   default:
-    return attn_sql_fail(error, SQLITE_ERROR, "Unknown subtype: %u", subtype);
+    return attns_sql_fail(error, SQLITE_ERROR, "Unknown subtype: %u", subtype);
   }
 }
 
-int attn_value_floats(sqlite3_value *value, char **error, float **values, size_t *n) {
+int attns_value_floats(sqlite3_value *value, char **error, float **values, size_t *n) {
   attn_vector v;
   *values = NULL;
   *n = 0;
-  int rc = attn_value_vector(value, error, &v);
+  int rc = attns_value_vector(value, error, &v);
   if (rc == SQLITE_OK && v.type != ATTN_VECTOR_FLOAT32) {
-    rc = attn_sql_fail(error, SQLITE_ERROR, "found a vector of type %s; expected float32",
+    rc =
+        attns_sql_fail(error, SQLITE_ERROR, "found a vector of type %s; expected float32",
                        attn_vector_type_name(v.type));
   }
   if (rc == SQLITE_OK) {
@@ -109,10 +110,10 @@ static int read_nth(sqlite3_context *ctx, int i, sqlite3_value *value, char **er
     out->owned = NULL;
     return SQLITE_OK;
   }
-  int rc = attn_value_vector(value, &reason, out);
+  int rc = attns_value_vector(value, &reason, out);
   if (reason)
-    rc = attn_sql_fail(error, rc, "Error reading %s vector: %s", i ? "2nd" : "1st",
-                       reason);
+    rc = attns_sql_fail(error, rc, "Error reading %s vector: %s", i ? "2nd" : "1st",
+                        reason);
   sqlite3_free(reason);
   return rc;
 }
@@ -139,7 +140,7 @@ static int value_pair(sqlite3_context *ctx, sqlite3_value **argv, char **error,
   *b = (attn_vector){0};
   int rc = read_nth(ctx, 0, argv[0], error, a);
   if (rc == SQLITE_OK) rc = read_nth(ctx, 1, argv[1], error, b);
-  if (rc == SQLITE_OK) rc = attn_sql_status(attn_vector_match(a, b, &err), &err, error);
+  if (rc == SQLITE_OK) rc = attns_sql_status(attn_vector_match(a, b, &err), &err, error);
   return rc;
 }
 
@@ -150,39 +151,40 @@ static void release_pair(sqlite3_context *ctx, attn_vector *a, attn_vector *b) {
 
 /* ------------------------------------------------------------------- results */
 
-void attn_result_vector(sqlite3_context *ctx, attn_vector *v) {
+void attns_result_vector(sqlite3_context *ctx, attn_vector *v) {
   sqlite3_result_blob64(ctx, v->data, attn_vector_bytes(v),
                         v->owned ? sqlite3_free : SQLITE_TRANSIENT);
   sqlite3_result_subtype(ctx, SUBTYPE(v->type));
   *v = (attn_vector){0};
 }
 
-void attn_result_floats(sqlite3_context *ctx, float *values, size_t n) {
+void attns_result_floats(sqlite3_context *ctx, float *values, size_t n) {
   attn_vector v;
   attn_vector_from_floats(values, n, &v);
-  attn_result_vector(ctx, &v);
+  attns_result_vector(ctx, &v);
 }
 
-void attn_result_floats_copy(sqlite3_context *ctx, const float *values, size_t n) {
+void attns_result_floats_copy(sqlite3_context *ctx, const float *values, size_t n) {
   float *copy = sqlite3_malloc64(n * sizeof *copy);
   if (!copy) {
     sqlite3_result_error_nomem(ctx);
     return;
   }
   memcpy(copy, values, n * sizeof *copy);
-  attn_result_floats(ctx, copy, n);
+  attns_result_floats(ctx, copy, n);
 }
 
-int attn_new_floats(sqlite3 *db, const char *function, uint64_t m, uint64_t n, char **error,
-                    float **out) {
+int attns_new_floats(sqlite3 *db, const char *function, uint64_t m, uint64_t n,
+                     char **error, float **out) {
   const uint64_t limit = (uint64_t)sqlite3_limit(db, SQLITE_LIMIT_LENGTH, -1);
   *out = NULL;
   if (m > limit / sizeof(float) / n) {
-    return attn_sql_fail(error, SQLITE_TOOBIG,
-                         "%s: %llu rows of %llu numbers are more than SQLite's limit of %llu "
-                         "bytes",
-                         function, (unsigned long long)m, (unsigned long long)n,
-                         (unsigned long long)limit);
+    return attns_sql_fail(
+        error, SQLITE_TOOBIG,
+        "%s: %llu rows of %llu numbers are more than SQLite's limit of %llu "
+        "bytes",
+        function, (unsigned long long)m, (unsigned long long)n,
+        (unsigned long long)limit);
   }
   *out = sqlite3_malloc64((m * n + 1) * sizeof **out);
   return *out ? SQLITE_OK : SQLITE_NOMEM;
@@ -191,9 +193,9 @@ int attn_new_floats(sqlite3 *db, const char *function, uint64_t m, uint64_t n, c
 /* Ends a function: a vector or an error, one of which is there. */
 static void finish(sqlite3_context *ctx, int rc, char *error, attn_vector *out) {
   if (rc == SQLITE_OK) {
-    attn_result_vector(ctx, out);
+    attns_result_vector(ctx, out);
   } else {
-    attn_result_error(ctx, rc, error);
+    attns_result_error(ctx, rc, error);
   }
 }
 
@@ -224,12 +226,12 @@ static void vec_bit(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
 static void vec_length(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   attn_vector v;
   char *error = NULL;
-  int rc = attn_value_vector(argv[0], &error, &v);
+  int rc = attns_value_vector(argv[0], &error, &v);
   (void)argc;
   if (rc == SQLITE_OK) {
     sqlite3_result_int64(ctx, (sqlite3_int64)v.n);
   } else {
-    attn_result_error(ctx, rc, error);
+    attns_result_error(ctx, rc, error);
   }
   attn_vector_free(&v);
 }
@@ -237,12 +239,12 @@ static void vec_length(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
 static void vec_type(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   attn_vector v;
   char *error = NULL;
-  int rc = attn_value_vector(argv[0], &error, &v);
+  int rc = attns_value_vector(argv[0], &error, &v);
   (void)argc;
   if (rc == SQLITE_OK) {
     sqlite3_result_text(ctx, attn_vector_type_name(v.type), -1, SQLITE_STATIC);
   } else {
-    attn_result_error(ctx, rc, error);
+    attns_result_error(ctx, rc, error);
   }
   attn_vector_free(&v);
 }
@@ -252,15 +254,15 @@ static void vec_to_json(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   attn_error err = {""};
   char *text = NULL, *error = NULL;
   size_t n_text = 0;
-  int rc = attn_value_vector(argv[0], &error, &v);
+  int rc = attns_value_vector(argv[0], &error, &v);
   (void)argc;
   if (rc == SQLITE_OK)
-    rc = attn_sql_status(attn_vector_to_json(&v, &err, &text, &n_text), &err, &error);
+    rc = attns_sql_status(attn_vector_to_json(&v, &err, &text, &n_text), &err, &error);
   if (rc == SQLITE_OK) {
     sqlite3_result_text64(ctx, text, n_text, sqlite3_free, SQLITE_UTF8);
     sqlite3_result_subtype(ctx, SUBTYPE_JSON);
   } else {
-    attn_result_error(ctx, rc, error);
+    attns_result_error(ctx, rc, error);
   }
   attn_vector_free(&v);
 }
@@ -271,8 +273,8 @@ static void apply(sqlite3_context *ctx, sqlite3_value *value, unary f) {
   attn_vector v, out = {0};
   attn_error err = {""};
   char *error = NULL;
-  int rc = attn_value_vector(value, &error, &v);
-  if (rc == SQLITE_OK) rc = attn_sql_status(f(&v, &err, &out), &err, &error);
+  int rc = attns_value_vector(value, &error, &v);
+  if (rc == SQLITE_OK) rc = attns_sql_status(f(&v, &err, &out), &err, &error);
   attn_vector_free(&v);
   finish(ctx, rc, error, &out);
 }
@@ -294,19 +296,19 @@ static int check_unit(sqlite3_value *range, char **error) {
     if (sqlite3_value_bytes(range) == 4 && !sqlite3_stricmp(text, "unit"))
       return SQLITE_OK;
   }
-  return attn_sql_fail(error, SQLITE_ERROR,
-                       "2nd argument to vec_quantize_int8() must be 'unit'.");
+  return attns_sql_fail(error, SQLITE_ERROR,
+                        "2nd argument to vec_quantize_int8() must be 'unit'.");
 }
 
 static void vec_quantize_int8(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   attn_vector v, out = {0};
   attn_error err = {""};
   char *error = NULL;
-  int rc = attn_value_vector(argv[0], &error, &v);
+  int rc = attns_value_vector(argv[0], &error, &v);
   (void)argc;
   if (rc == SQLITE_OK) rc = check_unit(argv[1], &error);
   if (rc == SQLITE_OK)
-    rc = attn_sql_status(attn_vector_quantize_int8(&v, &err, &out), &err, &error);
+    rc = attns_sql_status(attn_vector_quantize_int8(&v, &err, &out), &err, &error);
   attn_vector_free(&v);
   finish(ctx, rc, error, &out);
 }
@@ -335,7 +337,7 @@ static int slice(const attn_vector *v, sqlite3_int64 start, sqlite3_int64 end,
   } else if (v->type == ATTN_VECTOR_BIT && end % 8) {
     problem = "end index must be divisible by 8.";
   }
-  if (problem) return attn_sql_fail(error, SQLITE_ERROR, "%s", problem);
+  if (problem) return attns_sql_fail(error, SQLITE_ERROR, "%s", problem);
   attn_vector before = {.type = v->type, .n = (size_t)start};
   *out = (attn_vector){v->type, (size_t)(end - start),
                        v->data + attn_vector_bytes(&before), NULL};
@@ -345,7 +347,7 @@ static int slice(const attn_vector *v, sqlite3_int64 start, sqlite3_int64 end,
 static void vec_slice(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   attn_vector v, part;
   char *error = NULL;
-  int rc = attn_value_vector(argv[0], &error, &v);
+  int rc = attns_value_vector(argv[0], &error, &v);
   (void)argc;
   if (rc == SQLITE_OK)
     rc = slice(&v, sqlite3_value_int64(argv[1]), sqlite3_value_int64(argv[2]), &error,
@@ -364,7 +366,7 @@ static void apply_to_pair(sqlite3_context *ctx, sqlite3_value **argv, binary f) 
   attn_error err = {""};
   char *error = NULL;
   int rc = value_pair(ctx, argv, &error, &a, &b);
-  if (rc == SQLITE_OK) rc = attn_sql_status(f(&a, &b, &err, &out), &err, &error);
+  if (rc == SQLITE_OK) rc = attns_sql_status(f(&a, &b, &err, &out), &err, &error);
   release_pair(ctx, &a, &b);
   finish(ctx, rc, error, &out);
 }
@@ -386,10 +388,10 @@ static void distance(sqlite3_context *ctx, sqlite3_value **argv, attn_metric met
   double result = 0;
   int rc = value_pair(ctx, argv, &error, &a, &b);
   if (rc == SQLITE_OK)
-    rc = attn_sql_status(attn_vector_distance(metric, &a, &b, &err, &result), &err,
-                         &error);
+    rc = attns_sql_status(attn_vector_distance(metric, &a, &b, &err, &result), &err,
+                          &error);
   if (rc != SQLITE_OK) {
-    attn_result_error(ctx, rc, error);
+    attns_result_error(ctx, rc, error);
   } else if (metric == ATTN_L1 && a.type == ATTN_VECTOR_INT8) {
     sqlite3_result_int64(ctx, (sqlite3_int64)result);
   } else {
@@ -421,7 +423,7 @@ static void vec_distance_hamming(sqlite3_context *ctx, int argc, sqlite3_value *
 #define READS (SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_SUBTYPE)
 #define MAKES (READS | SQLITE_RESULT_SUBTYPE)
 
-const attn_function attn_vec_functions[] = {
+const attns_function attns_vec_functions[] = {
     {"vec_f32", 1, MAKES, vec_f32},
     {"vec_int8", 1, MAKES, vec_int8},
     {"vec_bit", 1, MAKES, vec_bit},
@@ -444,26 +446,26 @@ const attn_function attn_vec_functions[] = {
 /* ---------------------------------------------------------------------- vec_each */
 
 typedef struct each_rows {
-  attn_rows rows;
+  attne_rows rows;
   sqlite3_value *value; /* ours, as the argument does not outlive xFilter */
   attn_vector vector;
   size_t n_given; /* rows so far */
 } each_rows;
 
-static int each_open(attn_rows *rows, sqlite3_value **argument, char **error) {
+static int each_open(attne_rows *rows, sqlite3_value **argument, char **error) {
   each_rows *each = (each_rows *)rows;
   each->value = sqlite3_value_dup(argument[0]);
-  return each->value ? attn_value_vector(each->value, error, &each->vector)
+  return each->value ? attns_value_vector(each->value, error, &each->vector)
                      : SQLITE_NOMEM;
 }
 
-static int each_next(attn_rows *rows, char **error) {
+static int each_next(attne_rows *rows, char **error) {
   each_rows *each = (each_rows *)rows;
   (void)error;
   return each->n_given++ < each->vector.n ? SQLITE_ROW : SQLITE_DONE;
 }
 
-static void each_column(attn_rows *rows, sqlite3_context *ctx, int i) {
+static void each_column(attne_rows *rows, sqlite3_context *ctx, int i) {
   each_rows *each = (each_rows *)rows;
   double x = attn_vector_get(&each->vector, each->n_given - 1);
   (void)i;
@@ -474,13 +476,13 @@ static void each_column(attn_rows *rows, sqlite3_context *ctx, int i) {
   }
 }
 
-static void each_close(attn_rows *rows) {
+static void each_close(attne_rows *rows) {
   each_rows *each = (each_rows *)rows;
   attn_vector_free(&each->vector);
   sqlite3_value_free(each->value);
 }
 
-const attn_table attn_vec_each_table = {
+const attns_table attns_vec_each_table = {
     .name = "vec_each",
     .declaration = "value, vector HIDDEN",
     .n_column = 1,

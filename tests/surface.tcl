@@ -1,6 +1,6 @@
 # tests/surface.tcl - everything that libattn adds to a connection, by name.
 #
-# A new function or table is one line here; without it surface.test fails, and with it
+# A new function or table is one line here; without it sql/surface.test fails, and with it
 # its faults, its flags and its errors are tested:
 #
 #     offer NAME FLAGS {example} {misuse} {the exact message}
@@ -9,11 +9,11 @@
 #             direct (SQLITE_DIRECTONLY) or - (neither); "- direct" where the numbers
 #             of arguments differ.  A table that is not of functions: table or direct.
 #   example   a statement that works in the database below and gives a row or writes.
-#             surface_fault.test runs it while the Nth allocation, read, write, lock or
+#             sql/surface_fault.test runs it while the Nth allocation, read, write, lock or
 #             step fails, for every N: the result is the same or the error of the fault,
 #             and the database is as before.  An example changes tables, makes files
 #             below exported/, or neither; it need not undo that.
-#   misuse    a statement that fails, with its message; surface.test runs it.
+#   misuse    a statement that fails, with its message; sql/surface.test runs it.
 #
 #     also NAME {example}               further examples
 #     long NAME {example}               of which fewer faults are tried: tens of thousands

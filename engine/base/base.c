@@ -11,16 +11,20 @@
 #include <sys/mman.h>
 #endif
 
-static void *libc_alloc(uint64_t n) { return n > SIZE_MAX ? NULL : malloc((size_t)n); }
+static void *libc_alloc(uint64_t n) {
+  return n > SIZE_MAX ? NULL : malloc((size_t)n);
+}
 static void *libc_resize(void *p, uint64_t n) {
   return n > SIZE_MAX ? NULL : realloc(p, (size_t)n);
 }
 
 static attn_allocator memory = {libc_alloc, libc_resize, free};
 
-void attn_set_allocator(const attn_allocator *allocator) { memory = *allocator; }
+void attn_set_allocator(const attn_allocator *allocator) {
+  memory = *allocator;
+}
 
-attn_status attn_fail(attn_error *err, attn_status status, const char *format, ...) {
+attn_status attne_fail(attn_error *err, attn_status status, const char *format, ...) {
   if (err) {
     va_list ap;
     va_start(ap, format);
@@ -37,21 +41,25 @@ attn_status attn_fail(attn_error *err, attn_status status, const char *format, .
   return status;
 }
 
-attn_status attn_no_memory(attn_error *err) {
-  return attn_fail(err, ATTN_NOMEM, "out of memory");
+attn_status attne_no_memory(attn_error *err) {
+  return attne_fail(err, ATTN_NOMEM, "out of memory");
 }
 
-void *attn_alloc(uint64_t n) { return memory.alloc(n ? n : 1); }
+void *attne_alloc(uint64_t n) {
+  return memory.alloc(n ? n : 1);
+}
 
-void *attn_alloc_zero(uint64_t n) {
-  void *p = attn_alloc(n);
+void *attne_alloc_zero(uint64_t n) {
+  void *p = attne_alloc(n);
   if (p) memset(p, 0, (size_t)n);
   return p;
 }
 
-void *attn_resize(void *p, uint64_t n) { return memory.resize(p, n ? n : 1); }
+void *attne_resize(void *p, uint64_t n) {
+  return memory.resize(p, n ? n : 1);
+}
 
-void attn_release(void *p) {
+void attne_release(void *p) {
   if (p) memory.release(p);
 }
 
@@ -63,7 +71,7 @@ void *attn_alloc_aligned(uint64_t n) {
   if (n > UINT64_MAX - 2 * HUGE_PAGE) return NULL;
   /* A block of a huge page or more starts on one, so that none is split. */
   uintptr_t boundary = n >= HUGE_PAGE ? HUGE_PAGE : BOUNDARY;
-  char *raw = attn_alloc(n + boundary + sizeof(void *));
+  char *raw = attne_alloc(n + boundary + sizeof(void *));
   if (!raw) return NULL;
   uintptr_t p = ((uintptr_t)raw + sizeof(void *) + boundary - 1) & ~(boundary - 1);
   ((void **)p)[-1] = raw;
@@ -78,7 +86,7 @@ void *attn_alloc_aligned(uint64_t n) {
 }
 
 void attn_release_aligned(void *p) {
-  if (p) attn_release(((void **)p)[-1]);
+  if (p) attne_release(((void **)p)[-1]);
 }
 
 double attn_seconds(void) {
@@ -87,10 +95,10 @@ double attn_seconds(void) {
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-attn_status attn_buffer_add(attn_buffer *b, const char *text, size_t n) {
+attn_status attne_buffer_add(attn_buffer *b, const char *text, size_t n) {
   if (b->n_alloc - b->n < n) {
     size_t n_alloc = 2 * b->n_alloc > b->n + n ? 2 * b->n_alloc : b->n + n + 64;
-    char *p = attn_resize(b->text, n_alloc);
+    char *p = attne_resize(b->text, n_alloc);
     if (!p) return ATTN_NOMEM;
     b->text = p;
     b->n_alloc = n_alloc;
@@ -101,28 +109,28 @@ attn_status attn_buffer_add(attn_buffer *b, const char *text, size_t n) {
 }
 
 void attn_buffer_free(attn_buffer *b) {
-  attn_release(b->text);
+  attne_release(b->text);
   *b = (attn_buffer){0};
 }
 
-uint64_t attn_mul(uint64_t a, uint64_t b, int *overflow) {
+uint64_t attne_mul(uint64_t a, uint64_t b, int *overflow) {
   if (b && a > UINT64_MAX / b) *overflow = 1;
   return *overflow ? 0 : a * b;
 }
 
-uint64_t attn_add(uint64_t a, uint64_t b, int *overflow) {
+uint64_t attne_add(uint64_t a, uint64_t b, int *overflow) {
   if (a > UINT64_MAX - b) *overflow = 1;
   return *overflow ? 0 : a + b;
 }
 
-attn_status attn_format_text(attn_error *err, char **out, const char *format, ...) {
+attn_status attne_format_text(attn_error *err, char **out, const char *format, ...) {
   va_list ap, again;
   va_start(ap, format);
   va_copy(again, ap);
   int n = vsnprintf(NULL, 0, format, ap);
   va_end(ap);
-  *out = n < 0 ? NULL : attn_alloc((uint64_t)n + 1);
+  *out = n < 0 ? NULL : attne_alloc((uint64_t)n + 1);
   if (*out) vsnprintf(*out, (size_t)n + 1, format, again);
   va_end(again);
-  return *out ? ATTN_OK : attn_no_memory(err);
+  return *out ? ATTN_OK : attne_no_memory(err);
 }

@@ -39,7 +39,7 @@ static int read_file(const char *path, char *text, size_t n) {
   int file = open(path, O_RDONLY | O_CLOEXEC);
   if (file < 0) return 0;
   size_t length = 0;
-  for (ssize_t got = 1; got > 0 && length < n - 1; length += got > 0 ? (size_t)got : 0) {
+  for (ssize_t got = 1; got > 0 && length<n - 1; length += got> 0 ? (size_t)got : 0) {
     got = read(file, text + length, n - 1 - length);
   }
   close(file);
@@ -116,10 +116,11 @@ static uint32_t line_limit(const char *root, char *line) {
   return path_limit(folder, (size_t)n_root);
 }
 
-uint32_t attn_cores_quota(const char *root) {
+uint32_t attne_cores_quota(const char *root) {
   char path[MAX_PATH_BYTES], text[2 * MAX_PATH_BYTES];
   uint32_t least = NO_LIMIT;
-  if (!join(path, root, "proc/self/cgroup") || !read_file(path, text, sizeof text)) return least;
+  if (!join(path, root, "proc/self/cgroup") || !read_file(path, text, sizeof text))
+    return least;
   for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
     *end = 0;
     uint32_t n = line_limit(root, line);
@@ -130,7 +131,7 @@ uint32_t attn_cores_quota(const char *root) {
 
 #else
 
-uint32_t attn_cores_quota(const char *root) {
+uint32_t attne_cores_quota(const char *root) {
   (void)root;
   return NO_LIMIT;
 }
@@ -153,7 +154,7 @@ static uint32_t allowed_cores(void) {
   return n < 1 ? 1 : (uint32_t)n;
 }
 
-uint32_t attn_cores(void) {
-  uint32_t n = allowed_cores(), quota = attn_cores_quota("");
+uint32_t attne_cores(void) {
+  uint32_t n = allowed_cores(), quota = attne_cores_quota("");
   return n < quota ? n : quota;
 }

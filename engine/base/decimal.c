@@ -201,7 +201,7 @@ static const char *read_exponent(const char *p, const char *end, int64_t *expone
   return p > start ? p : NULL;
 }
 
-size_t attn_decimal_read(const char *text, size_t n_text, float *out) {
+size_t attne_decimal_read(const char *text, size_t n_text, float *out) {
   const char *p = text, *end = text + n_text;
   decimal d = {0};
   int negative = n_text && *p == '-';
@@ -276,7 +276,7 @@ static char *write_positional(char *out, const char *digit, int n, int point) {
   return out + (n - n_int);
 }
 
-size_t attn_decimal_write(float value, char *out) {
+size_t attne_decimal_write(float value, char *out) {
   char *p = out, digit[9] = "0";
   int n = 1, exponent = 0;
   if (bits_of(value) >> 31) {

@@ -2,8 +2,8 @@
 ** decimal.h - float32 as decimal text, both ways exact and the same in every
 ** locale.
 */
-#ifndef ATTN_DECIMAL_H
-#define ATTN_DECIMAL_H
+#ifndef ATTNE_DECIMAL_H
+#define ATTNE_DECIMAL_H
 
 #include <stddef.h>
 
@@ -17,14 +17,14 @@
 ** float32 nearest to it, ties to even; infinite when it is beyond the largest
 ** one.  The time is linear in the bytes read.
 ** Example: "2.5e-1,3" gives 6 bytes and 0.25. */
-size_t attn_decimal_read(const char *text, size_t n_text, float *out);
+size_t attne_decimal_read(const char *text, size_t n_text, float *out);
 
-/* The most bytes that attn_decimal_write writes: "-1234567800000000.0". */
-enum { ATTN_DECIMAL_MAX = 19 };
+/* The most bytes that attne_decimal_write writes: "-1234567800000000.0". */
+enum { ATTNE_DECIMAL_MAX = 19 };
 
 /* Writes the shortest digits that read back as the same finite float32, of these
 ** the nearest to it, in the notation of Python's repr: "0.1", "1e-07", "3.0".
 ** Returns the bytes; no NUL is added. */
-size_t attn_decimal_write(float value, char *out);
+size_t attne_decimal_write(float value, char *out);
 
 #endif

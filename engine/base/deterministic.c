@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* exp(-x) for 0 <= x < 10: the series at x / 16, squared four times. */
-double attn_exp_of_minus(double x) {
+double attne_exp_of_minus(double x) {
   double r = -x / 16, sum = 1;
   for (int i = 20; i > 0; i--) sum = 1 + sum * r / i;
   for (int i = 0; i < 4; i++) sum *= sum;
@@ -16,7 +16,7 @@ double attn_exp_of_minus(double x) {
 
 /* Sine and cosine of x >= 0, below 2^30: x minus a multiple of pi/2, which is in three
 ** parts of 33 bits (fdlibm), then their series. */
-void attn_sine_cosine(double x, double *sine, double *cosine) {
+void attne_sine_cosine(double x, double *sine, double *cosine) {
   const double part[] = {0x1.921fb544p+0, 0x1.0b4611a6p-34, 0x1.3198a2e037073p-69};
   int64_t n = (int64_t)(x * 0x1.45f306dc9c883p-1 + 0.5);
   double r = ((x - (double)n * part[0]) - (double)n * part[1]) - (double)n * part[2];
@@ -32,9 +32,9 @@ void attn_sine_cosine(double x, double *sine, double *cosine) {
   if ((n + 1) & 2) *cosine = -*cosine;
 }
 
-/* x = m 2^e with m in [sqrt(1/2), sqrt 2); log m = 2 artanh(s), s = (m - 1) / (m + 1), by its
-** series, whose terms fall below 2^-56 after the 12th. */
-double attn_log(double x) {
+/* x = m 2^e with m in [sqrt(1/2), sqrt 2); log m = 2 artanh(s), s = (m - 1) / (m + 1), by
+** its series, whose terms fall below 2^-56 after the 12th. */
+double attne_log(double x) {
   const double log_2 = 0x1.62e42fefa39efp-1;
   uint64_t bits;
   int exponent = 0;

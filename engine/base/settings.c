@@ -62,13 +62,13 @@ static int compare_entries(const void *a, const void *b) {
   return compare_paths(((const attn_setting *)a)->path, ((const attn_setting *)b)->path);
 }
 
-attn_status attn_settings_sort(attn_settings *settings, attn_error *err) {
+attn_status attne_settings_sort(attn_settings *settings, attn_error *err) {
   if (settings->n_entry == 0) return ATTN_OK;
   attn_sort(settings->entry, settings->n_entry, sizeof *settings->entry, compare_entries);
   for (size_t i = 1; i < settings->n_entry; i++) {
     if (compare_entries(&settings->entry[i - 1], &settings->entry[i]) == 0) {
-      return attn_fail(err, ATTN_INVALID, "settings: %.200s is there twice",
-                       settings->entry[i].path);
+      return attne_fail(err, ATTN_INVALID, "settings: %.200s is there twice",
+                        settings->entry[i].path);
     }
   }
   return ATTN_OK;
@@ -94,24 +94,24 @@ static const attn_setting *find_path(const attn_settings *settings, const char *
 /* The node, or NULL where it is missing or null; the path is left in buf. */
 static const attn_setting *find_value(const attn_settings *settings, char *buf,
                                       const char *path, va_list ap) {
-  int n = vsnprintf(buf, ATTN_MAX_PATH, path, ap);
-  if (n < 0 || n >= ATTN_MAX_PATH) return NULL;
+  int n = vsnprintf(buf, ATTNE_MAX_PATH, path, ap);
+  if (n < 0 || n >= ATTNE_MAX_PATH) return NULL;
   const attn_setting *found = find_path(settings, buf);
   return found && found->kind != ATTN_NULL ? found : NULL;
 }
 
-const attn_setting *attn_settings_find(const attn_settings *settings, const char *path,
-                                       ...) {
-  char buf[ATTN_MAX_PATH];
+const attn_setting *attne_settings_find(const attn_settings *settings, const char *path,
+                                        ...) {
+  char buf[ATTNE_MAX_PATH];
   va_list ap;
   va_start(ap, path);
   int n = vsnprintf(buf, sizeof buf, path, ap);
   va_end(ap);
-  return n < 0 || n >= ATTN_MAX_PATH ? NULL : find_path(settings, buf);
+  return n < 0 || n >= ATTNE_MAX_PATH ? NULL : find_path(settings, buf);
 }
 
-int attn_settings_has(const attn_settings *settings, const char *path, ...) {
-  char buf[ATTN_MAX_PATH];
+int attne_settings_has(const attn_settings *settings, const char *path, ...) {
+  char buf[ATTNE_MAX_PATH];
   va_list ap;
   va_start(ap, path);
   const attn_setting *found = find_value(settings, buf, path, ap);
@@ -119,15 +119,15 @@ int attn_settings_has(const attn_settings *settings, const char *path, ...) {
   return found != NULL;
 }
 
-attn_status attn_settings_require(const attn_settings *settings, attn_error *err,
-                                  const char *path, ...) {
-  char buf[ATTN_MAX_PATH];
+attn_status attne_settings_require(const attn_settings *settings, attn_error *err,
+                                   const char *path, ...) {
+  char buf[ATTNE_MAX_PATH];
   va_list ap;
   va_start(ap, path);
   const attn_setting *found = find_value(settings, buf, path, ap);
   va_end(ap);
   return found ? ATTN_OK
-               : attn_fail(err, ATTN_INVALID, "settings: %.200s is missing", buf);
+               : attne_fail(err, ATTN_INVALID, "settings: %.200s is missing", buf);
 }
 
 static int is_key(element e, const char *const *keys) {
@@ -137,12 +137,12 @@ static int is_key(element e, const char *const *keys) {
   return 0;
 }
 
-attn_status attn_settings_only(const attn_settings *settings, const char *const *keys,
-                               attn_error *err) {
+attn_status attne_settings_only(const attn_settings *settings, const char *const *keys,
+                                attn_error *err) {
   char known[200] = "";
   const attn_setting *root = find_path(settings, "$");
   if (root && root->kind != ATTN_OBJECT) {
-    return attn_fail(err, ATTN_INVALID, "options: expected a JSON object");
+    return attne_fail(err, ATTN_INVALID, "options: expected a JSON object");
   }
   for (size_t i = 0; i < settings->n_entry; i++) {
     const char *path = settings->entry[i].path + (settings->entry[i].path[0] == '$');
@@ -152,8 +152,8 @@ attn_status attn_settings_only(const attn_settings *settings, const char *const 
       const char *comma = n == 0 ? "" : keys[1] ? ", " : " and ";
       n += (size_t)snprintf(known + n, sizeof known - n, "%s%s", comma, *keys);
     }
-    return attn_fail(err, ATTN_INVALID, "unknown option \"%.*s\"; known are %s",
-                     attn_text_cut((attn_text){e.text, e.n}, 100), e.text, known);
+    return attne_fail(err, ATTN_INVALID, "unknown option \"%.*s\"; known are %s",
+                      attne_text_cut((attn_text){e.text, e.n}, 100), e.text, known);
   }
   return ATTN_OK;
 }
@@ -172,17 +172,17 @@ static attn_status wrong(attn_error *err, const char *path, const attn_setting *
     snprintf(value, sizeof value, " (%g)", found->real);
   } else if (found->kind == ATTN_TEXT) {
     attn_text text = {found->text, found->n_text};
-    int n = attn_text_cut(text, 40);
+    int n = attne_text_cut(text, 40);
     snprintf(value, sizeof value, " '%.*s%s'", n, found->text,
              (size_t)n < found->n_text ? "..." : "");
   }
-  return attn_fail(err, ATTN_INVALID, "settings: %.200s is %s%s, expected %s",
-                   path, name[found->kind], value, expected);
+  return attne_fail(err, ATTN_INVALID, "settings: %.200s is %s%s, expected %s", path,
+                    name[found->kind], value, expected);
 }
 
-attn_status attn_settings_bool(const attn_settings *settings, attn_error *err, int *value,
-                               const char *path, ...) {
-  char buf[ATTN_MAX_PATH];
+attn_status attne_settings_bool(const attn_settings *settings, attn_error *err,
+                                int *value, const char *path, ...) {
+  char buf[ATTNE_MAX_PATH];
   va_list ap;
   va_start(ap, path);
   const attn_setting *found = find_value(settings, buf, path, ap);
@@ -195,10 +195,10 @@ attn_status attn_settings_bool(const attn_settings *settings, attn_error *err, i
   return ATTN_OK;
 }
 
-attn_status attn_settings_integer(const attn_settings *settings, attn_error *err,
-                                  int64_t min, int64_t max, int64_t *value,
-                                  const char *path, ...) {
-  char buf[ATTN_MAX_PATH];
+attn_status attne_settings_integer(const attn_settings *settings, attn_error *err,
+                                   int64_t min, int64_t max, int64_t *value,
+                                   const char *path, ...) {
+  char buf[ATTNE_MAX_PATH];
   va_list ap;
   va_start(ap, path);
   const attn_setting *found = find_value(settings, buf, path, ap);
@@ -214,9 +214,9 @@ attn_status attn_settings_integer(const attn_settings *settings, attn_error *err
   return ATTN_OK;
 }
 
-attn_status attn_settings_real(const attn_settings *settings, attn_error *err,
-                               double *value, const char *path, ...) {
-  char buf[ATTN_MAX_PATH];
+attn_status attne_settings_real(const attn_settings *settings, attn_error *err,
+                                double *value, const char *path, ...) {
+  char buf[ATTNE_MAX_PATH];
   va_list ap;
   va_start(ap, path);
   const attn_setting *found = find_value(settings, buf, path, ap);
@@ -229,9 +229,9 @@ attn_status attn_settings_real(const attn_settings *settings, attn_error *err,
   return ATTN_OK;
 }
 
-attn_status attn_settings_text(const attn_settings *settings, attn_error *err,
-                               attn_text *value, const char *path, ...) {
-  char buf[ATTN_MAX_PATH];
+attn_status attne_settings_text(const attn_settings *settings, attn_error *err,
+                                attn_text *value, const char *path, ...) {
+  char buf[ATTNE_MAX_PATH];
   va_list ap;
   va_start(ap, path);
   const attn_setting *found = find_value(settings, buf, path, ap);
@@ -243,12 +243,12 @@ attn_status attn_settings_text(const attn_settings *settings, attn_error *err,
   return ATTN_OK;
 }
 
-int attn_text_is(attn_text text, const char *literal) {
+int attne_text_is(attn_text text, const char *literal) {
   size_t n = strlen(literal);
   return text.n_text == n && memcmp(text.text, literal, n) == 0;
 }
 
-int attn_text_cut(attn_text text, int max) {
+int attne_text_cut(attn_text text, int max) {
   int n = max;
   if (text.n_text <= (size_t)max) return (int)text.n_text;
   while (n > 0 && ((unsigned char)text.text[n] & 0xC0) == 0x80) n--;

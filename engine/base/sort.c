@@ -21,8 +21,8 @@ static void swap(char *a, char *b, size_t size) {
   }
 }
 
-/* Moves item i down a heap of n items, of which the last in order is on top: to a leaf, and
-** up again from there, which is seldom far and takes half the comparisons (Floyd). */
+/* Moves item i down a heap of n items, of which the last in order is on top: to a leaf,
+** and up again from there, which is seldom far and takes half the comparisons (Floyd). */
 static void sink(char *item, size_t n, size_t size, size_t i, comparison compare) {
   size_t at = i;
   for (size_t child; (child = 2 * at + 1) < n; at = child) {

@@ -29,7 +29,7 @@ enum {
 
 /* A job that is being done; on the stack of its caller. */
 typedef struct active {
-  const attn_job *job;
+  const attne_job *job;
   atomic_size_t next_piece; /* the first that nobody has begun, or more */
   uint32_t n_slot;          /* given out; these two under the lock */
   uint32_t n_inside;        /* threads of the pool that work on it */
@@ -56,7 +56,7 @@ static atomic_uint n_wanted;
 static uint32_t wanted(void) {
   unsigned n = atomic_load(&n_wanted);
   if (n == 0) {
-    unsigned cores = attn_cores();
+    unsigned cores = attne_cores();
     if (cores > ATTN_MAX_THREADS) cores = ATTN_MAX_THREADS;
     if (atomic_compare_exchange_strong(&n_wanted, &n, cores)) n = cores;
   }
@@ -77,7 +77,7 @@ void attn_get_threads(uint32_t *n, uint32_t *n_running) {
   pthread_mutex_unlock(&pool.lock);
 }
 
-uint32_t attn_job_slots(size_t n_piece) {
+uint32_t attne_job_slots(size_t n_piece) {
   if (n_piece <= 1) return 1;
   uint32_t n = wanted();
   return n_piece < n ? (uint32_t)n_piece : n;
@@ -93,7 +93,7 @@ static int take_piece(active *a, size_t *i) {
 /* Does pieces until none is left, asking `stop` where it is given. */
 static attn_status do_pieces(active *a, uint32_t slot, int (*stop)(void *)) {
   attn_status rc = ATTN_OK;
-  const attn_job *job = a->job;
+  const attne_job *job = a->job;
   fenv_t environment;
   fegetenv(&environment);
   fesetenv(FE_DFL_ENV);
@@ -251,7 +251,7 @@ static int withdraw(active *a) {
   return is_whole;
 }
 
-attn_status attn_run(const attn_job *job) {
+attn_status attne_run(const attne_job *job) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   active a = {.job = job, .n_slot = 1};
   if (job->n_slot > 1) pthread_once(&once, watch_forks);

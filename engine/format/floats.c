@@ -1,5 +1,6 @@
 /*
-** floats.c - F32, F16 (IEEE 754 binary16) and BF16 (the upper half of binary32) to float32.
+** floats.c - F32, F16 (IEEE 754 binary16) and BF16 (the upper half of binary32) to
+** float32.
 */
 #include "floats.h"
 
@@ -26,7 +27,7 @@ static float from_f16(uint32_t h) {
   return sign ? -magnitude : magnitude;
 }
 
-void attn_floats_read(attn_dtype dtype, const void *data, size_t n, float *out) {
+void attne_floats_read(attn_dtype dtype, const void *data, size_t n, float *out) {
   const char *raw = data;
   switch (dtype) {
   case ATTN_F16:

@@ -48,23 +48,24 @@ int attn_shape_parse(const char *text, int64_t dim[ATTN_MAX_DIM]) {
 uint64_t attn_shape_bytes(const int64_t *dim, int n_dim, uint32_t size) {
   int overflow = 0;
   uint64_t n = size;
-  for (int i = 0; i < n_dim; i++) n = attn_mul(n, (uint64_t)dim[i], &overflow);
+  for (int i = 0; i < n_dim; i++) n = attne_mul(n, (uint64_t)dim[i], &overflow);
   return overflow ? UINT64_MAX : n;
 }
 
-attn_status attn_safetensors_header(const uint8_t first[8], uint64_t n_file, attn_error *err,
-                                    uint64_t *n_header) {
+attn_status attn_safetensors_header(const uint8_t first[8], uint64_t n_file,
+                                    attn_error *err, uint64_t *n_header) {
   uint64_t n = 0;
   for (int i = 0; i < 8; i++) n |= (uint64_t)first[i] << (8 * i);
   *n_header = n;
   if (n_file < 8 || n < 2 || n > MAX_HEADER || n > n_file - 8) {
-    return attn_fail(err, ATTN_INVALID,
-                     "the header length is %llu; expected 2 to %llu in a file of %llu bytes",
-                     (unsigned long long)n,
-                     (unsigned long long)(n_file < 8             ? 0
-                                          : n_file < MAX_HEADER ? n_file - 8
-                                                                : MAX_HEADER),
-                     (unsigned long long)n_file);
+    return attne_fail(
+        err, ATTN_INVALID,
+        "the header length is %llu; expected 2 to %llu in a file of %llu bytes",
+        (unsigned long long)n,
+        (unsigned long long)(n_file < 8            ? 0
+                             : n_file < MAX_HEADER ? n_file - 8
+                                                   : MAX_HEADER),
+        (unsigned long long)n_file);
   }
   return ATTN_OK;
 }
@@ -84,24 +85,26 @@ attn_status attn_safetensors_check(attn_safetensor *tensor, size_t n, uint64_t n
     const attn_safetensor *t = &tensor[i];
     uint64_t want = attn_shape_bytes(t->dim, t->n_dim, t->dtype->size);
     if (t->begin > t->end || t->end - t->begin != want || want == UINT64_MAX) {
-      return attn_fail(err, ATTN_INVALID,
-                       "tensor \"%.200s\" has data_offsets [%llu, %llu]; its shape and dtype "
-                       "make %llu bytes",
-                       t->name, (unsigned long long)t->begin, (unsigned long long)t->end,
-                       (unsigned long long)want);
+      return attne_fail(
+          err, ATTN_INVALID,
+          "tensor \"%.200s\" has data_offsets [%llu, %llu]; its shape and dtype "
+          "make %llu bytes",
+          t->name, (unsigned long long)t->begin, (unsigned long long)t->end,
+          (unsigned long long)want);
     }
     if (t->begin != at) {
-      return attn_fail(err, ATTN_INVALID,
-                       "tensor \"%.200s\" begins at byte %llu of the data; expected %llu, "
-                       "where the one before it ends",
-                       t->name, (unsigned long long)t->begin, (unsigned long long)at);
+      return attne_fail(
+          err, ATTN_INVALID,
+          "tensor \"%.200s\" begins at byte %llu of the data; expected %llu, "
+          "where the one before it ends",
+          t->name, (unsigned long long)t->begin, (unsigned long long)at);
     }
     at = t->end;
   }
   if (at != n_data) {
-    return attn_fail(err, ATTN_INVALID,
-                     "the tensors cover %llu bytes of data; the file has %llu",
-                     (unsigned long long)at, (unsigned long long)n_data);
+    return attne_fail(err, ATTN_INVALID,
+                      "the tensors cover %llu bytes of data; the file has %llu",
+                      (unsigned long long)at, (unsigned long long)n_data);
   }
   return ATTN_OK;
 }

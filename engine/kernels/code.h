@@ -9,28 +9,28 @@
 ** sign bit alone (y = bit - 1/2) and for all four.  Sums are of eight lanes, joined by
 ** one tree, so that they have the same bits on every instruction set.
 */
-#ifndef ATTN_CODE_H
-#define ATTN_CODE_H
+#ifndef ATTNE_CODE_H
+#define ATTNE_CODE_H
 
 #include "scan.h"
 
-#define ATTN_CODE_FINE 3 /* planes besides that of the signs */
+#define ATTNE_CODE_FINE 3 /* planes besides that of the signs */
 
-typedef struct attn_coding {
-  size_t d, n_group;    /* numbers, and groups of 32 of them */
-  const float *x;       /* [d] */
-  const float *center;  /* [32 n_group] */
+typedef struct attne_coding {
+  size_t d, n_group;   /* numbers, and groups of 32 of them */
+  const float *x;      /* [d] */
+  const float *center; /* [32 n_group] */
   double weight;
   uint8_t *sign, *fine; /* where the bits of the row begin, in the blocks of scan.h */
-} attn_coding;
+} attne_coding;
 
-typedef struct attn_code_sums {
+typedef struct attne_code_sums {
   double oo, oc;
   double oy[2], yy[2]; /* sign, all bits */
-} attn_code_sums;
+} attne_code_sums;
 
-typedef void attn_code(const attn_coding *coding, attn_code_sums *out);
+typedef void attne_code(const attne_coding *coding, attne_code_sums *out);
 
-attn_code attn_code_scalar, attn_code_avx2, attn_code_neon;
+attne_code attne_code_scalar, attne_code_avx2, attne_code_neon;
 
 #endif

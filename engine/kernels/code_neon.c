@@ -3,6 +3,6 @@
 */
 #include "code_rows.h"
 
-void attn_code_neon(const attn_coding *coding, attn_code_sums *out) {
+void attne_code_neon(const attne_coding *coding, attne_code_sums *out) {
   code_row(coding, out);
 }

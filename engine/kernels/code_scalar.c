@@ -3,6 +3,6 @@
 */
 #include "code_rows.h"
 
-void attn_code_scalar(const attn_coding *coding, attn_code_sums *out) {
+void attne_code_scalar(const attne_coding *coding, attne_code_sums *out) {
   code_row(coding, out);
 }

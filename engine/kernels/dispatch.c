@@ -2,9 +2,9 @@
 ** dispatch.c - chooses the instruction set, once per process.
 **
 ** A tier is a row of the table below.  It lists the features of the CPU that it needs and
-** brings a function for every kind of kernel.  Rows stand from the slowest to the fastest.
-** A CPU runs the last row whose features it has, so a tier need not build on the row before
-** it.  ATTN_ISA=name lowers the choice to that row or one above it.
+** brings a function for every kind of kernel.  Rows stand from the slowest to the
+** fastest. A CPU runs the last row whose features it has, so a tier need not build on the
+** row before it.  ATTN_ISA=name lowers the choice to that row or one above it.
 **
 ** To add a tier, add its files and a row here: see README.md.
 */
@@ -45,7 +45,8 @@ static const struct {
   cpu_bits bits;
 } x86_features[] = {
     {AVX2,
-     {.leaf_1_ecx = 1u << 12 | 1u << 27 | 1u << 28 | 1u << 29, /* FMA, OSXSAVE, AVX, F16C */
+     {.leaf_1_ecx =
+          1u << 12 | 1u << 27 | 1u << 28 | 1u << 29, /* FMA, OSXSAVE, AVX, F16C */
       .leaf_7_ebx = 1u << 5,
       .xcr0 = 0x06}},
     {AVX512,
@@ -88,13 +89,15 @@ static uint32_t cpu_features(void) {
   return getauxval(AT_HWCAP) & HWCAP_ASIMDDP ? DOTPROD : 0;
 }
 #else
-static uint32_t cpu_features(void) { return 0; }
+static uint32_t cpu_features(void) {
+  return 0;
+}
 #endif
 
 /* ------------------------------------------------------------------------- the table */
 
-/* The kernels of a row are in the library only on their architecture; elsewhere the row is
-** no more than a name that ATTN_ISA may have. */
+/* The kernels of a row are in the library only on their architecture; elsewhere the row
+** is no more than a name that ATTN_ISA may have. */
 #if defined(__x86_64__)
 #define X86(...) __VA_ARGS__
 #else
@@ -106,88 +109,99 @@ static uint32_t cpu_features(void) { return 0; }
 #define ARM(...) NULL, NULL, NULL, NULL
 #endif
 
-static const attn_kernels tiers[] = {
-    {"scalar", 0, &attn_f32_scalar, &attn_i8_scalar, attn_scan_scalar, attn_code_scalar},
-    {"avx2", AVX2, X86(&attn_f32_avx2, &attn_i8_avx2, attn_scan_avx2, attn_code_avx2)},
+static const attne_kernels tiers[] = {
+    {"scalar", 0, &attne_f32_scalar, &attne_i8_scalar, attne_scan_scalar,
+     attne_code_scalar},
+    {"avx2", AVX2,
+     X86(&attne_f32_avx2, &attne_i8_avx2, attne_scan_avx2, attne_code_avx2)},
     {"avx512", AVX2 | AVX512,
-     X86(&attn_f32_avx512, &attn_i8_avx512, attn_scan_avx2, attn_code_avx2)},
+     X86(&attne_f32_avx512, &attne_i8_avx512, attne_scan_avx2, attne_code_avx2)},
     {"avx512vnni", AVX2 | AVX512 | VNNI512,
-     X86(&attn_f32_avx512, &attn_i8_avx512vnni, attn_scan_avx512vnni, attn_code_avx2)},
-    {"neon", 0, ARM(&attn_f32_neon, &attn_i8_neon, attn_scan_neon, attn_code_neon)},
-    {"dotprod", DOTPROD, ARM(&attn_f32_neon, &attn_i8_dotprod, attn_scan_dotprod, attn_code_neon)},
+     X86(&attne_f32_avx512, &attne_i8_avx512vnni, attne_scan_avx512vnni,
+         attne_code_avx2)},
+    {"neon", 0, ARM(&attne_f32_neon, &attne_i8_neon, attne_scan_neon, attne_code_neon)},
+    {"dotprod", DOTPROD,
+     ARM(&attne_f32_neon, &attne_i8_dotprod, attne_scan_dotprod, attne_code_neon)},
 };
 
-static const attn_kernels *const end = tiers + sizeof tiers / sizeof tiers[0];
+static const attne_kernels *const end = tiers + sizeof tiers / sizeof tiers[0];
 
-const attn_kernels *attn_kernels_next(const attn_kernels *previous) {
+const attne_kernels *attne_kernels_next(const attne_kernels *previous) {
   const uint32_t features = cpu_features();
-  for (const attn_kernels *t = previous ? previous + 1 : tiers; t < end; t++) {
+  for (const attne_kernels *t = previous ? previous + 1 : tiers; t < end; t++) {
     if (t->f32 && (t->needs & features) == t->needs) return t;
   }
   return NULL;
 }
 
-const attn_kernels *attn_kernels_by_name(const char *name) {
-  const attn_kernels *t = NULL;
-  while ((t = attn_kernels_next(t)) != NULL && strcmp(name, t->name) != 0) {
+const attne_kernels *attne_kernels_by_name(const char *name) {
+  const attne_kernels *t = NULL;
+  while ((t = attne_kernels_next(t)) != NULL && strcmp(name, t->name) != 0) {
   }
   return t;
 }
 
 /* ------------------------------------------------------------------------- the choice */
 
-static _Atomic(const attn_kernels *) in_use;
+static _Atomic(const attne_kernels *) in_use;
 
 /* The row of a name, or NULL. */
-static const attn_kernels *find_row(const char *name) {
-  const attn_kernels *t = tiers;
+static const attne_kernels *find_row(const char *name) {
+  const attne_kernels *t = tiers;
   while (t < end && strcmp(name, t->name) != 0) t++;
   return t < end ? t : NULL;
 }
 
 /* The last tier of this CPU at or above `limit`; NULL, or a row of another architecture,
 ** limits nothing. */
-static const attn_kernels *best_tier(const attn_kernels *limit) {
-  const attn_kernels *best = tiers;
-  for (const attn_kernels *t = NULL; (t = attn_kernels_next(t)) != NULL; best = t) {
+static const attne_kernels *best_tier(const attne_kernels *limit) {
+  const attne_kernels *best = tiers;
+  for (const attne_kernels *t = NULL; (t = attne_kernels_next(t)) != NULL; best = t) {
     if (limit && limit->f32 && t > limit) break;
   }
   return best;
 }
 
 /* The first choice stays; every later call gets it. */
-static const attn_kernels *choose(const attn_kernels *limit) {
-  const attn_kernels *chosen = atomic_load(&in_use);
+static const attne_kernels *choose(const attne_kernels *limit) {
+  const attne_kernels *chosen = atomic_load(&in_use);
   if (!chosen) {
-    const attn_kernels *best = best_tier(limit);
+    const attne_kernels *best = best_tier(limit);
     if (atomic_compare_exchange_strong(&in_use, &chosen, best)) chosen = best;
   }
   return chosen;
 }
 
 attn_status attn_isa_init(const char *wanted, attn_error *err) {
-  const attn_kernels *limit = wanted ? find_row(wanted) : NULL;
+  const attne_kernels *limit = wanted ? find_row(wanted) : NULL;
   if (wanted && !limit) {
     char names[sizeof tiers / sizeof tiers[0] * 16] = "";
-    for (const attn_kernels *t = tiers; t < end; t++) {
+    for (const attne_kernels *t = tiers; t < end; t++) {
       size_t n = strlen(names);
       snprintf(names + n, sizeof names - n, "%s%s", n ? ", " : "", t->name);
     }
-    return attn_fail(err, ATTN_INVALID, "ATTN_ISA is \"%s\", expected one of %s", wanted, names);
+    return attne_fail(err, ATTN_INVALID, "ATTN_ISA is \"%s\", expected one of %s", wanted,
+                      names);
   }
   choose(limit);
   return ATTN_OK;
 }
 
-const char *attn_isa_name(void) { return attn_kernels_get()->name; }
+const char *attn_isa_name(void) {
+  return attne_kernels_get()->name;
+}
 
-const attn_kernels *attn_kernels_get(void) { return choose(NULL); }
+const attne_kernels *attne_kernels_get(void) {
+  return choose(NULL);
+}
 
-void attn_kernels_use(const attn_kernels *kernels) { atomic_store(&in_use, kernels); }
+void attne_kernels_use(const attne_kernels *kernels) {
+  atomic_store(&in_use, kernels);
+}
 
-attn_sha256_blocks *attn_sha256_choose(void) {
+attne_sha256_blocks *attne_sha256_choose(void) {
 #if defined(__x86_64__)
-  if (attn_kernels_get() != tiers && cpu_features() & SHA) return attn_sha256_shani;
+  if (attne_kernels_get() != tiers && cpu_features() & SHA) return attne_sha256_shani;
 #endif
-  return attn_sha256_scalar;
+  return attne_sha256_scalar;
 }

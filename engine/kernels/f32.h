@@ -7,20 +7,20 @@
 **               outputs
 **   row sums    element i is added to lane i mod 16, then the lanes' tree
 */
-#ifndef ATTN_F32_H
-#define ATTN_F32_H
+#ifndef ATTNE_F32_H
+#define ATTNE_F32_H
 
 #include "math16.h"
 #include <math.h>
 
 /* --------------------------------------------------------------------- product */
 
-typedef attn_gemm_f32 product;
+typedef attne_gemm_f32 product;
 
 /* What an output that is gone on with holds. */
-INLINE v16 begun16(const attn_output *out, size_t row, size_t column) {
+INLINE v16 begun16(const attne_output *out, size_t row, size_t column) {
   const float *c = out->c + row * out->ldc + column;
-  if (out->n - column >= ATTN_PANEL) return v16_load(c);
+  if (out->n - column >= ATTNE_PANEL) return v16_load(c);
   return v16_load_n(c, out->n - column, v16_set(0.0f));
 }
 
@@ -28,25 +28,25 @@ INLINE void tile(const product *g, size_t row, size_t panel, int rows, int panel
                  float *sums, size_t stride) {
   const size_t n_k = g->k, lda = g->lda;
   const float *a = g->a + row * lda;
-  const float *w = g->packed + panel * ATTN_PANEL * n_k;
+  const float *w = g->packed + panel * ATTNE_PANEL * n_k;
   /* Wanted soon.  The first rows ask for it: to ask costs as much as to multiply. */
-  const float *next = row < 12 ? w + (size_t)panels * n_k * ATTN_PANEL : NULL;
+  const float *next = row < 12 ? w + (size_t)panels * n_k * ATTNE_PANEL : NULL;
   v16 sum[TILE_ROWS][TILE_PANELS];
 
   UNROLL for (int p = 0; p < panels; p++) {
-    v16 bias = bias16(&g->out, (panel + (size_t)p) * ATTN_PANEL);
+    v16 bias = bias16(&g->out, (panel + (size_t)p) * ATTNE_PANEL);
     UNROLL for (int r = 0; r < rows; r++) sum[r][p] = bias;
   }
-  if (rows == 1 && panels == 1 && g->out.store == ATTN_CONTINUE) {
-    sum[0][0] = begun16(&g->out, row, panel * ATTN_PANEL);
+  if (rows == 1 && panels == 1 && g->out.store == ATTNE_CONTINUE) {
+    sum[0][0] = begun16(&g->out, row, panel * ATTNE_PANEL);
   }
   for (size_t k = 0, end, is_first = 1; k < n_k || is_first; is_first = 0) {
     end = g->chain && n_k - k > g->chain ? k + g->chain : n_k;
     for (; k < end; k++) {
       v16 b[TILE_PANELS];
       UNROLL for (int p = 0; p < panels; p++) {
-        b[p] = v16_load(w + ((size_t)p * n_k + k) * ATTN_PANEL);
-        if (next) __builtin_prefetch(next + ((size_t)p * n_k + k) * ATTN_PANEL, 0, 2);
+        b[p] = v16_load(w + ((size_t)p * n_k + k) * ATTNE_PANEL);
+        if (next) __builtin_prefetch(next + ((size_t)p * n_k + k) * ATTNE_PANEL, 0, 2);
       }
       UNROLL for (int r = 0; r < rows; r++) {
         v16 x = v16_set(a[(size_t)r * lda + k]);
@@ -55,7 +55,7 @@ INLINE void tile(const product *g, size_t row, size_t panel, int rows, int panel
     }
     UNROLL for (int r = 0; r < rows; r++) {
       UNROLL for (int p = 0; p < panels; p++) {
-        float *to = sums + (size_t)r * stride + p * ATTN_PANEL;
+        float *to = sums + (size_t)r * stride + p * ATTNE_PANEL;
         v16_store(to, is_first ? sum[r][p] : v16_add(v16_load(to), sum[r][p]));
         sum[r][p] = v16_set(0.0f);
       }
@@ -149,7 +149,7 @@ static void rms_norm(size_t m, size_t n, const float *weight, const float *bias,
   }
 }
 
-static void activate(attn_activation activation, size_t n, const float *x, float *y) {
+static void activate(attne_activation activation, size_t n, const float *x, float *y) {
   const size_t whole = n / 16 * 16, rest = n - whole;
   for (size_t i = 0; i < whole; i += 16) {
     v16_store(y + i, activate16(activation, v16_load(x + i)));
@@ -178,7 +178,7 @@ static void gelu(size_t n, float *x, float *y) {
 /* ------------------------------------------------------------------------ CBOW */
 
 /* hidden = mean of the rows of the context */
-static void cbow_mean(const attn_cbow *c) {
+static void cbow_mean(const attne_cbow *c) {
   v16 by = v16_set(1.0f / (float)c->n_context);
   for (size_t k = 0; k < c->d; k += 16) {
     v16 sum = v16_load(c->in + c->context[0] * c->d + k);
@@ -190,7 +190,7 @@ static void cbow_mean(const attn_cbow *c) {
 }
 
 /* p = sigmoid(hidden . row) of each target */
-static void cbow_score(const attn_cbow *c) {
+static void cbow_score(const attne_cbow *c) {
   for (size_t t = 0; t < c->n_target; t++) {
     const float *row = c->out + c->target[t] * c->d;
     v16 sum = v16_set(0.0f);
@@ -205,8 +205,8 @@ static void cbow_score(const attn_cbow *c) {
   }
 }
 
-static void cbow(const attn_cbow *c) {
-  float step[ATTN_CBOW_TARGETS];
+static void cbow(const attne_cbow *c) {
+  float step[ATTNE_CBOW_TARGETS];
   for (size_t t = 0; t < c->n_target; t++) {
     const char *row = (const char *)(c->out + c->target[t] * c->d);
     for (size_t k = 0; k < c->d * sizeof(float); k += 64) __builtin_prefetch(row + k, 1);

@@ -7,5 +7,5 @@
 #include "lanes_avx2.h"
 #include "f32.h"
 
-extern const attn_kernels_f32 attn_f32_avx2;
-const attn_kernels_f32 attn_f32_avx2 = F32_KERNELS;
+extern const attne_kernels_f32 attne_f32_avx2;
+const attne_kernels_f32 attne_f32_avx2 = F32_KERNELS;

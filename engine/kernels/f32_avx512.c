@@ -7,5 +7,5 @@
 #include "lanes_avx512.h"
 #include "f32.h"
 
-extern const attn_kernels_f32 attn_f32_avx512;
-const attn_kernels_f32 attn_f32_avx512 = F32_KERNELS;
+extern const attne_kernels_f32 attne_f32_avx512;
+const attne_kernels_f32 attne_f32_avx512 = F32_KERNELS;

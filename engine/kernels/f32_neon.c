@@ -7,5 +7,5 @@
 #include "lanes_neon.h"
 #include "f32.h"
 
-extern const attn_kernels_f32 attn_f32_neon;
-const attn_kernels_f32 attn_f32_neon = F32_KERNELS;
+extern const attne_kernels_f32 attne_f32_neon;
+const attne_kernels_f32 attne_f32_neon = F32_KERNELS;

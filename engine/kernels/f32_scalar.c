@@ -7,5 +7,5 @@
 #include "lanes_scalar.h"
 #include "f32.h"
 
-extern const attn_kernels_f32 attn_f32_scalar;
-const attn_kernels_f32 attn_f32_scalar = F32_KERNELS;
+extern const attne_kernels_f32 attne_f32_scalar;
+const attne_kernels_f32 attne_f32_scalar = F32_KERNELS;

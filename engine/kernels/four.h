@@ -2,8 +2,8 @@
 ** four.h - four float32 at a time, as every processor can: for what is done once a token
 ** and is too little for a kernel.
 */
-#ifndef ATTN_FOUR_H
-#define ATTN_FOUR_H
+#ifndef ATTNE_FOUR_H
+#define ATTNE_FOUR_H
 
 #include <stddef.h>
 #include <string.h>
@@ -31,7 +31,8 @@ static inline void add_row(size_t n, const float *x, float *y) {
 static inline void add_scaled_row(size_t n, float by, const float *x, float *y) {
   const four factor = {by, by, by, by};
   size_t k = 0;
-  for (; k + 4 <= n; k += 4) four_store(y + k, four_load(y + k) + factor * four_load(x + k));
+  for (; k + 4 <= n; k += 4)
+    four_store(y + k, four_load(y + k) + factor * four_load(x + k));
   for (; k < n; k++) y[k] += by * x[k];
 }
 

@@ -20,12 +20,12 @@
 **
 ** then includes this and names its table.
 */
-#ifndef ATTN_I8_H
-#define ATTN_I8_H
+#ifndef ATTNE_I8_H
+#define ATTNE_I8_H
 
 #include "math16.h"
 
-typedef attn_gemm_i8 product;
+typedef attne_gemm_i8 product;
 
 /* ---------------------------------------------------------------------- rotation */
 
@@ -36,10 +36,10 @@ typedef struct row_range {
   v16 most, poison;
 } row_range;
 
-/* Of a block of n rotated vectors.  Each of its numbers is a sum of all that were rotated,
-** so that any one of them tells whether one of those was not finite.  A sum that became
-** infinite is seen as the largest. */
-INLINE row_range look_at(row_range range, int n, const v16 *x) {
+/* Of a block of n rotated vectors.  Each of its numbers is a sum of all that were
+** rotated, so that any one of them tells whether one of those was not finite.  A sum that
+** became infinite is seen as the largest. */
+INLINE row_range range_of(row_range range, int n, const v16 *x) {
   v16 most = v16_abs(x[0]);
   UNROLL for (int i = 1; i < n; i++) most = v16_max(v16_abs(x[i]), most);
   range.most = v16_max(most, range.most);
@@ -88,7 +88,7 @@ INLINE row_range rotate_block(int n, const float *x, float *y, row_range range) 
   v16 v[BLOCK_VECTORS];
   rotate_vectors(n, x, v);
   UNROLL for (int i = 0; i < n; i++) v16_store(y + 16 * i, v[i]);
-  return look_at(range, n, v);
+  return range_of(range, n, v);
 }
 
 /* Blocks smaller than a vector. */
@@ -97,7 +97,7 @@ INLINE row_range rotate_small(size_t n, size_t block, const float *x, float *y,
   for (size_t i = 0; i < n; i += 16) {
     v16 v = n - i < 16 ? v16_load_n(x + i, n - i, v16_set(0.0f)) : v16_load(x + i);
     v = mix_lanes(v, block);
-    range = look_at(range, 1, &v);
+    range = range_of(range, 1, &v);
     if (n - i < 16) {
       v16_store_n(y + i, n - i, v);
     } else {
@@ -131,7 +131,7 @@ static row_range rotate_blocks(size_t n, size_t block, const float *x, float *y)
 }
 
 static void rotate(size_t n, float *x) {
-  rotate_blocks(n, attn_rotation_block(n), x, x);
+  rotate_blocks(n, attne_rotation_block(n), x, x);
 }
 
 /* ------------------------------------------------------------------ quantization */
@@ -163,27 +163,27 @@ INLINE void quantize_group(size_t n, v16 by, const float *x, element *q) {
 /* Up to AT_ONCE groups, n numbers. */
 static void quantize_groups(size_t n, size_t block, const float *x, element *q,
                             float *scale) {
-  _Alignas(64) float rotated[AT_ONCE * ATTN_I8_GROUP];
+  _Alignas(64) float rotated[AT_ONCE * ATTNE_I8_GROUP];
   row_range range[AT_ONCE];
-  for (size_t i = 0, g = 0; i < n; i += ATTN_I8_GROUP, g++) {
-    range[g] = rotate_blocks(attn_group_size_i8(i, n), block, x + i, rotated + i);
+  for (size_t i = 0, g = 0; i < n; i += ATTNE_I8_GROUP, g++) {
+    range[g] = rotate_blocks(attne_group_size_i8(i, n), block, x + i, rotated + i);
   }
-  for (size_t i = 0, g = 0; i < n; i += ATTN_I8_GROUP, g++) {
+  for (size_t i = 0, g = 0; i < n; i += ATTNE_I8_GROUP, g++) {
     v16 by = scale_of_range(range[g], &scale[g]);
-    quantize_group(attn_group_size_i8(i, n), by, rotated + i, q + i);
+    quantize_group(attne_group_size_i8(i, n), by, rotated + i, q + i);
   }
 }
 
 static void quantize(size_t m, size_t n, const float *x, void *rows, float *row_scale) {
-  enum { WIDTH = AT_ONCE * ATTN_I8_GROUP };
-  const size_t block = attn_rotation_block(n);
+  enum { WIDTH = AT_ONCE * ATTNE_I8_GROUP };
+  const size_t block = attne_rotation_block(n);
   element *q = rows;
   for (size_t row = 0; row < m; row++, x += n, q += (n + 15) / 16 * 16) {
     for (size_t i = 0; i < n; i += WIDTH) {
       quantize_groups(n - i < WIDTH ? n - i : WIDTH, block, x + i, q + i,
-                      row_scale + i / ATTN_I8_GROUP);
+                      row_scale + i / ATTNE_I8_GROUP);
     }
-    row_scale += attn_groups_i8(n);
+    row_scale += attne_groups_i8(n);
   }
 }
 
@@ -191,46 +191,46 @@ static void quantize(size_t m, size_t n, const float *x, void *rows, float *row_
 
 /* Outputs in whole panels. */
 INLINE size_t padded(size_t n) {
-  return (n + ATTN_PANEL - 1) / ATTN_PANEL * ATTN_PANEL;
+  return (n + ATTNE_PANEL - 1) / ATTNE_PANEL * ATTNE_PANEL;
 }
 
 INLINE void tile(const product *g, size_t row, size_t panel, int rows, int panels,
                  float *sums, size_t stride_sums) {
-  enum { GROUP_FOURS = ATTN_I8_GROUP / 4 };
-  _Alignas(64) int32_t part[TILE_ROWS * TILE_PANELS * ATTN_PANEL]; /* of a group */
+  enum { GROUP_FOURS = ATTNE_I8_GROUP / 4 };
+  _Alignas(64) int32_t part[TILE_ROWS * TILE_PANELS * ATTNE_PANEL]; /* of a group */
   const size_t stride = (g->k + 15) / 16 * 16, n_four = (g->k + 3) / 4;
-  const size_t n_group = attn_groups_i8(g->k), width = padded(g->out.n);
-  const size_t panel_size = n_four * (4 * ATTN_PANEL);
+  const size_t n_group = attne_groups_i8(g->k), width = padded(g->out.n);
+  const size_t panel_size = n_four * (4 * ATTNE_PANEL);
   const element *a = (const element *)g->rows + row * stride;
   const int8_t *w = g->packed + panel * panel_size;
-  const int32_t *offset = g->offset + panel * ATTN_PANEL;
-  const float *scale = g->scale + panel * ATTN_PANEL;
+  const int32_t *offset = g->offset + panel * ATTNE_PANEL;
+  const float *scale = g->scale + panel * ATTNE_PANEL;
   const float *row_scale = g->row_scale + row * n_group;
   v16 sum[TILE_ROWS][TILE_PANELS];
 
   UNROLL for (int p = 0; p < panels; p++) {
-    v16 bias = bias16(&g->out, (panel + (size_t)p) * ATTN_PANEL);
+    v16 bias = bias16(&g->out, (panel + (size_t)p) * ATTNE_PANEL);
     UNROLL for (int r = 0; r < rows; r++) sum[r][p] = bias;
   }
   for (size_t k = 0; k < n_four; k += GROUP_FOURS) {
-    const int8_t *from = w + k * (4 * ATTN_PANEL);
+    const int8_t *from = w + k * (4 * ATTNE_PANEL);
     /* The first rows ask for the next panels: to ask costs as much as to multiply. */
     const int8_t *next = row == 0 ? from + (size_t)panels * panel_size : NULL;
     sum_products(a + 4 * k, stride, from, next, panel_size,
-                 n_four - k < GROUP_FOURS ? n_four - k : GROUP_FOURS, offset, rows, panels,
-                 part);
+                 n_four - k < GROUP_FOURS ? n_four - k : GROUP_FOURS, offset, rows,
+                 panels, part);
     UNROLL for (int r = 0; r < rows; r++) {
       v16 x = v16_set(row_scale[(size_t)r * n_group]);
       UNROLL for (int p = 0; p < panels; p++) {
-        v16 by = v16_mul(x, v16_load(scale + p * ATTN_PANEL));
-        v16 y = v16_from_ints(part + (r * panels + p) * ATTN_PANEL);
+        v16 by = v16_mul(x, v16_load(scale + p * ATTNE_PANEL));
+        v16 y = v16_from_ints(part + (r * panels + p) * ATTNE_PANEL);
         sum[r][p] = v16_fma(y, by, sum[r][p]);
       }
     }
     if (next) { /* of these there is a line here and one there, which no hardware foresees */
       UNROLL for (int p = 0; p < panels; p++) {
-        __builtin_prefetch(offset + (panels + p) * ATTN_PANEL);
-        __builtin_prefetch(scale + (panels + p) * ATTN_PANEL);
+        __builtin_prefetch(offset + (panels + p) * ATTNE_PANEL);
+        __builtin_prefetch(scale + (panels + p) * ATTNE_PANEL);
       }
     }
     offset += width;
@@ -239,7 +239,7 @@ INLINE void tile(const product *g, size_t row, size_t panel, int rows, int panel
   }
   UNROLL for (int r = 0; r < rows; r++) {
     UNROLL for (int p = 0; p < panels; p++) {
-      v16_store(sums + (size_t)r * stride_sums + p * ATTN_PANEL, sum[r][p]);
+      v16_store(sums + (size_t)r * stride_sums + p * ATTNE_PANEL, sum[r][p]);
     }
   }
 }

@@ -39,7 +39,8 @@ INLINE __m256i join_halves(__m256i low, __m256i high) {
   return _mm256_permute4x64_epi64(_mm256_hadd_epi32(low, high), 0xD8);
 }
 
-/* A row after the other: where all are begun at once, sums do not fit in the registers. */
+/* A row after the other: where all are begun at once, sums do not fit in the registers.
+*/
 #define IN_ORDER(sum) __asm__ volatile("" : "+x"((sum)[0]), "+x"((sum)[1]))
 
 /* Eight outputs, whose weights begin at w. */
@@ -58,7 +59,7 @@ INLINE void half_tile(const element *a, size_t stride, size_t n_four, const int8
     }
   }
   UNROLL for (int r = 0; r < rows; r++) {
-    _mm256_storeu_si256((__m256i *)(sums + r * ATTN_PANEL),
+    _mm256_storeu_si256((__m256i *)(sums + r * ATTNE_PANEL),
                         join_halves(sum[r][0], sum[r][1]));
   }
 }
@@ -73,5 +74,5 @@ INLINE void sum_products(const element *a, size_t stride, const int8_t *w,
 
 #include "i8.h"
 
-extern const attn_kernels_i8 attn_i8_avx2;
-const attn_kernels_i8 attn_i8_avx2 = I8_KERNELS;
+extern const attne_kernels_i8 attne_i8_avx2;
+const attne_kernels_i8 attne_i8_avx2 = I8_KERNELS;

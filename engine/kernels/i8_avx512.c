@@ -32,7 +32,8 @@ INLINE __m256i join_halves(__m512i sum) {
   return _mm512_cvtepi64_epi32(_mm512_add_epi32(sum, _mm512_srli_epi64(sum, 32)));
 }
 
-/* A row after the other: where all are begun at once, sums do not fit in the registers. */
+/* A row after the other: where all are begun at once, sums do not fit in the registers.
+*/
 #define IN_ORDER(sum) __asm__ volatile("" : "+v"((sum)[0]), "+v"((sum)[1]))
 
 INLINE void sum_products(const element *a, size_t stride, const int8_t *w,
@@ -53,7 +54,7 @@ INLINE void sum_products(const element *a, size_t stride, const int8_t *w,
     }
   }
   UNROLL for (int r = 0; r < rows; r++) {
-    __m256i *to = (__m256i *)(sums + r * ATTN_PANEL);
+    __m256i *to = (__m256i *)(sums + r * ATTNE_PANEL);
     _mm256_storeu_si256(to, join_halves(sum[r][0]));
     _mm256_storeu_si256(to + 1, join_halves(sum[r][1]));
   }
@@ -61,5 +62,5 @@ INLINE void sum_products(const element *a, size_t stride, const int8_t *w,
 
 #include "i8.h"
 
-extern const attn_kernels_i8 attn_i8_avx512;
-const attn_kernels_i8 attn_i8_avx512 = I8_KERNELS;
+extern const attne_kernels_i8 attne_i8_avx512;
+const attne_kernels_i8 attne_i8_avx512 = I8_KERNELS;

@@ -33,7 +33,7 @@ INLINE void sum_products(const element *a, size_t stride, const int8_t *w,
   __m512i sum[TILE_ROWS][TILE_PANELS];
 
   UNROLL for (int p = 0; p < panels; p++) {
-    __m512i start = _mm512_loadu_si512(offset + p * ATTN_PANEL);
+    __m512i start = _mm512_loadu_si512(offset + p * ATTNE_PANEL);
     UNROLL for (int r = 0; r < rows; r++) sum[r][p] = start;
   }
   for (size_t k = 0; k < n_four; k++) {
@@ -51,12 +51,12 @@ INLINE void sum_products(const element *a, size_t stride, const int8_t *w,
   }
   UNROLL for (int r = 0; r < rows; r++) {
     UNROLL for (int p = 0; p < panels; p++) {
-      _mm512_storeu_si512(sums + (r * panels + p) * ATTN_PANEL, sum[r][p]);
+      _mm512_storeu_si512(sums + (r * panels + p) * ATTNE_PANEL, sum[r][p]);
     }
   }
 }
 
 #include "i8.h"
 
-extern const attn_kernels_i8 attn_i8_avx512vnni;
-const attn_kernels_i8 attn_i8_avx512vnni = I8_KERNELS;
+extern const attne_kernels_i8 attne_i8_avx512vnni;
+const attne_kernels_i8 attne_i8_avx512vnni = I8_KERNELS;

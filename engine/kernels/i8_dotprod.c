@@ -28,11 +28,11 @@ INLINE void sum_products(const element *a, size_t stride, const int8_t *w,
   }
   UNROLL for (int r = 0; r < rows; r++) {
     UNROLL for (int i = 0; i < 4; i++)
-        vst1q_s32(sums + r * ATTN_PANEL + 4 * i, sum[r][i]);
+        vst1q_s32(sums + r * ATTNE_PANEL + 4 * i, sum[r][i]);
   }
 }
 
 #include "i8.h"
 
-extern const attn_kernels_i8 attn_i8_dotprod;
-const attn_kernels_i8 attn_i8_dotprod = I8_KERNELS;
+extern const attne_kernels_i8 attne_i8_dotprod;
+const attne_kernels_i8 attne_i8_dotprod = I8_KERNELS;

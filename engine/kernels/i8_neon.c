@@ -34,7 +34,7 @@ INLINE void sum_products(const element *a, size_t stride, const int8_t *w,
   }
   UNROLL for (int r = 0; r < rows; r++) {
     UNROLL for (int i = 0; i < 4; i++) {
-      vst1q_s32(sums + r * ATTN_PANEL + 4 * i,
+      vst1q_s32(sums + r * ATTNE_PANEL + 4 * i,
                 vpaddq_s32(sum[r][2 * i], sum[r][2 * i + 1]));
     }
   }
@@ -42,5 +42,5 @@ INLINE void sum_products(const element *a, size_t stride, const int8_t *w,
 
 #include "i8.h"
 
-extern const attn_kernels_i8 attn_i8_neon;
-const attn_kernels_i8 attn_i8_neon = I8_KERNELS;
+extern const attne_kernels_i8 attne_i8_neon;
+const attne_kernels_i8 attne_i8_neon = I8_KERNELS;

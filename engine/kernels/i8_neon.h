@@ -1,8 +1,8 @@
 /*
 ** i8_neon.h - rows of int8 for both of arm64's tiers.
 */
-#ifndef ATTN_I8_NEON_H
-#define ATTN_I8_NEON_H
+#ifndef ATTNE_I8_NEON_H
+#define ATTNE_I8_NEON_H
 
 typedef int8_t element;
 

@@ -1,8 +1,8 @@
 /*
 ** lanes_avx2.h - 16 lanes as two registers of AVX2, with FMA.
 */
-#ifndef ATTN_LANES_H
-#define ATTN_LANES_H
+#ifndef ATTNE_LANES_H
+#define ATTNE_LANES_H
 
 #include "kernels.h"
 #include <immintrin.h>

@@ -1,8 +1,8 @@
 /*
 ** lanes_avx512.h - 16 lanes as one register of AVX-512 (F and DQ).
 */
-#ifndef ATTN_LANES_H
-#define ATTN_LANES_H
+#ifndef ATTNE_LANES_H
+#define ATTNE_LANES_H
 
 #include "kernels.h"
 #include <immintrin.h>

@@ -1,8 +1,8 @@
 /*
 ** lanes_neon.h - 16 lanes as four registers of arm64's Advanced SIMD.
 */
-#ifndef ATTN_LANES_H
-#define ATTN_LANES_H
+#ifndef ATTNE_LANES_H
+#define ATTNE_LANES_H
 
 #include "kernels.h"
 #include <arm_neon.h>

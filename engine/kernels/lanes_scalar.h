@@ -17,8 +17,8 @@
 **   v16_from_ints       16 int32, rounded to nearest even
 **   v16_sum, v16_max_of one tree for all: lane i with i + 8, then i + 4, + 2, + 1
 */
-#ifndef ATTN_LANES_H
-#define ATTN_LANES_H
+#ifndef ATTNE_LANES_H
+#define ATTNE_LANES_H
 
 #include "kernels.h"
 #include <math.h>

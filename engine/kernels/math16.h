@@ -6,8 +6,8 @@
 ** compares them with libm's doubles); every step is one rounded operation, so
 ** that all instruction sets give the same bits.
 */
-#ifndef ATTN_MATH16_H
-#define ATTN_MATH16_H
+#ifndef ATTNE_MATH16_H
+#define ATTNE_MATH16_H
 
 #include "kernels.h"
 
@@ -68,7 +68,8 @@ INLINE v16 gelu16(v16 x) {
 }
 
 /* The same to 2e-5, for what will be rounded to int8: with s = -|x| it is max(x, 0) +
-** s 2^h, where h is log2 of erfc(|x| / sqrt 2) / 2, of which little is left beyond 5.5. */
+** s 2^h, where h is log2 of erfc(|x| / sqrt 2) / 2, of which little is left beyond 5.5.
+*/
 INLINE v16 gelu_rough16(v16 x) {
   v16 s = v16_max(v16_set(-5.5f), v16_copysign(x, v16_set(-1.0f)));
   v16 h = v16_set(0x1.10bd1cp-8f);
@@ -86,7 +87,8 @@ INLINE v16 gelu_rough16(v16 x) {
   return v16_fma(s, p, v16_max(v16_set(0.0f), x));
 }
 
-/* GELU's derivative: P(x) + x exp(-x²/2) / sqrt(2 pi), P being the normal distribution. */
+/* GELU's derivative: P(x) + x exp(-x²/2) / sqrt(2 pi), P being the normal distribution.
+*/
 INLINE v16 gelu_slope16(v16 x) {
   v16 half = v16_mul(v16_set(0.5f), erfc16(v16_min(v16_set(6.0f), v16_abs(x))));
   v16 p = v16_if_less(x, v16_set(0.0f), half, v16_sub(v16_set(1.0f), half));
@@ -121,31 +123,31 @@ INLINE v16 gelu_tanh16(v16 x) {
   return gate16(x, v16_mul(v16_mul(x, v16_set(1.5957691216057308f)), cubic));
 }
 
-INLINE v16 activate16(attn_activation activation, v16 x) {
+INLINE v16 activate16(attne_activation activation, v16 x) {
   switch (activation) {
-  case ATTN_GELU:
+  case ATTNE_GELU:
     return gelu16(x);
-  case ATTN_GELU_TANH:
+  case ATTNE_GELU_TANH:
     return gelu_tanh16(x);
-  case ATTN_RELU:
+  case ATTNE_RELU:
     return v16_max(v16_set(0.0f), x);
-  case ATTN_SILU:
+  case ATTNE_SILU:
     return gate16(x, x);
-  case ATTN_TANH:
+  case ATTNE_TANH:
     return tanh16(x);
-  case ATTN_SIGMOID:
+  case ATTNE_SIGMOID:
     return gate16(v16_set(1.0f), x);
-  case ATTN_IDENTITY:
+  case ATTNE_IDENTITY:
     break;
   }
   return x;
 }
 
 /* The bias of a panel, zero where there is none. */
-INLINE v16 bias16(const attn_output *out, size_t column) {
+INLINE v16 bias16(const attne_output *out, size_t column) {
   v16 zero = v16_set(0.0f);
   if (!out->bias) return zero;
-  if (out->n - column >= ATTN_PANEL) return v16_load(out->bias + column);
+  if (out->n - column >= ATTNE_PANEL) return v16_load(out->bias + column);
   return v16_load_n(out->bias + column, out->n - column, zero);
 }
 

@@ -9,22 +9,22 @@
 ** so that the same four numbers of the query meet the same bit of every row:
 ** this is the order in which vpdpbusd, vpmaddubsw and sdot sum.
 */
-#ifndef ATTN_SCAN_H
-#define ATTN_SCAN_H
+#ifndef ATTNE_SCAN_H
+#define ATTNE_SCAN_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#define ATTN_SCAN_ROWS  16
-#define ATTN_SCAN_DIMS  32
-#define ATTN_SCAN_GROUP 64 /* bytes */
+#define ATTNE_SCAN_ROWS  16
+#define ATTNE_SCAN_DIMS  32
+#define ATTNE_SCAN_GROUP 64 /* bytes */
 
 /* dot[r] = sum over i < 32 n_group of bit(r, i) query[i].  Sums are exact: the
 ** query lies in -127 .. 127, and there are at most 65536 dimensions. */
-typedef void attn_scan(const uint8_t *block, size_t n_group, const int8_t *query,
-                       int32_t dot[ATTN_SCAN_ROWS]);
+typedef void attne_scan(const uint8_t *block, size_t n_group, const int8_t *query,
+                        int32_t dot[ATTNE_SCAN_ROWS]);
 
-attn_scan attn_scan_scalar, attn_scan_avx2, attn_scan_avx512vnni, attn_scan_neon,
-    attn_scan_dotprod;
+attne_scan attne_scan_scalar, attne_scan_avx2, attne_scan_avx512vnni, attne_scan_neon,
+    attne_scan_dotprod;
 
 #endif

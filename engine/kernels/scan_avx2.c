@@ -19,8 +19,8 @@ static __m256i bits(__m256i bytes, int f) {
   return _mm256_and_si256(_mm256_srli_epi16(bytes, f), _mm256_set1_epi8(1));
 }
 
-void attn_scan_avx2(const uint8_t *block, size_t n_group, const int8_t *query,
-                    int32_t dot[ATTN_SCAN_ROWS]) {
+void attne_scan_avx2(const uint8_t *block, size_t n_group, const int8_t *query,
+                     int32_t dot[ATTNE_SCAN_ROWS]) {
   const __m256i ones = _mm256_set1_epi16(1);
   __m256i total0 = _mm256_setzero_si256(), total1 = total0;
   while (n_group > 0) {
@@ -36,8 +36,8 @@ void attn_scan_avx2(const uint8_t *block, size_t n_group, const int8_t *query,
         sum0 = _mm256_add_epi16(sum0, _mm256_maddubs_epi16(bits(rows0, f), q));
         sum1 = _mm256_add_epi16(sum1, _mm256_maddubs_epi16(bits(rows1, f), q));
       }
-      block += ATTN_SCAN_GROUP;
-      query += ATTN_SCAN_DIMS;
+      block += ATTNE_SCAN_GROUP;
+      query += ATTNE_SCAN_DIMS;
     }
     total0 = _mm256_add_epi32(total0, _mm256_madd_epi16(sum0, ones));
     total1 = _mm256_add_epi32(total1, _mm256_madd_epi16(sum1, ones));

@@ -24,14 +24,14 @@ static __m512i broadcast(const int8_t *q) {
                                broadcast(query + 4 * f));
 #define HALVE_AND_ADD(f) total = _mm512_add_epi32(_mm512_srai_epi32(total, 1), sum##f);
 
-void attn_scan_avx512vnni(const uint8_t *block, size_t n_group, const int8_t *query,
-                          int32_t dot[ATTN_SCAN_ROWS]) {
+void attne_scan_avx512vnni(const uint8_t *block, size_t n_group, const int8_t *query,
+                           int32_t dot[ATTNE_SCAN_ROWS]) {
   EACH_PLACE(CLEAR)
   for (; n_group > 0; n_group--) {
     __m512i rows = _mm512_loadu_si512(block);
     EACH_PLACE(ADD)
-    block += ATTN_SCAN_GROUP;
-    query += ATTN_SCAN_DIMS;
+    block += ATTNE_SCAN_GROUP;
+    query += ATTNE_SCAN_DIMS;
   }
   __m512i total = _mm512_setzero_si512();
   EACH_PLACE(HALVE_AND_ADD)

@@ -13,8 +13,8 @@ static int8x16_t broadcast(const int8_t *q) {
   return vreinterpretq_s8_s32(vdupq_n_s32(four));
 }
 
-void attn_scan_dotprod(const uint8_t *block, size_t n_group, const int8_t *query,
-                       int32_t dot[ATTN_SCAN_ROWS]) {
+void attne_scan_dotprod(const uint8_t *block, size_t n_group, const int8_t *query,
+                        int32_t dot[ATTNE_SCAN_ROWS]) {
   int32x4_t sum[4];
   for (int i = 0; i < 4; i++) sum[i] = vdupq_n_s32(0);
   for (size_t g = 0; g < n_group; g++) {
@@ -26,8 +26,8 @@ void attn_scan_dotprod(const uint8_t *block, size_t n_group, const int8_t *query
         sum[i] = vdotq_s32(sum[i], set, q);
       }
     }
-    block += ATTN_SCAN_GROUP;
-    query += ATTN_SCAN_DIMS;
+    block += ATTNE_SCAN_GROUP;
+    query += ATTNE_SCAN_DIMS;
   }
   for (int i = 0; i < 4; i++) vst1q_s32(dot + 4 * i, vnegq_s32(sum[i]));
 }

@@ -14,8 +14,8 @@ static int8x16_t broadcast(const int8_t *q) {
   return vreinterpretq_s8_s32(vdupq_n_s32(four));
 }
 
-void attn_scan_neon(const uint8_t *block, size_t n_group, const int8_t *query,
-                    int32_t dot[ATTN_SCAN_ROWS]) {
+void attne_scan_neon(const uint8_t *block, size_t n_group, const int8_t *query,
+                     int32_t dot[ATTNE_SCAN_ROWS]) {
   int32x4_t total[4];
   for (int i = 0; i < 4; i++) total[i] = vdupq_n_s32(0);
   while (n_group > 0) {
@@ -32,8 +32,8 @@ void attn_scan_neon(const uint8_t *block, size_t n_group, const int8_t *query,
           sum[i] = vpadalq_s8(sum[i], vandq_s8(set, q));
         }
       }
-      block += ATTN_SCAN_GROUP;
-      query += ATTN_SCAN_DIMS;
+      block += ATTNE_SCAN_GROUP;
+      query += ATTNE_SCAN_DIMS;
     }
     for (int i = 0; i < 4; i++) total[i] = vpadalq_s16(total[i], sum[i]);
   }

@@ -15,22 +15,22 @@ static void subset_sums(const int8_t *q, int16_t sum[16]) {
   }
 }
 
-void attn_scan_scalar(const uint8_t *block, size_t n_group, const int8_t *query,
-                      int32_t dot[ATTN_SCAN_ROWS]) {
-  memset(dot, 0, ATTN_SCAN_ROWS * sizeof dot[0]);
+void attne_scan_scalar(const uint8_t *block, size_t n_group, const int8_t *query,
+                       int32_t dot[ATTNE_SCAN_ROWS]) {
+  memset(dot, 0, ATTNE_SCAN_ROWS * sizeof dot[0]);
   for (size_t g = 0; g < n_group; g++) {
     int16_t low[4][16], high[4][16];
     for (int j = 0; j < 4; j++) {
       subset_sums(query + j, low[j]);
       subset_sums(query + 16 + j, high[j]);
     }
-    for (int r = 0; r < ATTN_SCAN_ROWS; r++) {
+    for (int r = 0; r < ATTNE_SCAN_ROWS; r++) {
       for (int j = 0; j < 4; j++) {
         uint8_t bits = block[4 * r + j];
         dot[r] += low[j][bits & 15] + high[j][bits >> 4];
       }
     }
-    block += ATTN_SCAN_GROUP;
-    query += ATTN_SCAN_DIMS;
+    block += ATTNE_SCAN_GROUP;
+    query += ATTNE_SCAN_DIMS;
   }
 }

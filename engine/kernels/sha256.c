@@ -9,7 +9,7 @@ void attn_sha256_init(attn_sha256 *hash) {
                                     0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
   memset(hash, 0, sizeof *hash);
   memcpy(hash->state, start, sizeof start);
-  hash->blocks = attn_sha256_choose();
+  hash->blocks = attne_sha256_choose();
 }
 
 void attn_sha256_update(attn_sha256 *hash, const void *data, size_t n) {

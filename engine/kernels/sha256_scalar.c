@@ -1,9 +1,10 @@
 /*
-** sha256_scalar.c - SHA-256's compression function in plain C.  FIPS 180-4, section 6.2.2.
+** sha256_scalar.c - SHA-256's compression function in plain C.  FIPS 180-4, section
+** 6.2.2.
 */
 #include "sha256.h"
 
-const uint32_t attn_sha256_constant[64] = {
+const uint32_t attne_sha256_constant[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4,
     0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe,
     0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f,
@@ -27,7 +28,7 @@ static inline uint32_t read_be(const uint8_t *p) {
 #define ROUND(a, b, c, d, e, f, g, h, i)                                                 \
   do {                                                                                   \
     uint32_t t = h + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) +                    \
-                 ((e & f) ^ (~e & g)) + attn_sha256_constant[i] + w[i];                  \
+                 ((e & f) ^ (~e & g)) + attne_sha256_constant[i] + w[i];                 \
     d += t;                                                                              \
     h = t + (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) +                             \
         ((a & b) ^ (a & c) ^ (b & c));                                                   \
@@ -57,6 +58,6 @@ static void compress(uint32_t state[8], const uint8_t *block) {
   for (int i = 0; i < 8; i++) state[i] += add[i];
 }
 
-void attn_sha256_scalar(uint32_t state[8], const uint8_t *block, size_t n) {
+void attne_sha256_scalar(uint32_t state[8], const uint8_t *block, size_t n) {
   for (; n > 0; n--, block += 64) compress(state, block);
 }

@@ -10,7 +10,7 @@
 /* Rounds 4 i .. 4 i + 3; w holds the last 16 message words, in turn. */
 static inline void four_rounds(__m128i *abef, __m128i *cdgh, __m128i w, int i) {
   __m128i k =
-      _mm_loadu_si128((const __m128i *)(const void *)(attn_sha256_constant + 4 * i));
+      _mm_loadu_si128((const __m128i *)(const void *)(attne_sha256_constant + 4 * i));
   __m128i wk = _mm_add_epi32(w, k);
   *cdgh = _mm_sha256rnds2_epu32(*cdgh, *abef, wk);
   *abef = _mm_sha256rnds2_epu32(*abef, *cdgh, _mm_shuffle_epi32(wk, 0x0e));
@@ -22,7 +22,7 @@ static inline __m128i next_words(__m128i a, __m128i b, __m128i c, __m128i d) {
   return _mm_sha256msg2_epu32(t, d);
 }
 
-void attn_sha256_shani(uint32_t state[8], const uint8_t *block, size_t n) {
+void attne_sha256_shani(uint32_t state[8], const uint8_t *block, size_t n) {
   const __m128i big_endian = _mm_set_epi64x(0x0c0d0e0f08090a0bLL, 0x0405060700010203LL);
   __m128i low = _mm_loadu_si128((const __m128i *)(const void *)state);        /* DCBA */
   __m128i high = _mm_loadu_si128((const __m128i *)(const void *)(state + 4)); /* HGFE */

@@ -6,8 +6,8 @@
 ** whether it is fused with the addition; and a sum of squares is finite where all
 ** numbers are.
 */
-#ifndef ATTN_SUMS_H
-#define ATTN_SUMS_H
+#ifndef ATTNE_SUMS_H
+#define ATTNE_SUMS_H
 
 #include <math.h>
 #include <stddef.h>

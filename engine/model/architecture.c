@@ -12,20 +12,20 @@
 #define BERT_SETTINGS                                                                    \
   .prefix = "model.", .d_model = {.name = "hidden_size"},                                \
   .n_position = {.name = "max_position_embeddings"}, .activation = "hidden_act",         \
-  .activation_absent = ATTN_GELU, .eps = "layer_norm_eps", .eps_absent = 1e-12,          \
+  .activation_absent = ATTNE_GELU, .eps = "layer_norm_eps", .eps_absent = 1e-12,         \
   .fixed = {{"is_decoder", 0}, {"add_cross_attention", 0}}
 
-#define BERT_CLOZE                                                                       \
-  .cloze = {"cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm",    \
-            "cls.predictions", "cls.predictions.decoder"}
-#define ROBERTA_CLOZE                                                                    \
-  .cloze = {"lm_head.dense", "lm_head.layer_norm", "lm_head", "lm_head.decoder"}
+#define BERT_MLM                                                                         \
+  .mlm = {"cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm",      \
+          "cls.predictions", "cls.predictions.decoder"}
+#define ROBERTA_MLM                                                                      \
+  .mlm = {"lm_head.dense", "lm_head.layer_norm", "lm_head", "lm_head.decoder"}
 
 #define BERT_TENSORS                                                                     \
   .word = "embeddings.word_embeddings", .type = "embeddings.token_type_embeddings",      \
   .n_type = "type_vocab_size", .encoder = &bert_encoder
 
-static const attn_stack_names bert_encoder = {
+static const attne_stack_names bert_encoder = {
     .n_layer = {.name = "num_hidden_layers"},
     .n_head = {.name = "num_attention_heads"},
     .d_ff = {.name = "intermediate_size"},
@@ -40,7 +40,7 @@ static const attn_stack_names bert_encoder = {
     .down = "encoder.layer.%u.output.dense",
     .norm_ffn = "encoder.layer.%u.output.LayerNorm"};
 
-static const attn_stack_names distilbert_encoder = {
+static const attne_stack_names distilbert_encoder = {
     .n_layer = {.name = "n_layers"},
     .n_head = {.name = "n_heads"},
     .d_ff = {.name = "hidden_dim"},
@@ -57,7 +57,7 @@ static const attn_stack_names distilbert_encoder = {
 
 /* ------------------------------------------------------------------------ decoders */
 
-static const attn_stack_names gpt2_decoder = {
+static const attne_stack_names gpt2_decoder = {
     .n_layer = {.name = "n_layer"},
     .n_head = {.name = "n_head"},
     .d_ff = {.name = "n_inner", .times_d_model = 4},
@@ -75,7 +75,7 @@ static const attn_stack_names gpt2_decoder = {
 #define BART_SETTINGS                                                                    \
   .prefix = "model.", .d_model = {.name = "d_model"},                                    \
   .n_position = {.name = "max_position_embeddings"},                                     \
-  .activation = "activation_function", .activation_absent = ATTN_GELU,                   \
+  .activation = "activation_function", .activation_absent = ATTNE_GELU,                  \
   .eps_absent = 1e-5, .has_head = 1, .word_scale = "scale_embedding", .word = "shared",  \
   .head = "lm_head", .head_bias = "final_logits_bias"
 
@@ -99,17 +99,17 @@ static const attn_stack_names gpt2_decoder = {
 #define BART_EMBEDDING(side)                                                             \
   .position = side ".embed_positions", .norm_embedding = side ".layernorm_embedding"
 
-static const attn_stack_names bart_encoder = {BART_STACK("encoder"),
-                                              BART_EMBEDDING("encoder")};
-static const attn_stack_names bart_decoder = {BART_STACK("decoder"),
-                                              BART_EMBEDDING("decoder"), BART_CROSS};
-static const attn_stack_names mbart_encoder = {
+static const attne_stack_names bart_encoder = {BART_STACK("encoder"),
+                                               BART_EMBEDDING("encoder")};
+static const attne_stack_names bart_decoder = {BART_STACK("decoder"),
+                                               BART_EMBEDDING("decoder"), BART_CROSS};
+static const attne_stack_names mbart_encoder = {
     BART_STACK("encoder"), BART_EMBEDDING("encoder"), .norm_final = "encoder.layer_norm"};
-static const attn_stack_names mbart_decoder = {BART_STACK("decoder"),
-                                               BART_EMBEDDING("decoder"), BART_CROSS,
-                                               .norm_final = "decoder.layer_norm"};
-static const attn_stack_names marian_encoder = {BART_STACK("encoder")};
-static const attn_stack_names marian_decoder = {BART_STACK("decoder"), BART_CROSS};
+static const attne_stack_names mbart_decoder = {BART_STACK("decoder"),
+                                                BART_EMBEDDING("decoder"), BART_CROSS,
+                                                .norm_final = "decoder.layer_norm"};
+static const attne_stack_names marian_encoder = {BART_STACK("encoder")};
+static const attne_stack_names marian_decoder = {BART_STACK("decoder"), BART_CROSS};
 
 #define T5_STACK(side, ffn)                                                              \
   .n_head = {.name = "num_heads"}, .d_ff = {.name = "d_ff"},                             \
@@ -126,9 +126,9 @@ static const attn_stack_names marian_decoder = {BART_STACK("decoder"), BART_CROS
   .down = side ".block.%u.layer." ffn ".DenseReluDense.wo",                              \
   .norm_ffn = side ".block.%u.layer." ffn ".layer_norm"
 
-static const attn_stack_names t5_encoder = {T5_STACK("encoder", "1"),
-                                            .n_layer = {.name = "num_layers"}};
-static const attn_stack_names t5_decoder = {
+static const attne_stack_names t5_encoder = {T5_STACK("encoder", "1"),
+                                             .n_layer = {.name = "num_layers"}};
+static const attne_stack_names t5_decoder = {
     T5_STACK("decoder", "2"),
     .n_layer = {.name = "num_decoder_layers", .as_encoder = 1},
     .cross_query = "decoder.block.%u.layer.1.EncDecAttention.q",
@@ -152,52 +152,51 @@ static const attn_stack_names t5_decoder = {
   .cross_out = "decoder.layers.%u.multihead_attn.out_proj",                              \
   .norm_cross = "decoder.layers.%u.norm2"
 
-static const attn_stack_names torch_encoder = {TORCH_STACK("encoder", "2")};
-static const attn_stack_names torch_decoder = {TORCH_STACK("decoder", "3"), TORCH_CROSS};
+static const attne_stack_names torch_encoder = {TORCH_STACK("encoder", "2")};
+static const attne_stack_names torch_decoder = {TORCH_STACK("decoder", "3"), TORCH_CROSS};
 
 /* -------------------------------------------------------------------------- the table */
 
-static const attn_architecture architectures[] = {
-    {.model_type = "bert", BERT_SETTINGS, BERT_TENSORS, BERT_CLOZE},
+static const attne_architecture architectures[] = {
+    {.model_type = "bert", BERT_SETTINGS, BERT_TENSORS, BERT_MLM},
     {.model_type = "roberta",
      BERT_SETTINGS,
      BERT_TENSORS,
-     ROBERTA_CLOZE,
+     ROBERTA_MLM,
      .positions_after_pad = 1},
     {.model_type = "xlm-roberta",
      BERT_SETTINGS,
      BERT_TENSORS,
-     ROBERTA_CLOZE,
+     ROBERTA_MLM,
      .positions_after_pad = 1},
     {.model_type = "camembert",
      BERT_SETTINGS,
      BERT_TENSORS,
-     ROBERTA_CLOZE,
+     ROBERTA_MLM,
      .positions_after_pad = 1},
     {.model_type = "distilbert",
      .prefix = "model.",
      .d_model = {.name = "dim"},
      .n_position = {.name = "max_position_embeddings"},
      .activation = "activation",
-     .activation_absent = ATTN_GELU,
+     .activation_absent = ATTNE_GELU,
      .eps_absent = 1e-12,
      .word = "embeddings.word_embeddings",
-     .cloze = {"vocab_transform", "vocab_layer_norm", "vocab_projector",
-               "vocab_projector"},
+     .mlm = {"vocab_transform", "vocab_layer_norm", "vocab_projector", "vocab_projector"},
      .encoder = &distilbert_encoder},
     /* A table of words, which sentence-transformers calls StaticEmbedding. */
     {.model_type = "word2vec",
-     .is_bag = 1,
+     .is_static = 1,
      .d_model = {.name = "hidden_size"},
-     .activation_absent = ATTN_IDENTITY,
-     .positions = ATTN_POSITIONS_NONE,
+     .activation_absent = ATTNE_IDENTITY,
+     .positions = ATTNE_POSITIONS_NONE,
      .word = "embedding"},
     {.model_type = "gpt2",
      .prefix = "transformer.",
      .d_model = {.name = "n_embd"},
      .n_position = {.name = "n_positions"},
      .activation = "activation_function",
-     .activation_absent = ATTN_GELU_TANH,
+     .activation_absent = ATTNE_GELU_TANH,
      .eps = "layer_norm_epsilon",
      .eps_absent = 1e-5,
      .fixed = {{"scale_attn_weights", 1},
@@ -223,7 +222,7 @@ static const attn_architecture architectures[] = {
     {.model_type = "marian",
      BART_SETTINGS,
      .fixed = {{"share_encoder_decoder_embeddings", 1}},
-     .positions = ATTN_POSITIONS_SINUSOIDAL,
+     .positions = ATTNE_POSITIONS_SINUSOIDAL,
      .encoder = &marian_encoder,
      .decoder = &marian_decoder},
     {.model_type = "t5",
@@ -231,14 +230,14 @@ static const attn_architecture architectures[] = {
      .n_position = {.name = "n_positions", .absent = 512},
      .d_head = "d_kv",
      .activation = "feed_forward_proj",
-     .activation_absent = ATTN_RELU,
+     .activation_absent = ATTNE_RELU,
      .eps = "layer_norm_epsilon",
      .eps_absent = 1e-6,
-     .norm = ATTN_RMS_NORM,
+     .norm = ATTNE_RMS_NORM,
      .is_pre_norm = 1,
      .no_bias = 1,
      .no_score_scale = 1,
-     .positions = ATTN_POSITIONS_RELATIVE,
+     .positions = ATTNE_POSITIONS_RELATIVE,
      .word = "shared",
      .has_head = 1,
      .head = "lm_head",
@@ -248,26 +247,26 @@ static const attn_architecture architectures[] = {
     {.model_type = "torch.nn.Transformer",
      .d_model = {.name = "d_model", .absent = 512},
      .activation = "activation",
-     .activation_absent = ATTN_RELU,
+     .activation_absent = ATTNE_RELU,
      .eps = "layer_norm_eps",
      .eps_absent = 1e-5,
      .norm_first = "norm_first",
      .has_bias = "bias",
-     .positions = ATTN_POSITIONS_NONE,
+     .positions = ATTNE_POSITIONS_NONE,
      .encoder = &torch_encoder,
      .decoder = &torch_decoder},
 };
 
 enum { N_ARCHITECTURE = sizeof architectures / sizeof architectures[0] };
 
-const attn_architecture *attn_architecture_find(attn_text model_type) {
+const attne_architecture *attne_architecture_find(attn_text model_type) {
   for (int i = 0; i < N_ARCHITECTURE; i++) {
-    if (attn_text_is(model_type, architectures[i].model_type)) return &architectures[i];
+    if (attne_text_is(model_type, architectures[i].model_type)) return &architectures[i];
   }
   return NULL;
 }
 
-void attn_architecture_list(char *text, size_t size) {
+void attne_architecture_list(char *text, size_t size) {
   size_t n = 0;
   for (int i = 0; i < N_ARCHITECTURE && n < size; i++) {
     const char *comma = i == 0 ? "" : i == N_ARCHITECTURE - 1 ? " and " : ", ";

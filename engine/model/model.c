@@ -17,22 +17,22 @@
 
 /* ------------------------------------------------------------------- describing */
 
-static void describe(const attn_graph *g, const attn_architecture *a, uint32_t max_length,
-                     attn_model_info *info) {
+static void describe(const attne_graph *g, const attne_architecture *a,
+                     uint32_t max_length, attn_model_info *info) {
   size_t n = 0;
   memset(info, 0, sizeof *info);
   snprintf(info->architecture, sizeof info->architecture, "%s", a->model_type);
   for (uint32_t i = 0; i < g->n_pool; i++) {
-    n += (size_t)snprintf(info->pooling + n, sizeof info->pooling - n, "%s%s", i ? "+" : "",
-                          attn_pool_name(g->pool[i]));
+    n += (size_t)snprintf(info->pooling + n, sizeof info->pooling - n, "%s%s",
+                          i ? "+" : "", attne_pool_name(g->pool[i]));
     if (n >= sizeof info->pooling) break;
   }
   info->dimension = g->dimension;
   info->n_layer = g->encoder.n_layer + g->decoder.n_layer;
-  info->n_head = attn_graph_last(g)->n_head;
-  info->d_head = attn_graph_last(g)->d_head;
+  info->n_head = attne_graph_last(g)->n_head;
+  info->d_head = attne_graph_last(g)->d_head;
   info->d_model = g->d_model;
-  info->d_ff = attn_graph_last(g)->d_ff;
+  info->d_ff = attne_graph_last(g)->d_ff;
   info->max_length = max_length;
   info->normalize = g->normalize;
   info->n_dense = g->n_dense;
@@ -46,8 +46,8 @@ static void describe(const attn_graph *g, const attn_architecture *a, uint32_t m
 
 /* A tokenizer without a model around it. */
 static int is_tokenizer(const attn_settings *settings) {
-  return !attn_settings_has(settings, "$.transformer") &&
-         attn_settings_has(settings, "$.tokenizer");
+  return !attne_settings_has(settings, "$.transformer") &&
+         attne_settings_has(settings, "$.tokenizer");
 }
 
 static void describe_tokenizer(attn_model_info *info) {
@@ -57,25 +57,25 @@ static void describe_tokenizer(attn_model_info *info) {
 
 attn_status attn_model_describe(attn_settings *settings, attn_error *err,
                                 attn_model_info *out) {
-  attn_graph graph;
-  const attn_architecture *architecture = NULL;
+  attne_graph graph;
+  const attne_architecture *architecture = NULL;
   uint32_t max_length = 0;
   memset(out, 0, sizeof *out);
-  attn_status rc = attn_settings_sort(settings, err);
+  attn_status rc = attne_settings_sort(settings, err);
   if (rc == ATTN_OK && is_tokenizer(settings)) {
     describe_tokenizer(out);
     return ATTN_OK;
   }
   if (rc == ATTN_OK) {
-    rc = attn_graph_configure(settings, err, &graph, &architecture, &max_length);
+    rc = attne_graph_configure(settings, err, &graph, &architecture, &max_length);
   }
   if (rc == ATTN_OK) describe(&graph, architecture, max_length, out);
   return rc;
 }
 
 int attn_model_type_decodes(const char *model_type) {
-  const attn_architecture *a =
-      attn_architecture_find((attn_text){model_type, strlen(model_type)});
+  const attne_architecture *a =
+      attne_architecture_find((attn_text){model_type, strlen(model_type)});
   return a && a->decoder;
 }
 
@@ -94,30 +94,31 @@ static attn_status find_prompt(const attn_settings *s, attn_prompt which, attn_e
                                attn_text *out) {
   for (int i = 0; prompt_names[which][i]; i++) {
     const char *name = prompt_names[which][i];
-    if (attn_settings_find(s, "$.sentence_transformers.prompts.%s", name)) {
-      return attn_settings_text(s, err, out, "$.sentence_transformers.prompts.%s", name);
+    if (attne_settings_find(s, "$.sentence_transformers.prompts.%s", name)) {
+      return attne_settings_text(s, err, out, "$.sentence_transformers.prompts.%s", name);
     }
   }
   attn_text name = {0};
   if (which != ATTN_PROMPT_DEFAULT) return ATTN_OK;
-  attn_status rc = attn_settings_text(s, err, &name,
-                                      "$.sentence_transformers.default_prompt_name");
+  attn_status rc =
+      attne_settings_text(s, err, &name, "$.sentence_transformers.default_prompt_name");
   if (rc != ATTN_OK || name.n_text == 0) return rc;
-  rc = attn_settings_require(s, err, "$.sentence_transformers.prompts.%.*s",
-                             (int)name.n_text, name.text);
+  rc = attne_settings_require(s, err, "$.sentence_transformers.prompts.%.*s",
+                              (int)name.n_text, name.text);
   if (rc != ATTN_OK) return rc;
-  return attn_settings_text(s, err, out, "$.sentence_transformers.prompts.%.*s",
-                            (int)name.n_text, name.text);
+  return attne_settings_text(s, err, out, "$.sentence_transformers.prompts.%.*s",
+                             (int)name.n_text, name.text);
 }
 
-static attn_status load_prompts(attn_model *model, const attn_settings *s, attn_error *err) {
+static attn_status load_prompts(attn_model *model, const attn_settings *s,
+                                attn_error *err) {
   for (int i = 0; i < ATTN_N_PROMPT; i++) {
     attn_text prompt = {0};
     attn_status rc = find_prompt(s, (attn_prompt)i, err, &prompt);
     if (rc != ATTN_OK) return rc;
     if (prompt.n_text == 0) continue;
-    model->prompt[i] = attn_alloc(prompt.n_text);
-    if (!model->prompt[i]) return attn_no_memory(err);
+    model->prompt[i] = attne_alloc(prompt.n_text);
+    if (!model->prompt[i]) return attne_no_memory(err);
     memcpy(model->prompt[i], prompt.text, prompt.n_text);
     model->n_prompt[i] = prompt.n_text;
   }
@@ -133,15 +134,14 @@ attn_text attn_model_prompt(const attn_model *model, attn_prompt which) {
 /* What a folder's files say of it, each as a text or as an added token; else one of the
 ** two texts that nearly all of them have. */
 static int32_t find_mask(const attn_settings *s, const attn_tokenizer *tokenizer) {
-  static const char *const paths[] = {"$.tokenizer_config.mask_token",
-                                      "$.tokenizer_config.mask_token.content",
-                                      "$.special_tokens_map.mask_token",
-                                      "$.special_tokens_map.mask_token.content"};
+  static const char *const paths[] = {
+      "$.tokenizer_config.mask_token", "$.tokenizer_config.mask_token.content",
+      "$.special_tokens_map.mask_token", "$.special_tokens_map.mask_token.content"};
   static const char *const texts[] = {"[MASK]", "<mask>"};
   attn_text text = {0};
   int32_t id = -1;
   for (size_t i = 0; !text.n_text && i < sizeof paths / sizeof *paths; i++) {
-    const attn_setting *found = attn_settings_find(s, "%s", paths[i]);
+    const attn_setting *found = attne_settings_find(s, "%s", paths[i]);
     if (found && found->kind == ATTN_TEXT) text = (attn_text){found->text, found->n_text};
   }
   if (text.n_text) id = attn_token_id(tokenizer, text.text, text.n_text);
@@ -155,20 +155,20 @@ static int32_t find_mask(const attn_settings *s, const attn_tokenizer *tokenizer
 
 static void free_model(attn_model *model) {
   if (!model) return;
-  attn_weights_free(&model->graph, &model->weights);
+  attne_weights_free(&model->graph, &model->weights);
   attn_tokenizer_free(model->tokenizer);
-  attn_model_bytes_return(model->n_tokenizer);
-  for (int i = 0; i < ATTN_N_PROMPT; i++) attn_release(model->prompt[i]);
-  for (int i = 0; i < ATTN_N_ORIGIN; i++) attn_release(model->origin[i]);
-  attn_release(model->key);
-  attn_release(model->words);
-  attn_release(model);
+  attne_model_bytes_return(model->n_tokenizer);
+  for (int i = 0; i < ATTN_N_PROMPT; i++) attne_release(model->prompt[i]);
+  for (int i = 0; i < ATTNE_N_ORIGIN; i++) attne_release(model->origin[i]);
+  attne_release(model->key);
+  attne_release(model->words);
+  attne_release(model);
 }
 
 static uint64_t count_bytes(const attn_model *model) {
-  const attn_graph *g = &model->graph;
+  const attne_graph *g = &model->graph;
   uint64_t n_layer = g->encoder.n_layer + g->decoder.n_layer;
-  uint64_t n = sizeof *model + model->weights.n_byte + n_layer * sizeof(attn_layer);
+  uint64_t n = sizeof *model + model->weights.n_byte + n_layer * sizeof(attne_layer);
   return n + model->n_tokenizer;
 }
 
@@ -176,37 +176,37 @@ static uint64_t count_bytes(const attn_model *model) {
 static attn_status take_tokenizer(attn_model *model, const attn_tokenizer *tokenizer,
                                   attn_error *err) {
   uint64_t n = tokenizer ? attn_tokenizer_memory(tokenizer) : 0;
-  attn_status rc = attn_model_bytes_take(n, err);
+  attn_status rc = attne_model_bytes_take(n, err);
   if (rc == ATTN_OK) model->n_tokenizer = n;
   return rc;
 }
 
 static attn_status load_weights(attn_model *model, attn_settings *settings,
-                                const attn_source *source, attn_linear **linear,
+                                const attn_source *source, attne_linear **linear,
                                 attn_error *err) {
-  const attn_architecture *architecture = NULL;
+  const attne_architecture *architecture = NULL;
   uint32_t max_length = 0;
   attn_status rc =
-      attn_graph_configure(settings, err, &model->graph, &architecture, &max_length);
+      attne_graph_configure(settings, err, &model->graph, &architecture, &max_length);
   if (rc == ATTN_OK) rc = load_prompts(model, settings, err);
-  if (rc == ATTN_OK) rc = attn_generation_configure(settings, err, &model->generation);
+  if (rc == ATTN_OK) rc = attne_generation_configure(settings, err, &model->generation);
   if (rc == ATTN_OK) {
     describe(&model->graph, architecture, max_length, &model->info);
-    rc = attn_weights_load(&model->graph, architecture, settings, source, linear, err,
-                           &model->weights);
+    rc = attne_weights_load(&model->graph, architecture, settings, source, linear, err,
+                            &model->weights);
   }
   return rc;
 }
 
-attn_status attn_model_load_linears(attn_settings *settings, attn_tokenizer *tokenizer,
-                                    const attn_source *source, attn_linear **linear,
-                                    attn_error *err, attn_model **out) {
+attn_status attne_model_load_linears(attn_settings *settings, attn_tokenizer *tokenizer,
+                                     const attn_source *source, attne_linear **linear,
+                                     attn_error *err, attn_model **out) {
   *out = NULL;
-  attn_model *model = attn_alloc_zero(sizeof *model);
-  if (!model) return attn_no_memory(err);
+  attn_model *model = attne_alloc_zero(sizeof *model);
+  if (!model) return attne_no_memory(err);
   model->n_user = 1;
   attn_status rc = take_tokenizer(model, tokenizer, err);
-  if (rc == ATTN_OK) rc = attn_settings_sort(settings, err);
+  if (rc == ATTN_OK) rc = attne_settings_sort(settings, err);
   if (rc == ATTN_OK && is_tokenizer(settings)) {
     describe_tokenizer(&model->info);
   } else if (rc == ATTN_OK) {
@@ -224,39 +224,44 @@ attn_status attn_model_load_linears(attn_settings *settings, attn_tokenizer *tok
 }
 
 attn_status attn_model_load(attn_settings *settings, attn_tokenizer *tokenizer,
-                            const attn_source *source, attn_error *err, attn_model **out) {
-  return attn_model_load_linears(settings, tokenizer, source, NULL, err, out);
+                            const attn_source *source, attn_error *err,
+                            attn_model **out) {
+  return attne_model_load_linears(settings, tokenizer, source, NULL, err, out);
 }
 
 attn_status attn_model_check(attn_settings *settings, const attn_source *source,
                              attn_error *err) {
   attn_precision precision;
-  return attn_model_mark_int8(settings, source, err, NULL, &precision);
+  return attne_model_mark_int8(settings, source, err, NULL, &precision);
 }
 
-attn_status attn_model_mark_int8(attn_settings *settings, const attn_source *source,
-                                 attn_error *err, unsigned char *mark,
-                                 attn_precision *precision) {
-  attn_graph graph;
-  const attn_architecture *architecture = NULL;
+attn_status attne_model_mark_int8(attn_settings *settings, const attn_source *source,
+                                  attn_error *err, unsigned char *mark,
+                                  attn_precision *precision) {
+  attne_graph graph;
+  const attne_architecture *architecture = NULL;
   uint32_t max_length = 0;
-  attn_status rc = attn_settings_sort(settings, err);
+  attn_status rc = attne_settings_sort(settings, err);
   if (rc == ATTN_OK) {
-    rc = attn_graph_configure(settings, err, &graph, &architecture, &max_length);
+    rc = attne_graph_configure(settings, err, &graph, &architecture, &max_length);
   }
   if (rc != ATTN_OK) return rc;
   *precision = graph.precision;
   if (mark) memset(mark, 0, source->n_tensor);
-  return attn_weights_check(&graph, architecture, settings, source, err, mark);
+  return attne_weights_check(&graph, architecture, settings, source, err, mark);
 }
 
-const attn_model_info *attn_model_get_info(const attn_model *model) { return &model->info; }
+const attn_model_info *attn_model_get_info(const attn_model *model) {
+  return &model->info;
+}
 
 const attn_tokenizer *attn_model_tokenizer(const attn_model *model) {
   return model->tokenizer;
 }
 
-uint64_t attn_model_memory(const attn_model *model) { return model->n_byte; }
+uint64_t attn_model_memory(const attn_model *model) {
+  return model->n_byte;
+}
 
 /* ---------------------------------------------------------------------- sharing */
 
@@ -264,7 +269,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static attn_model *published; /* under the lock */
 
 static int is_from(const attn_model *model, const char *origin) {
-  for (uint32_t i = 0; i < ATTN_N_ORIGIN && model->origin[i]; i++) {
+  for (uint32_t i = 0; i < ATTNE_N_ORIGIN && model->origin[i]; i++) {
     if (strcmp(model->origin[i], origin) == 0) return 1;
   }
   return 0;
@@ -299,14 +304,14 @@ static int same_content(const attn_model *a, const attn_model *b) {
 /* The lock is held; an origin too many puts out the oldest, whose next model is loaded
 ** to be compared again. */
 static void add_origin(attn_model *model, char *origin) {
-  char **at = &model->origin[model->n_origin++ % ATTN_N_ORIGIN];
-  attn_release(*at);
+  char **at = &model->origin[model->n_origin++ % ATTNE_N_ORIGIN];
+  attne_release(*at);
   *at = origin;
 }
 
 static char *copy_text(const char *text) {
   size_t n = strlen(text) + 1;
-  char *copy = attn_alloc(n);
+  char *copy = attne_alloc(n);
   return copy ? memcpy(copy, text, n) : NULL;
 }
 
@@ -340,9 +345,9 @@ attn_status attn_model_publish(const attn_model_name *name, attn_model *model,
        *origin = copy_text(name->origin);
   *out = NULL;
   if (!key || !words || !origin) {
-    attn_release(key);
-    attn_release(words);
-    attn_release(origin);
+    attne_release(key);
+    attne_release(words);
+    attne_release(origin);
     return ATTN_NOMEM;
   }
   model->key = key;

@@ -20,20 +20,21 @@ enum {
 
 typedef struct loader {
   const attn_source *source;
-  const attn_architecture *a;
+  const attne_architecture *a;
   const attn_settings *settings;
   attn_error *err;
   char *memory;    /* of the weights; NULL: it is counted, and tensors are not read */
   uint64_t n_byte; /* taken of it */
   int overflow;
-  unsigned char *mark; /* of tensors that may be int8, or NULL */
-  attn_linear **linear; /* likewise, those that they are part of */
-  char *raw;    /* a piece as stored */
-  float *piece; /* the same as float32, PIECE bytes or one row */
-  float *zeros; /* [d_model]: the bias of norms that have none */
+  unsigned char *mark;   /* of tensors that may be int8, or NULL */
+  attne_linear **linear; /* likewise, those that they are part of */
+  char *raw;             /* a piece as stored */
+  float *piece;          /* the same as float32, PIECE bytes or one row */
+  float *zeros;          /* [d_model]: the bias of norms that have none */
 } loader;
 
-/* The rows of a tensor that are wanted, first, first + 1 ...; n_column 0: it is a vector. */
+/* The rows of a tensor that are wanted, first, first + 1 ...; n_column 0: it is a vector.
+*/
 typedef struct slice {
   uint32_t n_row, n_column; /* of the tensor */
   uint32_t first, n;
@@ -45,7 +46,7 @@ typedef struct destination {
   float *table;
   int8_t *rounded; /* a table, and its scales */
   float *scale;
-  attn_linear *linear;
+  attne_linear *linear;
   uint32_t first;
   int is_transposed;
   int may_be_int8; /* as it is stored */
@@ -85,32 +86,33 @@ static attn_status find_tensor(const loader *l, const char *name, size_t *out) {
   if (search(l->source, name, out)) return ATTN_OK;
   snprintf(whole, sizeof whole, "%s%s", l->a->prefix ? l->a->prefix : "", name);
   if (search(l->source, whole, out)) return ATTN_OK;
-  return attn_fail(l->err, ATTN_INVALID, "missing tensor \"%s\"", name);
+  return attne_fail(l->err, ATTN_INVALID, "missing tensor \"%s\"", name);
 }
 
-size_t attn_weights_scales(const attn_source *source, size_t i) {
+size_t attne_weights_scales(const attn_source *source, size_t i) {
   char name[2 * MAX_NAME];
   const attn_tensor *t = &source->tensor[i];
   size_t k;
   if (t->dtype != ATTN_I8 || t->n_dim != 2) return source->n_tensor;
-  int n = snprintf(name, sizeof name, "%s%s", t->name, ATTN_SCALE_SUFFIX);
+  int n = snprintf(name, sizeof name, "%s%s", t->name, ATTNE_SCALE_SUFFIX);
   if (n >= (int)sizeof name || !search(source, name, &k)) return source->n_tensor;
   const attn_tensor *s = &source->tensor[k];
   int fits = s->dtype == ATTN_F32 && s->n_dim == 2 && s->dim[0] == t->dim[0] &&
-             s->dim[1] == (int64_t)attn_groups_i8((uint64_t)t->dim[1]);
+             s->dim[1] == (int64_t)attne_groups_i8((uint64_t)t->dim[1]);
   return fits ? k : source->n_tensor;
 }
 
 static attn_status check_scales(const loader *l, size_t i) {
   const attn_tensor *t = &l->source->tensor[i];
-  if (t->dtype != ATTN_I8 || attn_weights_scales(l->source, i) < l->source->n_tensor) {
+  if (t->dtype != ATTN_I8 || attne_weights_scales(l->source, i) < l->source->n_tensor) {
     return ATTN_OK;
   }
-  return attn_fail(l->err, ATTN_INVALID,
-                   "tensor \"%s\" is I8; expected its scales in a tensor \"%s%s\" of F32 "
-                   "[%lld, %lld]",
-                   t->name, t->name, ATTN_SCALE_SUFFIX, (long long)t->dim[0],
-                   (long long)attn_groups_i8((uint64_t)t->dim[1]));
+  return attne_fail(
+      l->err, ATTN_INVALID,
+      "tensor \"%s\" is I8; expected its scales in a tensor \"%s%s\" of F32 "
+      "[%lld, %lld]",
+      t->name, t->name, ATTNE_SCALE_SUFFIX, (long long)t->dim[0],
+      (long long)attne_groups_i8((uint64_t)t->dim[1]));
 }
 
 static attn_status check_dtype(const loader *l, const attn_tensor *t, int may_be_int8) {
@@ -118,9 +120,9 @@ static attn_status check_dtype(const loader *l, const attn_tensor *t, int may_be
       (t->dtype == ATTN_I8 && may_be_int8)) {
     return ATTN_OK;
   }
-  return attn_fail(l->err, ATTN_UNSUPPORTED,
-                   "tensor \"%s\" is no F32, F16 or BF16, which is expected of a weight",
-                   t->name);
+  return attne_fail(l->err, ATTN_UNSUPPORTED,
+                    "tensor \"%s\" is no F32, F16 or BF16, which is expected of a weight",
+                    t->name);
 }
 
 /* n_column 0: a vector of n_row numbers. */
@@ -140,9 +142,9 @@ static attn_status check_shape(const loader *l, const attn_tensor *t, uint32_t n
     } else {
       snprintf(expected, sizeof expected, "[%u]", n_row);
     }
-    return attn_fail(l->err, ATTN_INVALID,
-                     "tensor \"%s\" has shape %s; its configuration expects %s", t->name,
-                     found, expected);
+    return attne_fail(l->err, ATTN_INVALID,
+                      "tensor \"%s\" has shape %s; its configuration expects %s", t->name,
+                      found, expected);
   }
   return ATTN_OK;
 }
@@ -156,14 +158,15 @@ typedef struct stored {
 } stored;
 
 static const float *scales_of(const stored *t, uint32_t row) {
-  return t->scale + row * attn_groups_i8(t->width);
+  return t->scale + row * attne_groups_i8(t->width);
 }
 
 /* Rows [first, first + n), as they are stored. */
 static attn_status read_raw(loader *l, const stored *t, uint32_t first, uint32_t n,
                             void *out) {
   uint64_t row_size = (uint64_t)t->width * dtype_size(t->dtype);
-  return l->source->read(l->source->ctx, t->i, first * row_size, n * row_size, out, l->err);
+  return l->source->read(l->source->ctx, t->i, first * row_size, n * row_size, out,
+                         l->err);
 }
 
 /* The same as float32. */
@@ -173,9 +176,9 @@ static attn_status read_rows(loader *l, const stored *t, uint32_t first, uint32_
   attn_status rc = read_raw(l, t, first, n, raw);
   if (rc != ATTN_OK || raw == out) return rc;
   if (t->dtype == ATTN_I8) {
-    attn_int8_to_f32(raw, scales_of(t, first), n, t->width, out);
+    attne_int8_to_f32(raw, scales_of(t, first), n, t->width, out);
   } else {
-    attn_floats_read(t->dtype, raw, (size_t)n * t->width, out);
+    attne_floats_read(t->dtype, raw, (size_t)n * t->width, out);
   }
   return ATTN_OK;
 }
@@ -187,9 +190,9 @@ static attn_status copy_int8(loader *l, const stored *t, uint32_t first, uint32_
   attn_status rc = read_raw(l, t, first, n, raw);
   if (rc != ATTN_OK) return rc;
   if (to->linear) {
-    attn_linear_pack_i8(to->linear, to->first + at, n, raw, scales_of(t, first));
+    attne_linear_pack_i8(to->linear, to->first + at, n, raw, scales_of(t, first));
   } else {
-    size_t n_group = attn_groups_i8(t->width);
+    size_t n_group = attne_groups_i8(t->width);
     memcpy(to->scale + at * n_group, scales_of(t, first), n * n_group * sizeof *t->scale);
   }
   return ATTN_OK;
@@ -204,12 +207,12 @@ static attn_status copy_rows(loader *l, const stored *t, uint32_t first, uint32_
   attn_status rc = read_rows(l, t, first, n, row);
   if (rc != ATTN_OK || to->table) return rc;
   if (to->rounded) {
-    attn_int8_round(n, t->width, NULL, row, to->rounded + (size_t)at * t->width,
-                    to->scale + at * attn_groups_i8(t->width));
+    attne_int8_round(n, t->width, NULL, row, to->rounded + (size_t)at * t->width,
+                     to->scale + at * attne_groups_i8(t->width));
   } else if (to->is_transposed) {
-    attn_linear_pack_columns(to->linear, at, n, row);
+    attne_linear_pack_columns(to->linear, at, n, row);
   } else {
-    attn_linear_pack(to->linear, to->first + at, n, row);
+    attne_linear_pack(to->linear, to->first + at, n, row);
   }
   return ATTN_OK;
 }
@@ -230,15 +233,15 @@ static attn_status copy_tensor(loader *l, const stored *t, const slice *of,
 /* The scales of an int8 tensor are read whole: its own rows come a few at a time, and
 ** going from one tensor to the other each time would be slow. */
 static attn_status read_scales(loader *l, stored *t) {
-  const stored scales = {.i = attn_weights_scales(l->source, t->i),
+  const stored scales = {.i = attne_weights_scales(l->source, t->i),
                          .dtype = ATTN_F32,
-                         .width = (uint32_t)attn_groups_i8(t->width)};
+                         .width = (uint32_t)attne_groups_i8(t->width)};
   const uint32_t n_row = (uint32_t)l->source->tensor[t->i].dim[0];
   const size_t n = (size_t)n_row * scales.width;
-  t->scale = attn_alloc(n * sizeof *t->scale);
-  if (!t->scale) return attn_no_memory(l->err);
+  t->scale = attne_alloc(n * sizeof *t->scale);
+  if (!t->scale) return attne_no_memory(l->err);
   attn_status rc = read_raw(l, &scales, 0, n_row, t->scale);
-  if (rc == ATTN_OK) attn_floats_read(ATTN_F32, t->scale, n, t->scale); /* in place */
+  if (rc == ATTN_OK) attne_floats_read(ATTN_F32, t->scale, n, t->scale); /* in place */
   return rc;
 }
 
@@ -258,7 +261,7 @@ static attn_status read_tensor(loader *l, const char *name, const slice *of,
   if (l->linear && to->may_be_int8) l->linear[t.i] = to->linear;
   if (t.dtype == ATTN_I8) rc = read_scales(l, &t);
   if (rc == ATTN_OK) rc = copy_tensor(l, &t, of, to);
-  attn_release(t.scale);
+  attne_release(t.scale);
   return rc;
 }
 
@@ -267,13 +270,13 @@ static attn_status read_tensor(loader *l, const char *name, const slice *of,
 /* Takes n bytes of the memory, a multiple of 64; NULL while it is counted. */
 static void *take_memory(loader *l, uint64_t n) {
   char *p = l->memory ? l->memory + l->n_byte : NULL;
-  l->n_byte = attn_add(l->n_byte, n, &l->overflow);
+  l->n_byte = attne_add(l->n_byte, n, &l->overflow);
   return p;
 }
 
 static void *take_rows(loader *l, uint32_t n_row, uint64_t row_size) {
-  uint64_t n = attn_mul(n_row, row_size, &l->overflow);
-  uint64_t whole = attn_add(n, 63, &l->overflow) / 64 * 64;
+  uint64_t n = attne_mul(n_row, row_size, &l->overflow);
+  uint64_t whole = attne_add(n, 63, &l->overflow) / 64 * 64;
   char *p = take_memory(l, whole);
   if (p) memset(p + n, 0, whole - n); /* models are compared by their memory */
   return p;
@@ -298,8 +301,8 @@ static const char *parameter(char name[MAX_NAME], const char *base, uint32_t lay
   const char *mark = strstr(base, "%u");
   const char *dot = base[strlen(base) - 1] == '_' ? "" : ".";
   if (mark) {
-    snprintf(name, MAX_NAME, "%.*s%u%s%s%s", (int)(mark - base), base, layer, mark + 2, dot,
-             suffix);
+    snprintf(name, MAX_NAME, "%.*s%u%s%s%s", (int)(mark - base), base, layer, mark + 2,
+             dot, suffix);
   } else {
     snprintf(name, MAX_NAME, "%s%s%s", base, dot, suffix);
   }
@@ -307,7 +310,7 @@ static const char *parameter(char name[MAX_NAME], const char *base, uint32_t lay
 }
 
 static attn_status load_norm(loader *l, const char *base, uint32_t layer,
-                             const attn_graph *g, attn_norm *norm) {
+                             const attne_graph *g, attne_norm *norm) {
   char name[MAX_NAME];
   if (!base) return ATTN_OK;
   norm->eps = g->eps;
@@ -327,7 +330,7 @@ typedef struct part {
 } part;
 
 static attn_status load_part(loader *l, const part *part, uint32_t layer, int has_bias,
-                             attn_linear *linear) {
+                             attne_linear *linear) {
   char name[MAX_NAME];
   destination weight = {
       .linear = linear, .first = part->to, .may_be_int8 = part->may_be_int8};
@@ -347,69 +350,72 @@ static attn_status load_part(loader *l, const part *part, uint32_t layer, int ha
 }
 
 static void init_linear(loader *l, uint32_t n_out, uint32_t n_in,
-                        attn_precision precision, attn_linear *linear) {
-  uint64_t n = attn_linear_size(n_out, n_in, precision);
+                        attn_precision precision, attne_linear *linear) {
+  uint64_t n = attne_linear_size(n_out, n_in, precision);
   void *memory = take_memory(l, n);
   if (n == 0) l->overflow = 1;
   linear->n_in = n_in;
   linear->n_out = n_out;
-  if (memory) attn_linear_init(linear, n_out, n_in, precision, memory);
+  if (memory) attne_linear_init(linear, n_out, n_in, precision, memory);
 }
 
-static attn_status load_linear(loader *l, const attn_graph *g, const char *base,
+static attn_status load_linear(loader *l, const attne_graph *g, const char *base,
                                uint32_t layer, uint32_t n_out, uint32_t n_in,
-                               attn_linear *linear) {
+                               attne_linear *linear) {
   init_linear(l, n_out, n_in, g->precision, linear);
-  return load_part(l, &(part){base, {n_out, 0, 0, n_out}, 0, 1}, layer, g->has_bias, linear);
+  return load_part(l, &(part){base, {n_out, 0, 0, n_out}, 0, 1}, layer, g->has_bias,
+                   linear);
 }
 
 /* `n` projections one after the other, from as many tensors, or from the last of the
 ** three in one. */
-static attn_status load_projections(loader *l, const attn_graph *g, uint32_t inner,
-                                    const char *const *base, uint32_t n, const char *whole,
-                                    uint32_t layer, attn_linear *linear) {
+static attn_status load_projections(loader *l, const attne_graph *g, uint32_t d_heads,
+                                    const char *const *base, uint32_t n,
+                                    const char *whole, uint32_t layer,
+                                    attne_linear *linear) {
   attn_status rc = ATTN_OK;
-  init_linear(l, n * inner, g->d_model, g->precision, linear);
+  init_linear(l, n * d_heads, g->d_model, g->precision, linear);
   if (whole) {
-    slice of = {3 * inner, 0, (3 - n) * inner, n * inner};
+    slice of = {3 * d_heads, 0, (3 - n) * d_heads, n * d_heads};
     return load_part(l, &(part){whole, of, 0, 1}, layer, g->has_bias, linear);
   }
   for (uint32_t i = 0; rc == ATTN_OK && i < n; i++) {
-    part part = {base[i], {inner, 0, 0, inner}, i * inner, 1};
+    part part = {base[i], {d_heads, 0, 0, d_heads}, i * d_heads, 1};
     rc = load_part(l, &part, layer, g->has_bias, linear);
   }
   return rc;
 }
 
-static attn_status load_cross(loader *l, const attn_stack_names *names, uint32_t i,
-                              const attn_graph *g, const attn_stack *stack,
-                              attn_layer *layer) {
+static attn_status load_cross(loader *l, const attne_stack_names *names, uint32_t i,
+                              const attne_graph *g, const attne_stack *stack,
+                              attne_layer *layer) {
   const char *const base[] = {names->cross_key, names->cross_value};
   const char *whole = names->cross_key ? NULL : names->cross_query;
-  uint32_t inner = (uint32_t)attn_stack_inner(stack);
-  part query = {names->cross_query, {whole ? 3 * inner : inner, 0, 0, inner}, 0, 1};
-  init_linear(l, inner, g->d_model, g->precision, &layer->cross_q);
+  uint32_t d_heads = (uint32_t)attne_stack_width(stack);
+  part query = {names->cross_query, {whole ? 3 * d_heads : d_heads, 0, 0, d_heads}, 0, 1};
+  init_linear(l, d_heads, g->d_model, g->precision, &layer->cross_q);
   attn_status rc = load_part(l, &query, i, g->has_bias, &layer->cross_q);
   if (rc == ATTN_OK) {
-    rc = load_projections(l, g, inner, base, 2, whole, i, &layer->cross_kv);
+    rc = load_projections(l, g, d_heads, base, 2, whole, i, &layer->cross_kv);
   }
   if (rc == ATTN_OK) {
-    rc = load_linear(l, g, names->cross_out, i, g->d_model, inner, &layer->cross_out);
+    rc = load_linear(l, g, names->cross_out, i, g->d_model, d_heads, &layer->cross_out);
   }
   if (rc == ATTN_OK) rc = load_norm(l, names->norm_cross, i, g, &layer->norm_cross);
   return rc;
 }
 
-static attn_status load_layer(loader *l, const attn_stack_names *names, uint32_t i,
-                              const attn_graph *g, const attn_stack *stack,
-                              attn_layer *layer) {
+static attn_status load_layer(loader *l, const attne_stack_names *names, uint32_t i,
+                              const attne_graph *g, const attne_stack *stack,
+                              attne_layer *layer) {
   const char *const base[] = {names->query, names->key, names->value};
   const char *whole = names->key ? NULL : names->query;
   const char *up = g->is_gated ? names->gated_up : names->up;
-  uint32_t d = g->d_model, inner = (uint32_t)attn_stack_inner(stack);
-  attn_status rc = load_projections(l, g, inner, base, 3, whole, i, &layer->qkv);
-  if (rc == ATTN_OK) rc = load_linear(l, g, names->out, i, d, inner, &layer->out);
-  if (rc == ATTN_OK) rc = load_norm(l, names->norm_attention, i, g, &layer->norm_attention);
+  uint32_t d = g->d_model, d_heads = (uint32_t)attne_stack_width(stack);
+  attn_status rc = load_projections(l, g, d_heads, base, 3, whole, i, &layer->qkv);
+  if (rc == ATTN_OK) rc = load_linear(l, g, names->out, i, d, d_heads, &layer->out);
+  if (rc == ATTN_OK)
+    rc = load_norm(l, names->norm_attention, i, g, &layer->norm_attention);
   if (rc == ATTN_OK && stack->has_cross) rc = load_cross(l, names, i, g, stack, layer);
   if (rc == ATTN_OK) rc = load_linear(l, g, up, i, stack->d_ff, d, &layer->up);
   if (rc == ATTN_OK && g->is_gated) {
@@ -421,28 +427,28 @@ static attn_status load_layer(loader *l, const attn_stack_names *names, uint32_t
 }
 
 /* Each head's biases stand together, a distance after the other. */
-static attn_status load_relative(loader *l, const char *base, attn_stack *stack) {
+static attn_status load_relative(loader *l, const char *base, attne_stack *stack) {
   char name[MAX_NAME];
-  attn_relative *r = &stack->relative;
+  attne_relative *r = &stack->relative;
   const uint32_t n_head = stack->n_head, n = 2 * r->max_distance + 1;
   attn_status rc =
       load_table(l, parameter(name, base, 0, "weight"), r->n_bucket, n_head, &r->weight);
   float *bias = take_table(l, n_head, n);
   r->bias = bias;
   for (uint32_t i = 0; rc == ATTN_OK && bias && i < n; i++) {
-    uint32_t bucket = attn_distance_bucket((int64_t)i - r->max_distance, stack->is_causal,
-                                           r->n_bucket, r->max_distance);
+    uint32_t bucket = attne_distance_bucket(
+        (int64_t)i - r->max_distance, stack->is_causal, r->n_bucket, r->max_distance);
     for (size_t h = 0; h < n_head; h++) bias[h * n + i] = r->weight[bucket * n_head + h];
   }
   return rc;
 }
 
-static attn_status load_positions(loader *l, const attn_stack_names *names,
-                                  const attn_graph *g, attn_stack *stack) {
+static attn_status load_positions(loader *l, const attne_stack_names *names,
+                                  const attne_graph *g, attne_stack *stack) {
   char name[MAX_NAME];
-  if (l->a->positions == ATTN_POSITIONS_SINUSOIDAL) {
+  if (l->a->positions == ATTNE_POSITIONS_SINUSOIDAL) {
     float *table = take_table(l, stack->n_position, g->d_model);
-    if (table) attn_sinusoids(stack->n_position, g->d_model, ATTN_SINES_FIRST, table);
+    if (table) attne_sinusoids(stack->n_position, g->d_model, ATTNE_SINES_FIRST, table);
     stack->position = table;
   }
   if (names->relative) return load_relative(l, names->relative, stack);
@@ -452,26 +458,27 @@ static attn_status load_positions(loader *l, const attn_stack_names *names,
 }
 
 /* Where the stack has no layers to fill, as they are only checked, one takes them all. */
-static attn_status load_stack(loader *l, const attn_stack_names *names, const attn_graph *g,
-                              attn_stack *stack) {
+static attn_status load_stack(loader *l, const attne_stack_names *names,
+                              const attne_graph *g, attne_stack *stack) {
   if (stack->n_head == 0) return ATTN_OK;
   attn_status rc = load_positions(l, names, g, stack);
-  if (rc == ATTN_OK) rc = load_norm(l, names->norm_embedding, 0, g, &stack->norm_embedding);
+  if (rc == ATTN_OK)
+    rc = load_norm(l, names->norm_embedding, 0, g, &stack->norm_embedding);
   if (rc == ATTN_OK) rc = load_norm(l, names->norm_final, 0, g, &stack->norm_final);
   for (uint32_t i = 0; rc == ATTN_OK && i < stack->n_layer; i++) {
-    attn_layer scratch = {0};
+    attne_layer scratch = {0};
     rc = load_layer(l, names, i, g, stack, stack->layer ? &stack->layer[i] : &scratch);
   }
   return rc;
 }
 
 /* The table of words, in the precision of the graph. */
-static attn_status load_words(loader *l, const char *name, attn_graph *g) {
+static attn_status load_words(loader *l, const char *name, attne_graph *g) {
   const slice of = {g->n_vocab, g->d_model, 0, g->n_vocab};
-  destination to = {.may_be_int8 = !g->is_bag};
+  destination to = {.may_be_int8 = !g->is_static};
   if (g->precision == ATTN_PRECISION_INT8) {
     to.rounded = take_rows(l, g->n_vocab, g->d_model);
-    to.scale = take_table(l, g->n_vocab, (uint32_t)attn_groups_i8(g->d_model));
+    to.scale = take_table(l, g->n_vocab, (uint32_t)attne_groups_i8(g->d_model));
   } else {
     to.table = take_table(l, g->n_vocab, g->d_model);
   }
@@ -481,7 +488,7 @@ static attn_status load_words(loader *l, const char *name, attn_graph *g) {
   return read_tensor(l, name, &of, &to);
 }
 
-static attn_status load_embeddings(loader *l, attn_graph *g) {
+static attn_status load_embeddings(loader *l, attne_graph *g) {
   char name[MAX_NAME];
   attn_status rc = ATTN_OK;
   uint32_t d = g->d_model;
@@ -495,14 +502,14 @@ static attn_status load_embeddings(loader *l, attn_graph *g) {
 }
 
 /* In float32, as one number wrong is one word wrong. */
-static attn_status load_head(loader *l, attn_graph *g) {
+static attn_status load_head(loader *l, attne_graph *g) {
   if (!g->has_head) return ATTN_OK;
   char name[MAX_NAME];
   slice of = {g->n_vocab, g->d_model, 0, g->n_vocab};
   init_linear(l, g->n_vocab, g->d_model, ATTN_PRECISION_F32, &g->head);
   attn_status rc =
-      read_tensor(l, parameter(name, g->is_tied ? l->a->word : l->a->head, 0, "weight"), &of,
-                  &(destination){.linear = &g->head});
+      read_tensor(l, parameter(name, g->is_tied ? l->a->word : l->a->head, 0, "weight"),
+                  &of, &(destination){.linear = &g->head});
   if (rc != ATTN_OK || !l->a->head_bias) return rc;
   of = (slice){1, g->n_vocab, 0, 1};
   return read_tensor(l, l->a->head_bias, &of, &(destination){.table = g->head.bias});
@@ -516,57 +523,59 @@ static int has_parameter(const loader *l, const char *base, const char *suffix) 
 
 /* The head that names hidden words is there whole, or is of no interest.  Where its words
 ** are its own, it may have a bias beside them that goes before the other. */
-static attn_status load_cloze(loader *l, attn_graph *g) {
-  const attn_cloze_names *names = &l->a->cloze;
+static attn_status load_mlm_head(loader *l, attne_graph *g) {
+  const attne_mlm_names *names = &l->a->mlm;
   const char *bias = names->bias;
   char name[MAX_NAME];
   int is_tied = 1;
   uint32_t d = g->d_model;
   if (!names->transform) return ATTN_OK;
-  attn_status rc = attn_settings_bool(l->settings, l->err, &is_tied,
-                                      "$.transformer.tie_word_embeddings");
+  attn_status rc = attne_settings_bool(l->settings, l->err, &is_tied,
+                                       "$.transformer.tie_word_embeddings");
   if (rc != ATTN_OK) return rc;
   if (!is_tied && has_parameter(l, names->word, "bias")) bias = names->word;
   if (!has_parameter(l, names->transform, "weight") ||
       !has_parameter(l, names->transform, "bias") ||
-      !has_parameter(l, names->norm, "weight") || !has_parameter(l, names->norm, "bias") ||
-      !has_parameter(l, bias, "bias") ||
+      !has_parameter(l, names->norm, "weight") ||
+      !has_parameter(l, names->norm, "bias") || !has_parameter(l, bias, "bias") ||
       !(is_tied || has_parameter(l, names->word, "weight"))) {
     return ATTN_OK;
   }
-  init_linear(l, d, d, ATTN_PRECISION_F32, &g->cloze.transform);
-  rc = load_part(l, &(part){names->transform, {d, 0, 0, d}, 0, 0}, 0, 1, &g->cloze.transform);
-  if (rc == ATTN_OK) rc = load_norm(l, names->norm, 0, g, &g->cloze.norm);
+  init_linear(l, d, d, ATTN_PRECISION_F32, &g->mlm.transform);
+  rc = load_part(l, &(part){names->transform, {d, 0, 0, d}, 0, 0}, 0, 1,
+                 &g->mlm.transform);
+  if (rc == ATTN_OK) rc = load_norm(l, names->norm, 0, g, &g->mlm.norm);
   if (rc == ATTN_OK) {
-    rc = load_table(l, parameter(name, bias, 0, "bias"), g->n_vocab, 0, &g->cloze.bias);
+    rc = load_table(l, parameter(name, bias, 0, "bias"), g->n_vocab, 0, &g->mlm.bias);
   }
   if (rc != ATTN_OK || is_tied) return rc;
   return load_table(l, parameter(name, names->word, 0, "weight"), g->n_vocab, d,
-                    &g->cloze.word);
+                    &g->mlm.word);
 }
 
-static attn_status load_dense(loader *l, attn_dense *dense) {
+static attn_status load_dense(loader *l, attne_dense *dense) {
   const attn_settings *s = l->settings;
   char base[MAX_NAME];
   attn_text path = {0};
   int with_bias = 1;
   uint32_t n_in = dense->linear.n_in, n_out = dense->linear.n_out;
   attn_status rc =
-      attn_settings_text(s, l->err, &path, "$.modules[%u].path", dense->module);
+      attne_settings_text(s, l->err, &path, "$.modules[%u].path", dense->module);
   if (rc == ATTN_OK) {
-    rc = attn_settings_bool(s, l->err, &with_bias, "$.modules[%u].config.bias",
-                            dense->module);
+    rc = attne_settings_bool(s, l->err, &with_bias, "$.modules[%u].config.bias",
+                             dense->module);
   }
   if (rc != ATTN_OK) return rc;
   if (path.n_text > MAX_NAME / 2) {
-    return attn_fail(l->err, ATTN_INVALID,
-                     "$.modules[%u].path has %zu bytes; expected at most %d",
-                     dense->module, path.n_text, MAX_NAME / 2);
+    return attne_fail(l->err, ATTN_INVALID,
+                      "$.modules[%u].path has %zu bytes; expected at most %d",
+                      dense->module, path.n_text, MAX_NAME / 2);
   }
   snprintf(base, sizeof base, "%.*s/linear", (int)path.n_text, path.text);
   /* Dense modules run once a text, so int8 would gain nothing. */
   init_linear(l, n_out, n_in, ATTN_PRECISION_F32, &dense->linear);
-  return load_part(l, &(part){base, {n_out, 0, 0, n_out}, 0, 0}, 0, with_bias, &dense->linear);
+  return load_part(l, &(part){base, {n_out, 0, 0, n_out}, 0, 0}, 0, with_bias,
+                   &dense->linear);
 }
 
 /* Of all that the source has, whether they are used or not. */
@@ -581,13 +590,13 @@ static attn_status check_bytes(const loader *l) {
   return rc;
 }
 
-static attn_status load_graph(loader *l, attn_graph *g) {
+static attn_status load_graph(loader *l, attne_graph *g) {
   attn_status rc = check_bytes(l);
   if (rc == ATTN_OK) rc = load_embeddings(l, g);
   if (rc == ATTN_OK) rc = load_stack(l, l->a->encoder, g, &g->encoder);
   if (rc == ATTN_OK) rc = load_stack(l, l->a->decoder, g, &g->decoder);
   if (rc == ATTN_OK) rc = load_head(l, g);
-  if (rc == ATTN_OK) rc = load_cloze(l, g);
+  if (rc == ATTN_OK) rc = load_mlm_head(l, g);
   for (uint32_t i = 0; rc == ATTN_OK && i < g->n_dense; i++) {
     rc = load_dense(l, &g->dense[i]);
   }
@@ -595,11 +604,11 @@ static attn_status load_graph(loader *l, attn_graph *g) {
 }
 
 /* The most that a row of a tensor has: one is the least that can be taken at a time. */
-static uint64_t widest_row(const attn_graph *g) {
-  const attn_stack *const stacks[] = {&g->encoder, &g->decoder};
+static uint64_t widest_row(const attne_graph *g) {
+  const attne_stack *const stacks[] = {&g->encoder, &g->decoder};
   uint64_t widest = g->has_head && g->n_vocab > g->d_model ? g->n_vocab : g->d_model;
   for (int i = 0; i < 2; i++) {
-    uint64_t qkv = 3 * (uint64_t)attn_stack_inner(stacks[i]);
+    uint64_t qkv = 3 * (uint64_t)attne_stack_width(stacks[i]);
     if (stacks[i]->d_ff > widest) widest = stacks[i]->d_ff;
     if (qkv > widest) widest = qkv;
   }
@@ -610,30 +619,31 @@ static uint64_t widest_row(const attn_graph *g) {
 }
 
 /* The second walk: the tensors are known to be there. */
-static attn_status read_weights(loader *l, attn_graph *graph, attn_weights *weights) {
+static attn_status read_weights(loader *l, attne_graph *graph,
+                                attne_weight_block *weights) {
   uint64_t size = widest_row(graph) * sizeof(float);
   attn_status rc = ATTN_OK;
   if (size < PIECE) size = PIECE;
   l->n_byte = 0;
-  l->raw = attn_alloc(size);
-  l->piece = attn_alloc(size);
+  l->raw = attne_alloc(size);
+  l->piece = attne_alloc(size);
   l->memory = weights->memory = attn_alloc_aligned(weights->n_byte);
-  if (!l->raw || !l->piece || !l->memory) rc = attn_no_memory(l->err);
+  if (!l->raw || !l->piece || !l->memory) rc = attne_no_memory(l->err);
   if (rc == ATTN_OK) rc = load_graph(l, graph);
-  attn_release(l->raw);
-  attn_release(l->piece);
+  attne_release(l->raw);
+  attne_release(l->piece);
   return rc;
 }
 
-static attn_status make_layers(attn_stack *stack) {
-  stack->layer = attn_alloc_zero(stack->n_layer * sizeof *stack->layer);
+static attn_status make_layers(attne_stack *stack) {
+  stack->layer = attne_alloc_zero(stack->n_layer * sizeof *stack->layer);
   return stack->layer ? ATTN_OK : ATTN_NOMEM;
 }
 
-attn_status attn_weights_load(attn_graph *graph, const attn_architecture *architecture,
-                              const attn_settings *settings, const attn_source *source,
-                              attn_linear **linear, attn_error *err,
-                              attn_weights *weights) {
+attn_status attne_weights_load(attne_graph *graph, const attne_architecture *architecture,
+                               const attn_settings *settings, const attn_source *source,
+                               attne_linear **linear, attn_error *err,
+                               attne_weight_block *weights) {
   loader l = {.source = source,
               .a = architecture,
               .settings = settings,
@@ -641,21 +651,21 @@ attn_status attn_weights_load(attn_graph *graph, const attn_architecture *archit
               .linear = linear};
   attn_status rc = make_layers(&graph->encoder);
   if (rc == ATTN_OK) rc = make_layers(&graph->decoder);
-  if (rc != ATTN_OK) return attn_no_memory(err);
+  if (rc != ATTN_OK) return attne_no_memory(err);
   rc = load_graph(&l, graph);
   if (rc != ATTN_OK) return rc;
-  if (l.overflow) return attn_no_memory(err);
-  rc = attn_model_bytes_take(l.n_byte, err);
+  if (l.overflow) return attne_no_memory(err);
+  rc = attne_model_bytes_take(l.n_byte, err);
   if (rc != ATTN_OK) return rc;
   weights->n_byte = l.n_byte;
   return read_weights(&l, graph, weights);
 }
 
-attn_status attn_weights_check(const attn_graph *graph,
-                               const attn_architecture *architecture,
-                               const attn_settings *settings, const attn_source *source,
-                               attn_error *err, unsigned char *mark) {
-  attn_graph scratch = *graph; /* takes what the loader would set */
+attn_status attne_weights_check(const attne_graph *graph,
+                                const attne_architecture *architecture,
+                                const attn_settings *settings, const attn_source *source,
+                                attn_error *err, unsigned char *mark) {
+  attne_graph scratch = *graph; /* takes what the loader would set */
   loader l = {.source = source,
               .a = architecture,
               .settings = settings,
@@ -664,9 +674,9 @@ attn_status attn_weights_check(const attn_graph *graph,
   return load_graph(&l, &scratch);
 }
 
-void attn_weights_free(attn_graph *graph, attn_weights *weights) {
-  attn_release(graph->encoder.layer);
-  attn_release(graph->decoder.layer);
+void attne_weights_free(attne_graph *graph, attne_weight_block *weights) {
+  attne_release(graph->encoder.layer);
+  attne_release(graph->decoder.layer);
   attn_release_aligned(weights->memory);
-  attn_model_bytes_return(weights->n_byte);
+  attne_model_bytes_return(weights->n_byte);
 }

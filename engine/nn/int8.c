@@ -28,46 +28,47 @@ static float scale_of(size_t n, const float *row) {
 /* feedback[n][128], or NULL. */
 static void round_group(size_t n, const float *feedback, const float *row, float scale,
                         int8_t *q) {
-  float error[ATTN_I8_GROUP] = {0}; /* of those before, as far as it concerns each */
+  float error[ATTNE_I8_GROUP] = {0}; /* of those before, as far as it concerns each */
   const float by = 1 / scale;
   for (size_t i = 0; i < n; i++) {
     const float x = row[i], rounded = to_integer(x + error[i], by);
     q[i] = (int8_t)rounded; /* may be the memory of a row before */
     if (!feedback) continue;
-    add_scaled_row(n - i - 1, x - rounded * scale, feedback + i * ATTN_I8_GROUP + i + 1,
+    add_scaled_row(n - i - 1, x - rounded * scale, feedback + i * ATTNE_I8_GROUP + i + 1,
                    error + i + 1);
   }
 }
 
 /* Rotation makes a row longer by the root of the block, and so it does with the row
 ** that this one is multiplied by: the scale takes both back. */
-void attn_int8_round(size_t n, size_t k, const float *feedback, float *row, int8_t *q,
-                     float *scale) {
-  const attn_kernels_i8 *kernels = attn_kernels_get()->i8;
+void attne_int8_round(size_t n, size_t k, const float *feedback, float *row, int8_t *q,
+                      float *scale) {
+  const attne_kernels_i8 *kernels = attne_kernels_get()->i8;
   for (size_t i = 0; i < n; i++, row += k, q += k) {
     kernels->rotate(k, row);
     for (size_t first = 0, size; first < k; first += size) {
-      size = attn_group_size_i8(first, k);
+      size = attne_group_size_i8(first, k);
       float step = scale_of(size, row + first);
       if (step > 0) {
-        round_group(size, feedback ? feedback + first * ATTN_I8_GROUP : NULL, row + first,
-                    step, q + first);
+        round_group(size, feedback ? feedback + first * ATTNE_I8_GROUP : NULL,
+                    row + first, step, q + first);
       } else {
         memset(q + first, 0, size);
       }
-      *scale++ = step / (float)attn_rotation_block(k);
+      *scale++ = step / (float)attne_rotation_block(k);
     }
   }
 }
 
 /* Integers are rotated back exactly: a sum of 128 of them is far below 2^24. */
-void attn_int8_to_f32(const int8_t *q, const float *scale, size_t n, size_t k, float *row) {
-  const attn_kernels_i8 *kernels = attn_kernels_get()->i8;
+void attne_int8_to_f32(const int8_t *q, const float *scale, size_t n, size_t k,
+                       float *row) {
+  const attne_kernels_i8 *kernels = attne_kernels_get()->i8;
   for (size_t i = 0; i < n; i++, q += k, row += k) {
     for (size_t j = 0; j < k; j++) row[j] = (float)q[j];
     kernels->rotate(k, row);
     for (size_t first = 0, size; first < k; first += size) {
-      size = attn_group_size_i8(first, k);
+      size = attne_group_size_i8(first, k);
       scale_row(size, *scale++, row + first);
     }
   }

@@ -60,17 +60,17 @@ static void pool_weighted_mean(size_t first, size_t n, size_t d, const float *x,
   divide(d, out, total);
 }
 
-static pool_function *const pool_functions[ATTN_N_POOL] = {
-    [ATTN_POOL_CLS] = pool_cls,
-    [ATTN_POOL_MAX] = pool_max,
-    [ATTN_POOL_MEAN] = pool_mean,
-    [ATTN_POOL_MEAN_SQRT_LEN] = pool_mean_sqrt_len,
-    [ATTN_POOL_WEIGHTED_MEAN] = pool_weighted_mean,
-    [ATTN_POOL_LAST] = pool_last,
+static pool_function *const pool_functions[ATTNE_N_POOL] = {
+    [ATTNE_POOL_CLS] = pool_cls,
+    [ATTNE_POOL_MAX] = pool_max,
+    [ATTNE_POOL_MEAN] = pool_mean,
+    [ATTNE_POOL_MEAN_SQRT_LEN] = pool_mean_sqrt_len,
+    [ATTNE_POOL_WEIGHTED_MEAN] = pool_weighted_mean,
+    [ATTNE_POOL_LAST] = pool_last,
 };
 
-void attn_pool_rows(const attn_graph *graph, const attn_rows *rows, const float *x,
-                    float *out) {
+void attne_pool_rows(const attne_graph *graph, const attne_sequences *rows,
+                     const float *x, float *out) {
   const size_t d = graph->d_model;
   for (size_t i = 0; i < rows->n; i++) {
     size_t n = rows->begin[i + 1] - rows->begin[i];
@@ -82,7 +82,7 @@ void attn_pool_rows(const attn_graph *graph, const attn_rows *rows, const float 
   }
 }
 
-void attn_unit_length(size_t m, size_t n, float *x) {
+void attne_unit_length(size_t m, size_t n, float *x) {
   for (size_t i = 0; i < m; i++, x += n) {
     double sum = 0; /* once a text: exactness is cheap */
     for (size_t k = 0; k < n; k++) sum += (double)x[k] * x[k];

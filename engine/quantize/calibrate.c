@@ -7,7 +7,7 @@
 #include "../kernels/four.h"
 
 enum {
-  G = ATTN_I8_GROUP,
+  G = ATTNE_I8_GROUP,
   N_SEQUENCE = 32,
   N_TOKEN = 32 /* of a sequence, at most */
 };
@@ -26,7 +26,7 @@ struct hessian {
   hessian *next;
 };
 
-struct attn_calibration {
+struct attne_calibration {
   hessian **of; /* for each tensor of the source, or NULL */
   hessian *all;
 };
@@ -40,20 +40,21 @@ static void add_inputs(void *ctx, size_t m, const float *x) {
   for (size_t i = 0; i < m; i++, x += n_in) {
     float *sum = h->sum, *row = h->row;
     memcpy(row, x, n_in * sizeof *row);
-    attn_kernels_get()->i8->rotate(n_in, row);
+    attne_kernels_get()->i8->rotate(n_in, row);
     for (size_t first = 0; first < n_in; first += G, row += G, sum += G * G) {
-      const size_t n = attn_group_size_i8(first, n_in);
-      for (size_t k = 0; k < n; k++) add_scaled_row(n - k, row[k], row + k, sum + k * (G + 1));
+      const size_t n = attne_group_size_i8(first, n_in);
+      for (size_t k = 0; k < n; k++)
+        add_scaled_row(n - k, row[k], row + k, sum + k * (G + 1));
     }
   }
 }
 
-static attn_status make_hessian(attn_calibration *c, size_t n_in, attn_error *err,
+static attn_status make_hessian(attne_calibration *c, size_t n_in, attn_error *err,
                                 hessian **out) {
-  const size_t n_sum = attn_groups_i8(n_in) * G * G;
-  hessian *m = attn_alloc_zero(sizeof *m + (n_in + n_sum) * sizeof *m->sum);
+  const size_t n_sum = attne_groups_i8(n_in) * G * G;
+  hessian *m = attne_alloc_zero(sizeof *m + (n_in + n_sum) * sizeof *m->sum);
   *out = m;
-  if (!m) return attn_no_memory(err);
+  if (!m) return attne_no_memory(err);
   m->n_in = n_in;
   m->sum = (float *)(m + 1);
   m->row = m->sum + n_sum;
@@ -77,7 +78,7 @@ static int read_hessian(float (*sum)[G], size_t n, double (*h)[G]) {
 
 /* From the last column to the first: what remains of H without a column is what the
 ** columns before it are made of. */
-void attn_factor(size_t n, double (*h)[G], float (*u)[G]) {
+void attne_factor(size_t n, double (*h)[G], float (*u)[G]) {
   for (size_t j = n; j-- > 0;) {
     for (size_t i = 0; i < j; i++) {
       double x = h[i][j] / h[j][j];
@@ -91,44 +92,45 @@ void attn_factor(size_t n, double (*h)[G], float (*u)[G]) {
 static void factor_groups(hessian *m, double (*h)[G]) {
   float(*sum)[G] = (float(*)[G])m->sum;
   for (size_t first = 0; first < m->n_in; first += G, sum += G) {
-    const size_t n = attn_group_size_i8(first, m->n_in);
+    const size_t n = attne_group_size_i8(first, m->n_in);
     int known = read_hessian(sum, n, h);
     memset(sum, 0, G * sizeof *sum);
-    if (known) attn_factor(n, h, sum);
+    if (known) attne_factor(n, h, sum);
   }
 }
 
 /* ------------------------------------------------------------------------ running */
 
-/* Sequences of neighbors from all over the vocabulary, through the encoder, the decoder, or
-** one and then the other. */
+/* Sequences of neighbors from all over the vocabulary, through the encoder, the decoder,
+** or one and then the other. */
 static attn_status run(const attn_model *model, attn_stop stop, attn_error *err) {
-  const attn_graph *g = &model->graph;
-  const uint64_t most = attn_least(attn_stack_positions(&g->encoder),
-                                   attn_stack_positions(&g->decoder));
-  const uint32_t n = (uint32_t)attn_least(N_TOKEN, most);
-  attn_decoder d = {0};
-  attn_status rc = attn_decoder_init(&d, g, 0, stop, err);
+  const attne_graph *g = &model->graph;
+  const uint64_t most =
+      attne_least(attne_stack_positions(&g->encoder), attne_stack_positions(&g->decoder));
+  const uint32_t n = (uint32_t)attne_least(N_TOKEN, most);
+  attne_decoder d = {0};
+  attn_status rc = attne_decoder_init(&d, g, 0, stop, err);
   for (uint32_t i = 0; rc == ATTN_OK && i < N_SEQUENCE; i++) {
     int32_t id[N_TOKEN];
     for (uint32_t k = 0; k < n; k++) {
       id[k] = (int32_t)(((uint64_t)i * g->n_vocab / N_SEQUENCE + k) % g->n_vocab);
     }
-    if (g->encoder.n_head) rc = attn_decoder_source(&d, id, NULL, n, NULL, err);
-    if (rc == ATTN_OK && g->decoder.n_head) rc = attn_decoder_add(&d, id, n, 0, err, NULL);
+    if (g->encoder.n_head) rc = attne_decoder_source(&d, id, NULL, n, NULL, err);
+    if (rc == ATTN_OK && g->decoder.n_head)
+      rc = attne_decoder_add(&d, id, n, 0, err, NULL);
   }
-  attn_decoder_free(&d);
+  attne_decoder_free(&d);
   return rc;
 }
 
 /* Observes each linear that is int8.  Tensors that are parts of one linear share its
 ** Hessian. */
-static attn_status observe(attn_calibration *c, attn_linear *const *linear, size_t n_tensor,
-                         attn_error *err) {
+static attn_status observe(attne_calibration *c, attne_linear *const *linear,
+                           size_t n_tensor, attn_error *err) {
   attn_status rc = ATTN_OK;
   uint64_t n_byte = 0;
   for (size_t i = 0; i < n_tensor; i++) {
-    if (linear[i]) n_byte += attn_groups_i8(linear[i]->n_in) * G * G * sizeof(float);
+    if (linear[i]) n_byte += attne_groups_i8(linear[i]->n_in) * G * G * sizeof(float);
   }
   rc = attn_limit_call(n_byte, err);
   for (size_t i = 0; rc == ATTN_OK && i < n_tensor; i++) {
@@ -145,11 +147,11 @@ static attn_status observe(attn_calibration *c, attn_linear *const *linear, size
   return rc;
 }
 
-static attn_status calibrate(attn_calibration *c, attn_settings *settings,
-                             const attn_source *source, attn_linear **linear, attn_stop stop,
-                             attn_error *err) {
+static attn_status calibrate(attne_calibration *c, attn_settings *settings,
+                             const attn_source *source, attne_linear **linear,
+                             attn_stop stop, attn_error *err) {
   attn_model *model;
-  attn_status rc = attn_model_load_linears(settings, NULL, source, linear, err, &model);
+  attn_status rc = attne_model_load_linears(settings, NULL, source, linear, err, &model);
   if (rc == ATTN_OK && model->graph.n_vocab) {
     rc = observe(c, linear, source->n_tensor, err);
     if (rc == ATTN_OK) rc = run(model, stop, err);
@@ -158,46 +160,47 @@ static attn_status calibrate(attn_calibration *c, attn_settings *settings,
   return rc;
 }
 
-static attn_status factor_all(attn_calibration *c, attn_stop stop, attn_error *err) {
-  double(*h)[G] = attn_alloc(G * sizeof *h);
-  attn_status rc = h ? ATTN_OK : attn_no_memory(err);
+static attn_status factor_all(attne_calibration *c, attn_stop stop, attn_error *err) {
+  double(*h)[G] = attne_alloc(G * sizeof *h);
+  attn_status rc = h ? ATTN_OK : attne_no_memory(err);
   for (hessian *m = c->all; rc == ATTN_OK && m; m = m->next) {
-    if (stop.ask && stop.ask(stop.ctx)) {
-      rc = attn_fail(err, ATTN_INTERRUPTED, "interrupted");
+    if (stop.requested && stop.requested(stop.ctx)) {
+      rc = attne_fail(err, ATTN_INTERRUPTED, "interrupted");
     } else {
       factor_groups(m, h);
     }
   }
-  attn_release(h);
+  attne_release(h);
   return rc;
 }
 
 /* ------------------------------------------------------------------------ outside */
 
-void attn_calibration_free(attn_calibration *c) {
+void attne_calibration_free(attne_calibration *c) {
   if (!c) return;
   for (hessian *m = c->all, *next; m; m = next) {
     next = m->next;
-    attn_release(m);
+    attne_release(m);
   }
-  attn_release(c->of);
-  attn_release(c);
+  attne_release(c->of);
+  attne_release(c);
 }
 
-attn_status attn_calibration_new(attn_settings *settings, const attn_source *source,
-                                 attn_stop stop, attn_error *err, attn_calibration **out) {
-  attn_calibration *c = attn_alloc_zero(sizeof *c);
-  attn_linear **linear = attn_alloc_zero(source->n_tensor * sizeof *linear);
-  if (c) c->of = attn_alloc_zero(source->n_tensor * sizeof *c->of);
-  attn_status rc = c && c->of && linear ? ATTN_OK : attn_no_memory(err);
+attn_status attne_calibration_new(attn_settings *settings, const attn_source *source,
+                                  attn_stop stop, attn_error *err,
+                                  attne_calibration **out) {
+  attne_calibration *c = attne_alloc_zero(sizeof *c);
+  attne_linear **linear = attne_alloc_zero(source->n_tensor * sizeof *linear);
+  if (c) c->of = attne_alloc_zero(source->n_tensor * sizeof *c->of);
+  attn_status rc = c && c->of && linear ? ATTN_OK : attne_no_memory(err);
   if (rc == ATTN_OK) rc = calibrate(c, settings, source, linear, stop, err);
   if (rc == ATTN_OK) rc = factor_all(c, stop, err);
-  attn_release(linear);
+  attne_release(linear);
   *out = rc == ATTN_OK ? c : NULL;
-  if (rc != ATTN_OK) attn_calibration_free(c);
+  if (rc != ATTN_OK) attne_calibration_free(c);
   return rc;
 }
 
-const float *attn_calibration_feedback(const attn_calibration *c, size_t i) {
+const float *attne_calibration_feedback(const attne_calibration *c, size_t i) {
   return c && c->of[i] ? c->of[i]->sum : NULL;
 }

@@ -72,7 +72,7 @@ typedef struct unit {
 } unit;
 
 static size_t count_groups(uint32_t d) {
-  return ((size_t)d + ATTN_SCAN_DIMS - 1) / ATTN_SCAN_DIMS;
+  return ((size_t)d + ATTNE_SCAN_DIMS - 1) / ATTNE_SCAN_DIMS;
 }
 
 static uint64_t round64(uint64_t n) {
@@ -83,15 +83,15 @@ static uint64_t round64(uint64_t n) {
 static unit section_unit(enum section section, size_t n_group) {
   static const unit units[N_SECTION] = {
       [HEADER] = {0, sizeof(header)},
-      [CENTER] = {0, ATTN_SCAN_DIMS * sizeof(float)},
+      [CENTER] = {0, ATTNE_SCAN_DIMS * sizeof(float)},
       [LIVE] = {64, sizeof(uint64_t)},
       [OFFSET] = {1, sizeof(float)},
       [SIGN_SCALE] = {1, sizeof(uint16_t)},
       [SIGN_ERROR] = {1, sizeof(uint16_t)},
       [CODE_SCALE] = {1, sizeof(uint16_t)},
       [CODE_ERROR] = {1, sizeof(uint16_t)},
-      [SIGN] = {ATTN_SCAN_ROWS, ATTN_SCAN_GROUP},
-      [FINE_BITS] = {ATTN_SCAN_ROWS, N_FINE * ATTN_SCAN_GROUP},
+      [SIGN] = {ATTNE_SCAN_ROWS, ATTNE_SCAN_GROUP},
+      [FINE_BITS] = {ATTNE_SCAN_ROWS, N_FINE * ATTNE_SCAN_GROUP},
       [ROWID] = {1, sizeof(int64_t)},
   };
   unit u = units[section];
@@ -116,7 +116,7 @@ uint64_t attn_chunk_size(const attn_chunk_shape *shape) {
   return begin[N_SECTION];
 }
 
-void attn_chunk_view(const void *chunk, chunk_view *out) {
+void attne_chunk_view(const void *chunk, chunk_view *out) {
   header *h = (header *)(uintptr_t)chunk;
   uint8_t *p = (uint8_t *)h;
   uint64_t begin[N_SECTION + 1];
@@ -142,19 +142,19 @@ void attn_chunk_view(const void *chunk, chunk_view *out) {
 
 const uint64_t *attn_chunk_live(const void *chunk) {
   chunk_view v;
-  attn_chunk_view(chunk, &v);
+  attne_chunk_view(chunk, &v);
   return v.live;
 }
 
 const int64_t *attn_chunk_rowid(const void *chunk) {
   chunk_view v;
-  attn_chunk_view(chunk, &v);
+  attne_chunk_view(chunk, &v);
   return v.rowid;
 }
 
 const float *attn_chunk_center(const void *chunk) {
   chunk_view v;
-  attn_chunk_view(chunk, &v);
+  attne_chunk_view(chunk, &v);
   return v.center;
 }
 
@@ -179,54 +179,54 @@ size_t attn_chunk_ranges(const void *chunk, uint32_t slot, uint32_t n,
 /* ---------------------------------------------------------------- init and check */
 
 /* The sum of squares of finite float32 is finite, too. */
-attn_status attn_check_finite(size_t n, const float *x, const char *what,
-                              attn_error *err) {
+attn_status attne_check_finite(size_t n, const float *x, const char *what,
+                               attn_error *err) {
   if (isfinite(dot_product(n, x, x))) return ATTN_OK;
   size_t i = 0;
   while (isfinite(x[i])) i++;
-  return attn_fail(err, ATTN_INVALID,
-                   "%s: number %zu of %zu is %s, expected a finite one", what, i + 1, n,
-                   isnan(x[i]) ? "not a number" : "infinite");
+  return attne_fail(err, ATTN_INVALID,
+                    "%s: number %zu of %zu is %s, expected a finite one", what, i + 1, n,
+                    isnan(x[i]) ? "not a number" : "infinite");
 }
 
-attn_status attn_check_space(attn_metric metric, uint32_t d, attn_error *err) {
+attn_status attne_check_space(attn_metric metric, uint32_t d, attn_error *err) {
   if (metric != ATTN_COSINE && metric != ATTN_L2 && metric != ATTN_DOT) {
-    return attn_fail(err, ATTN_INVALID,
-                     "a search by metric %d, expected cosine, l2 or dot", (int)metric);
+    return attne_fail(err, ATTN_INVALID,
+                      "a search by metric %d, expected cosine, l2 or dot", (int)metric);
   }
   if (d < 1 || d > ATTN_MAX_DIMENSION) {
-    return attn_fail(err, ATTN_INVALID, "a vector of %u dimensions, expected 1 to %u",
-                     (unsigned)d, (unsigned)ATTN_MAX_DIMENSION);
+    return attne_fail(err, ATTN_INVALID, "a vector of %u dimensions, expected 1 to %u",
+                      (unsigned)d, (unsigned)ATTN_MAX_DIMENSION);
   }
   return ATTN_OK;
 }
 
 static attn_status check_shape(const attn_chunk_shape *shape, attn_error *err) {
   if (shape->n_slot < 64 || shape->n_slot > 65536 || shape->n_slot % 64) {
-    return attn_fail(err, ATTN_INVALID,
-                     "a chunk of %u slots, expected a multiple of 64 up to 65536",
-                     (unsigned)shape->n_slot);
+    return attne_fail(err, ATTN_INVALID,
+                      "a chunk of %u slots, expected a multiple of 64 up to 65536",
+                      (unsigned)shape->n_slot);
   }
-  return attn_check_space(shape->metric, shape->d, err);
+  return attne_check_space(shape->metric, shape->d, err);
 }
 
 attn_status attn_center(attn_metric metric, size_t d, const float *x, size_t n,
                         attn_error *err, float *center) {
-  double *sum = attn_alloc_zero(d * sizeof *sum);
-  if (!sum) return attn_no_memory(err);
+  double *sum = attne_alloc_zero(d * sizeof *sum);
+  if (!sum) return attne_no_memory(err);
   for (size_t i = 0; i < n; i++, x += d) {
     double weight = metric == ATTN_COSINE ? inverse_norm(d, x) : 1;
     for (size_t j = 0; j < d; j++) sum[j] += weight * (double)x[j];
   }
   for (size_t j = 0; j < d; j++) center[j] = n ? (float)(sum[j] / (double)n) : 0;
-  attn_release(sum);
+  attne_release(sum);
   return ATTN_OK;
 }
 
 attn_status attn_chunk_init(const attn_chunk_shape *shape, const float *center,
                             attn_error *err, void *chunk) {
   attn_status status = check_shape(shape, err);
-  if (!status && center) status = attn_check_finite(shape->d, center, "center", err);
+  if (!status && center) status = attne_check_finite(shape->d, center, "center", err);
   if (status) return status;
   memset(chunk, 0, (size_t)attn_chunk_size(shape));
   *(header *)chunk = (header){.magic = MAGIC,
@@ -235,7 +235,7 @@ attn_status attn_chunk_init(const attn_chunk_shape *shape, const float *center,
                               .metric = (uint32_t)shape->metric};
   if (center) {
     chunk_view v;
-    attn_chunk_view(chunk, &v);
+    attne_chunk_view(chunk, &v);
     memcpy(v.center, center, shape->d * sizeof *center);
   }
   return ATTN_OK;
@@ -245,18 +245,18 @@ static attn_status check_header(const attn_chunk_shape *shape, const header *h,
                                 attn_error *err) {
   static const uint32_t zero[8];
   if (h->magic != MAGIC || memcmp(h->zero, zero, sizeof zero) != 0) {
-    return attn_fail(err, ATTN_INVALID, "chunk: it does not begin as one");
+    return attne_fail(err, ATTN_INVALID, "chunk: it does not begin as one");
   }
   if (h->d != shape->d || h->n_slot != shape->n_slot ||
       h->metric != (uint32_t)shape->metric) {
-    return attn_fail(
+    return attne_fail(
         err, ATTN_INVALID,
         "chunk: %u dimensions, %u slots and metric %u, expected %u, %u and %u",
         (unsigned)h->d, (unsigned)h->n_slot, (unsigned)h->metric, (unsigned)shape->d,
         (unsigned)shape->n_slot, (unsigned)shape->metric);
   }
   if (!isfinite(h->radius) || h->radius < 0) {
-    return attn_fail(err, ATTN_INVALID, "chunk: its radius is %f", (double)h->radius);
+    return attne_fail(err, ATTN_INVALID, "chunk: its radius is %f", (double)h->radius);
   }
   return ATTN_OK;
 }
@@ -269,7 +269,8 @@ static int is_live(const chunk_view *v, uint32_t slot) {
 static int slot_is_sound(const chunk_view *v, uint32_t slot) {
   int sound = isfinite(v->offset[slot]);
   for (int l = 0; l < N_LEVEL; l++) {
-    sound &= isfinite(attn_bf16(v->scale[l][slot])) && attn_bf16(v->error[l][slot]) >= 0;
+    sound &=
+        isfinite(attne_bf16(v->scale[l][slot])) && attne_bf16(v->error[l][slot]) >= 0;
   }
   return sound;
 }
@@ -279,19 +280,20 @@ attn_status attn_chunk_check(const attn_chunk_shape *shape, const void *chunk,
   attn_status status = check_shape(shape, err);
   if (status) return status;
   if (n_byte != attn_chunk_size(shape)) {
-    return attn_fail(err, ATTN_INVALID, "chunk: %llu bytes, expected %llu",
-                     (unsigned long long)n_byte,
-                     (unsigned long long)attn_chunk_size(shape));
+    return attne_fail(err, ATTN_INVALID, "chunk: %llu bytes, expected %llu",
+                      (unsigned long long)n_byte,
+                      (unsigned long long)attn_chunk_size(shape));
   }
   status = check_header(shape, chunk, err);
   if (status) return status;
   chunk_view v;
-  attn_chunk_view(chunk, &v);
-  status = attn_check_finite(v.n_group * ATTN_SCAN_DIMS, v.center, "chunk: center", err);
+  attne_chunk_view(chunk, &v);
+  status =
+      attne_check_finite(v.n_group * ATTNE_SCAN_DIMS, v.center, "chunk: center", err);
   for (uint32_t slot = 0; !status && slot < v.n_slot; slot++) {
     if (is_live(&v, slot) && !slot_is_sound(&v, slot)) {
-      status = attn_fail(err, ATTN_INVALID, "chunk: slot %u does not hold a code",
-                         (unsigned)slot);
+      status = attne_fail(err, ATTN_INVALID, "chunk: slot %u does not hold a code",
+                          (unsigned)slot);
     }
   }
   return status;
@@ -334,7 +336,7 @@ static void choose_width(const chunk_view *v, header *h) {
 uint64_t attn_chunk_pack(void *chunk, int *anew) {
   header *h = chunk;
   chunk_view v;
-  attn_chunk_view(chunk, &v);
+  attne_chunk_view(chunk, &v);
   *anew = !rowids_fit(&v, h);
   if (*anew) choose_width(&v, h);
   uint8_t *to = (uint8_t *)v.rowid;
@@ -348,7 +350,7 @@ uint64_t attn_chunk_pack(void *chunk, int *anew) {
 void attn_chunk_unpack(void *chunk) {
   const header *h = chunk;
   chunk_view v;
-  attn_chunk_view(chunk, &v);
+  attne_chunk_view(chunk, &v);
   const uint8_t *from = (const uint8_t *)v.rowid;
   for (uint32_t slot = v.n_slot; slot-- > 0;) {
     uint64_t rest = 0;
@@ -365,14 +367,14 @@ attn_status attn_chunk_receive(const attn_chunk_shape *shape, void *chunk,
   uint64_t n_slot = shape->n_slot;
   uint64_t n_least = attn_chunk_size(shape) - n_slot * sizeof(int64_t);
   if (n_byte < n_least) {
-    return attn_fail(err, ATTN_INVALID, "chunk: %llu bytes, expected %llu or more",
-                     (unsigned long long)n_byte, (unsigned long long)n_least);
+    return attne_fail(err, ATTN_INVALID, "chunk: %llu bytes, expected %llu or more",
+                      (unsigned long long)n_byte, (unsigned long long)n_least);
   }
   status = check_header(shape, h, err);
   if (status) return status;
   if (h->width > sizeof(int64_t) || n_byte != n_least + n_slot * h->width) {
-    return attn_fail(err, ATTN_INVALID, "chunk: %llu bytes with rowids of %u",
-                     (unsigned long long)n_byte, (unsigned)h->width);
+    return attne_fail(err, ATTN_INVALID, "chunk: %llu bytes with rowids of %u",
+                      (unsigned long long)n_byte, (unsigned)h->width);
   }
   attn_chunk_unpack(chunk);
   return attn_chunk_check(shape, chunk, attn_chunk_size(shape), err);
@@ -401,10 +403,10 @@ static uint16_t bf16_above(float x) {
 
 /* What rounding adds to the square of the error is below the part added for it. */
 static void set_factors(const chunk_view *v, uint32_t slot, level l,
-                        const attn_code_sums *s) {
+                        const attne_code_sums *s) {
   double best = s->oy[l] > 0 ? s->oo / s->oy[l] : 0;
   uint16_t half = bf16_nearest(best < 1e38 ? (float)best : 0);
-  double scale = (double)attn_bf16(half);
+  double scale = (double)attne_bf16(half);
   double rest = s->oo - 2 * scale * s->oy[l] + scale * scale * s->yy[l];
   double rounding = 0x1p-20 * (s->oo + scale * scale * s->yy[l]);
   v->scale[l][slot] = half;
@@ -414,22 +416,24 @@ static void set_factors(const chunk_view *v, uint32_t slot, level l,
 attn_status attn_chunk_put(void *chunk, uint32_t slot, int64_t rowid, const float *x,
                            attn_error *err) {
   chunk_view v;
-  attn_chunk_view(chunk, &v);
+  attne_chunk_view(chunk, &v);
   double square = dot_product(v.d, x, x);
-  if (!isfinite(square)) return attn_check_finite(v.d, x, "vector", err);
-  size_t block = slot / ATTN_SCAN_ROWS * v.n_group * ATTN_SCAN_GROUP;
-  size_t row = slot % ATTN_SCAN_ROWS * 4;
-  attn_coding coding = {
+  if (!isfinite(square)) return attne_check_finite(v.d, x, "vector", err);
+  size_t block = slot / ATTNE_SCAN_ROWS * v.n_group * ATTNE_SCAN_GROUP;
+  size_t row = slot % ATTNE_SCAN_ROWS * 4;
+  attne_coding coding = {
       .d = v.d,
       .n_group = v.n_group,
       .x = x,
       .center = v.center,
-      .weight = v.metric != ATTN_COSINE ? 1 : square > 0 ? 1 / sqrt(square) : 0,
+      .weight = v.metric != ATTN_COSINE ? 1
+                : square > 0            ? 1 / sqrt(square)
+                                        : 0,
       .sign = v.sign + block + row,
       .fine = v.fine + N_FINE * block + row,
   };
-  attn_code_sums s;
-  attn_kernels_get()->code(&coding, &s);
+  attne_code_sums s;
+  attne_kernels_get()->code(&coding, &s);
   float radius = round_up(sqrt(s.oo) * (1 + 0x1p-30));
   double offset = v.metric == ATTN_L2 ? s.oo : -s.oc;
   if (isfinite(radius) && isfinite(s.oy[FINE]) && fabs(offset) <= (double)FLT_MAX) {
@@ -450,7 +454,7 @@ attn_status attn_chunk_put(void *chunk, uint32_t slot, int64_t rowid, const floa
 
 void attn_chunk_clear(void *chunk, uint32_t slot) {
   chunk_view v;
-  attn_chunk_view(chunk, &v);
+  attne_chunk_view(chunk, &v);
   v.live[slot / 64] &= ~((uint64_t)1 << (slot % 64));
 }
 
@@ -479,7 +483,7 @@ static size_t gallop(const int64_t *rowid, size_t begin, size_t n, int64_t x) {
 void attn_chunk_filter(const void *chunk, const int64_t *rowid, size_t n,
                        uint64_t *filter) {
   chunk_view v;
-  attn_chunk_view(chunk, &v);
+  attne_chunk_view(chunk, &v);
   memset(filter, 0, v.n_slot / 8);
   size_t at = 0;
   int64_t last = INT64_MIN;

@@ -1,12 +1,12 @@
 /*
 ** chunk.h - a chunk from the inside.
 */
-#ifndef ATTN_CHUNK_H
-#define ATTN_CHUNK_H
+#ifndef ATTNE_CHUNK_H
+#define ATTNE_CHUNK_H
 
 #include "../base/base.h"
 #include "../kernels/scan.h"
-#include "search.h"
+#include "../attn.h"
 
 /* Estimates of two qualities: from the sign bit alone, and from all four bits. */
 typedef enum level { COARSE, FINE, N_LEVEL } level;
@@ -26,21 +26,21 @@ typedef struct chunk_view {
   uint8_t *sign, *fine;
 } chunk_view;
 
-void attn_chunk_view(const void *chunk, chunk_view *out);
+void attne_chunk_view(const void *chunk, chunk_view *out);
 
 /* ATTN_INVALID where one of n numbers is not finite. */
-attn_status attn_check_finite(size_t n, const float *x, const char *what,
-                              attn_error *err);
+attn_status attne_check_finite(size_t n, const float *x, const char *what,
+                               attn_error *err);
 
 /* ATTN_INVALID unless vectors of d numbers can be searched by the metric. */
-attn_status attn_check_space(attn_metric metric, uint32_t d, attn_error *err);
+attn_status attne_check_space(attn_metric metric, uint32_t d, attn_error *err);
 
 /* The middle of the codes of a level: y = code - half. */
-static inline double attn_code_half(level l) {
+static inline double attne_code_half(level l) {
   return l == COARSE ? 0.5 : 7.5;
 }
 
-static inline float attn_bf16(uint16_t half) {
+static inline float attne_bf16(uint16_t half) {
   uint32_t bits = (uint32_t)half << 16;
   float f;
   memcpy(&f, &bits, sizeof f);

@@ -13,7 +13,7 @@
 
 #define N_ROUND 10
 
-struct attn_lists {
+struct attn_ivf {
   attn_metric metric;
   uint32_t d, n;
   float *center; /* [n, d] */
@@ -27,11 +27,11 @@ static attn_metric list_metric(attn_metric metric) {
 /* ------------------------------------------------------------------------ lists */
 
 /* Makes the chunk of what stands in lists->center. */
-static attn_status encode_centers(attn_lists *lists, attn_error *err) {
+static attn_status encode_centers(attn_ivf *lists, attn_error *err) {
   uint32_t n_slot = (lists->n + 63) / 64 * 64;
   attn_chunk_shape shape = {lists->metric, lists->d, n_slot};
-  float *mean = attn_alloc(lists->d * sizeof *mean);
-  if (!mean) return attn_no_memory(err);
+  float *mean = attne_alloc(lists->d * sizeof *mean);
+  if (!mean) return attne_no_memory(err);
   attn_status status =
       attn_center(lists->metric, lists->d, lists->center, lists->n, err, mean);
   if (!status) status = attn_chunk_init(&shape, mean, err, lists->chunk);
@@ -39,66 +39,66 @@ static attn_status encode_centers(attn_lists *lists, attn_error *err) {
     status =
         attn_chunk_put(lists->chunk, i, i, lists->center + (size_t)i * lists->d, err);
   }
-  attn_release(mean);
+  attne_release(mean);
   return status;
 }
 
 static attn_status allocate(attn_metric metric, uint32_t d, uint32_t n, attn_error *err,
-                            attn_lists **out) {
+                            attn_ivf **out) {
   *out = NULL;
-  if (n < 1 || n > ATTN_MAX_LISTS) {
-    return attn_fail(err, ATTN_INVALID, "%u lists, expected 1 to %u", (unsigned)n,
-                     (unsigned)ATTN_MAX_LISTS);
+  if (n < 1 || n > ATTN_MAX_IVF_LISTS) {
+    return attne_fail(err, ATTN_INVALID, "%u lists, expected 1 to %u", (unsigned)n,
+                      (unsigned)ATTN_MAX_IVF_LISTS);
   }
-  attn_status status = attn_check_space(metric, d, err);
+  attn_status status = attne_check_space(metric, d, err);
   if (status) return status;
-  attn_lists *lists = attn_alloc_zero(sizeof *lists);
+  attn_ivf *lists = attne_alloc_zero(sizeof *lists);
   *out = lists;
-  if (!lists) return attn_no_memory(err);
+  if (!lists) return attne_no_memory(err);
   attn_chunk_shape shape = {list_metric(metric), d, (n + 63) / 64 * 64};
   lists->metric = shape.metric;
   lists->d = d;
   lists->n = n;
-  lists->center = attn_alloc((uint64_t)n * d * sizeof(float));
+  lists->center = attne_alloc((uint64_t)n * d * sizeof(float));
   lists->chunk = attn_alloc_aligned(attn_chunk_size(&shape));
-  return lists->center && lists->chunk ? ATTN_OK : attn_no_memory(err);
+  return lists->center && lists->chunk ? ATTN_OK : attne_no_memory(err);
 }
 
-void attn_lists_free(attn_lists *lists) {
+void attn_ivf_free(attn_ivf *lists) {
   if (!lists) return;
-  attn_release(lists->center);
+  attne_release(lists->center);
   attn_release_aligned(lists->chunk);
-  attn_release(lists);
+  attne_release(lists);
 }
 
-attn_status attn_lists_new(attn_metric metric, uint32_t d, uint32_t n_list,
-                           const float *center, attn_error *err, attn_lists **out) {
-  attn_lists *lists;
+attn_status attn_ivf_new(attn_metric metric, uint32_t d, uint32_t n_list,
+                         const float *center, attn_error *err, attn_ivf **out) {
+  attn_ivf *lists;
   attn_status status = allocate(metric, d, n_list, err, &lists);
-  if (!status) status = attn_check_finite((size_t)n_list * d, center, "centers", err);
+  if (!status) status = attne_check_finite((size_t)n_list * d, center, "centers", err);
   if (!status) {
     memcpy(lists->center, center, (size_t)n_list * d * sizeof *center);
     status = encode_centers(lists, err);
   }
   if (status) {
-    attn_lists_free(lists);
+    attn_ivf_free(lists);
     lists = NULL;
   }
   *out = lists;
   return status;
 }
 
-uint32_t attn_lists_count(const attn_lists *lists) {
+uint32_t attn_ivf_count(const attn_ivf *lists) {
   return lists->n;
 }
 
-const float *attn_lists_center(const attn_lists *lists, uint32_t list) {
+const float *attn_ivf_center(const attn_ivf *lists, uint32_t list) {
   return lists->center + (size_t)list * lists->d;
 }
 
 static attn_status fetch_centers(void *ctx, const attn_row *row, size_t n,
                                  attn_error *err, float *out) {
-  const attn_lists *lists = ctx;
+  const attn_ivf *lists = ctx;
   (void)err;
   for (size_t i = 0; i < n; i++) {
     memcpy(out + i * lists->d, lists->center + (size_t)row[i].slot * lists->d,
@@ -107,7 +107,7 @@ static attn_status fetch_centers(void *ctx, const attn_row *row, size_t n,
   return ATTN_OK;
 }
 
-static attn_status begin_search(const attn_lists *lists, uint32_t n, attn_error *err,
+static attn_status begin_search(const attn_ivf *lists, uint32_t n, attn_error *err,
                                 attn_search **out) {
   attn_search_options options = {.metric = lists->metric,
                                  .d = lists->d,
@@ -118,7 +118,7 @@ static attn_status begin_search(const attn_lists *lists, uint32_t n, attn_error 
   return attn_search_new(&options, err, out);
 }
 
-static attn_status nearest(attn_search *search, const attn_lists *lists, const float *x,
+static attn_status nearest(attn_search *search, const attn_ivf *lists, const float *x,
                            uint32_t n, attn_error *err, uint32_t *list) {
   attn_hit hit;
   attn_status status = attn_search_begin(search, x, err);
@@ -130,8 +130,8 @@ static attn_status nearest(attn_search *search, const attn_lists *lists, const f
   return status;
 }
 
-attn_status attn_lists_nearest(const attn_lists *lists, const float *x, uint32_t n,
-                               attn_error *err, uint32_t *list) {
+attn_status attn_ivf_nearest(const attn_ivf *lists, const float *x, uint32_t n,
+                             attn_error *err, uint32_t *list) {
   attn_search *search;
   attn_status status = begin_search(lists, n, err, &search);
   if (!status) status = nearest(search, lists, x, n, err, list);
@@ -151,11 +151,11 @@ static size_t random_below(uint64_t *state, size_t n) {
 
 /* A training under way. */
 typedef struct training {
-  const attn_train_options *options;
+  const attn_kmeans_options *options;
   const float *x;
   size_t n;
   uint64_t random;
-  attn_lists *lists;
+  attn_ivf *lists;
   attn_search *search;
   double *sum;     /* [n_list, d] of the rows of each list */
   uint32_t *count; /* [n_list] */
@@ -163,20 +163,20 @@ typedef struct training {
 
 /* Different rows at random: a partial Fisher-Yates shuffle. */
 static attn_status choose_rows(training *t, attn_error *err) {
-  size_t d = t->lists->d, *row = attn_alloc(t->n * sizeof *row);
-  if (!row) return attn_no_memory(err);
+  size_t d = t->lists->d, *row = attne_alloc(t->n * sizeof *row);
+  if (!row) return attne_no_memory(err);
   for (size_t i = 0; i < t->n; i++) row[i] = i;
   for (size_t i = 0; i < t->lists->n; i++) {
     size_t other = i + random_below(&t->random, t->n - i), chosen = row[other];
     row[other] = row[i];
     memcpy(t->lists->center + i * d, t->x + chosen * d, d * sizeof *t->x);
   }
-  attn_release(row);
+  attne_release(row);
   return ATTN_OK;
 }
 
 static attn_status assign_rows(training *t, attn_error *err) {
-  const attn_train_options *o = t->options;
+  const attn_kmeans_options *o = t->options;
   size_t d = t->lists->d;
   attn_status status = ATTN_OK;
   memset(t->sum, 0, t->lists->n * d * sizeof *t->sum);
@@ -185,7 +185,7 @@ static attn_status assign_rows(training *t, attn_error *err) {
     const float *x = t->x + i * d;
     uint32_t list;
     if (i % 1024 == 0 && o->stop && o->stop(o->ctx)) {
-      return attn_fail(err, ATTN_INTERRUPTED, "interrupted");
+      return attne_fail(err, ATTN_INTERRUPTED, "interrupted");
     }
     status = nearest(t->search, t->lists, x, 1, err, &list);
     if (status) break;
@@ -220,34 +220,34 @@ static attn_status train(training *t, attn_error *err) {
 }
 
 static attn_status allocate_training(training *t, attn_error *err) {
-  const attn_train_options *o = t->options;
+  const attn_kmeans_options *o = t->options;
   attn_status status = allocate(o->metric, o->d, o->n_list, err, &t->lists);
   if (status) return status;
   if (t->n < o->n_list) {
-    return attn_fail(err, ATTN_INVALID,
-                     "a sample of %zu rows, expected %u or more, one for "
-                     "each list",
-                     t->n, (unsigned)o->n_list);
+    return attne_fail(err, ATTN_INVALID,
+                      "a sample of %zu rows, expected %u or more, one for "
+                      "each list",
+                      t->n, (unsigned)o->n_list);
   }
-  t->sum = attn_alloc((uint64_t)o->n_list * o->d * sizeof *t->sum);
-  t->count = attn_alloc((uint64_t)o->n_list * sizeof *t->count);
-  if (!t->sum || !t->count) return attn_no_memory(err);
+  t->sum = attne_alloc((uint64_t)o->n_list * o->d * sizeof *t->sum);
+  t->count = attne_alloc((uint64_t)o->n_list * sizeof *t->count);
+  if (!t->sum || !t->count) return attne_no_memory(err);
   return begin_search(t->lists, 1, err, &t->search);
 }
 
-attn_status attn_train(const attn_train_options *options, const float *x, size_t n,
-                       attn_error *err, float *center) {
+attn_status attn_kmeans(const attn_kmeans_options *options, const float *x, size_t n,
+                        attn_error *err, float *center) {
   training t = {.options = options, .x = x, .n = n, .random = options->seed};
   attn_status status = allocate_training(&t, err);
-  if (!status) status = attn_check_finite(n * options->d, x, "sample", err);
+  if (!status) status = attne_check_finite(n * options->d, x, "sample", err);
   if (!status) status = train(&t, err);
   if (!status) {
     memcpy(center, t.lists->center,
            (size_t)options->n_list * options->d * sizeof *center);
   }
   attn_search_free(t.search);
-  attn_release(t.sum);
-  attn_release(t.count);
-  attn_lists_free(t.lists);
+  attne_release(t.sum);
+  attne_release(t.count);
+  attn_ivf_free(t.lists);
   return status;
 }

@@ -29,8 +29,8 @@
 #include "../kernels/sums.h"
 #include <float.h>
 
-#define BATCH        8     /* what is fetched beyond the nearest is fetched in vain */
-#define PREFETCH     4096  /* bytes ahead: processors stop to think at the end of a page */
+#define BATCH        8    /* what is fetched beyond the nearest is fetched in vain */
+#define PREFETCH     4096 /* bytes ahead: processors stop to think at the end of a page */
 #define BATCH_NUMBER 65536 /* of floats, which may make it fewer rows */
 
 /* A query as the rows of one chunk see it. */
@@ -56,7 +56,7 @@ typedef struct bounds {
 
 struct attn_search {
   attn_search_options options;
-  attn_scan *scan;
+  attne_scan *scan;
   float *query;  /* [d] */
   float *stored; /* [2, d]: memory of the vectors of it and of a row */
   attn_vector asked;
@@ -64,11 +64,11 @@ struct attn_search {
   double norm;   /* |q| times it */
   view_of_query view;
   double limit;     /* on keys */
-  heap worst;       /* k smallest upper ends, negated: the greatest is on top */
-  heap open;        /* rows by lower end */
-  heap hits;        /* rows by distance */
+  attne_heap worst; /* k smallest upper ends, negated: the greatest is on top */
+  attne_heap open;  /* rows by lower end */
+  attne_heap hits;  /* rows by distance */
   int open_is_heap; /* 0: unordered, and not yet sifted by the limit */
-  uint64_t n_met, n_given;
+  uint64_t n_scanned, n_given;
   size_t n_batch;
   float *fetched; /* [n_batch, d] */
 };
@@ -76,17 +76,17 @@ struct attn_search {
 /* ------------------------------------------------------------------ new and free */
 
 static attn_status check_options(const attn_search_options *options, attn_error *err) {
-  attn_status status = attn_check_space(options->metric, options->d, err);
+  attn_status status = attne_check_space(options->metric, options->d, err);
   if (status) return status;
   if (isnan(options->sigma)) {
-    return attn_fail(err, ATTN_INVALID, "sigma is not a number, expected 0 or more");
+    return attne_fail(err, ATTN_INVALID, "sigma is not a number, expected 0 or more");
   }
   if (options->sigma < 0) {
-    return attn_fail(err, ATTN_INVALID, "sigma is %g, expected 0 or more",
-                     options->sigma);
+    return attne_fail(err, ATTN_INVALID, "sigma is %g, expected 0 or more",
+                      options->sigma);
   }
   if (options->max_distance && isnan(*options->max_distance)) {
-    return attn_fail(err, ATTN_INVALID, "the greatest distance is not a number");
+    return attne_fail(err, ATTN_INVALID, "the greatest distance is not a number");
   }
   return ATTN_OK;
 }
@@ -97,19 +97,19 @@ attn_status attn_search_new(const attn_search_options *options, attn_error *err,
   *out = NULL;
   attn_status status = check_options(options, err);
   if (status) return status;
-  attn_search *s = attn_alloc_zero(sizeof *s);
-  if (!s) return attn_no_memory(err);
+  attn_search *s = attne_alloc_zero(sizeof *s);
+  if (!s) return attne_no_memory(err);
   s->options = *options;
-  s->scan = attn_kernels_get()->scan;
+  s->scan = attne_kernels_get()->scan;
   s->n_batch = BATCH_NUMBER / d < BATCH ? BATCH_NUMBER / d : BATCH;
-  s->query = attn_alloc(d * sizeof *s->query);
-  s->stored = attn_alloc(2 * d * sizeof *s->stored);
-  s->view.center = attn_alloc(d * sizeof *s->view.center);
-  s->view.code = attn_alloc_zero((d + ATTN_SCAN_DIMS) * sizeof *s->view.code);
-  s->fetched = attn_alloc(s->n_batch * d * sizeof *s->fetched);
+  s->query = attne_alloc(d * sizeof *s->query);
+  s->stored = attne_alloc(2 * d * sizeof *s->stored);
+  s->view.center = attne_alloc(d * sizeof *s->view.center);
+  s->view.code = attne_alloc_zero((d + ATTNE_SCAN_DIMS) * sizeof *s->view.code);
+  s->fetched = attne_alloc(s->n_batch * d * sizeof *s->fetched);
   if (!s->query || !s->stored || !s->view.center || !s->view.code || !s->fetched) {
     attn_search_free(s);
-    return attn_no_memory(err);
+    return attne_no_memory(err);
   }
   *out = s;
   return ATTN_OK;
@@ -117,20 +117,20 @@ attn_status attn_search_new(const attn_search_options *options, attn_error *err,
 
 void attn_search_free(attn_search *s) {
   if (!s) return;
-  attn_release(s->query);
-  attn_release(s->stored);
-  attn_release(s->view.center);
-  attn_release(s->view.code);
-  attn_release(s->fetched);
-  heap_free(&s->worst);
-  heap_free(&s->open);
-  heap_free(&s->hits);
-  attn_release(s);
+  attne_release(s->query);
+  attne_release(s->stored);
+  attne_release(s->view.center);
+  attne_release(s->view.code);
+  attne_release(s->fetched);
+  attne_heap_free(&s->worst);
+  attne_heap_free(&s->open);
+  attne_heap_free(&s->hits);
+  attne_release(s);
 }
 
 attn_status attn_search_begin(attn_search *s, const float *query, attn_error *err) {
   size_t d = s->options.d;
-  attn_status status = attn_check_finite(d, query, "query", err);
+  attn_status status = attne_check_finite(d, query, "query", err);
   if (status) return status;
   memcpy(s->query, query, d * sizeof *query);
   s->asked = attn_vector_of_floats(s->query, d, s->stored);
@@ -146,7 +146,7 @@ attn_status attn_search_begin(attn_search *s, const float *query, attn_error *er
   }
   s->worst.n = s->open.n = s->hits.n = 0;
   s->open_is_heap = 1;
-  s->n_met = s->n_given = 0;
+  s->n_scanned = s->n_given = 0;
   return ATTN_OK;
 }
 
@@ -206,12 +206,13 @@ static bounds see_chunk(const attn_search *s, const chunk_view *chunk) {
                                        : s->norm + v->center_norm);
   double slack =
       factor * share * *chunk->radius * v->rest_norm + 0x1p-21 * length * length + 1e-44;
-  return (bounds){
-      .low = base - slack,
-      .slack = slack,
-      .factor = factor * v->step,
-      .shift = {attn_code_half(COARSE) * v->code_sum, attn_code_half(FINE) * v->code_sum},
-      .width = factor * share * v->code_norm + DBL_MIN}; /* infinite errors count */
+  return (bounds){.low = base - slack,
+                  .slack = slack,
+                  .factor = factor * v->step,
+                  .shift = {attne_code_half(COARSE) * v->code_sum,
+                            attne_code_half(FINE) * v->code_sum},
+                  .width = factor * share * v->code_norm +
+                           DBL_MIN}; /* infinite errors count */
 }
 
 /* --------------------------------------------------------------------- scanning */
@@ -219,7 +220,7 @@ static bounds see_chunk(const attn_search *s, const chunk_view *chunk) {
 /* Of the 16 rows of a block: the lower ends of the intervals, and half of their
 ** widths but for the slack. */
 typedef struct intervals {
-  double low[ATTN_SCAN_ROWS], margin[ATTN_SCAN_ROWS];
+  double low[ATTNE_SCAN_ROWS], margin[ATTNE_SCAN_ROWS];
 } intervals;
 
 static void estimate(const bounds *b, const chunk_view *v, level l, size_t slot,
@@ -227,10 +228,10 @@ static void estimate(const bounds *b, const chunk_view *v, level l, size_t slot,
   const uint16_t *scale = v->scale[l] + slot, *error = v->error[l] + slot;
   const float *offset = v->offset + slot;
   double low = b->low, factor = b->factor, shift = b->shift[l], width = b->width;
-  for (int r = 0; r < ATTN_SCAN_ROWS; r++) {
+  for (int r = 0; r < ATTNE_SCAN_ROWS; r++) {
     double middle =
-        (double)offset[r] - factor * (double)attn_bf16(scale[r]) * (dot[r] - shift);
-    out->margin[r] = width * (double)attn_bf16(error[r]);
+        (double)offset[r] - factor * (double)attne_bf16(scale[r]) * (dot[r] - shift);
+    out->margin[r] = width * (double)attne_bf16(error[r]);
     out->low[r] = low + middle - out->margin[r];
   }
 }
@@ -239,9 +240,9 @@ static double lesser(double a, double b) {
   return a < b ? a : b;
 }
 
-static double least(const double x[ATTN_SCAN_ROWS]) {
+static double least(const double x[ATTNE_SCAN_ROWS]) {
   double lane[4] = {x[0], x[1], x[2], x[3]};
-  for (int r = 4; r < ATTN_SCAN_ROWS; r += 4) {
+  for (int r = 4; r < ATTNE_SCAN_ROWS; r += 4) {
     for (int j = 0; j < 4; j++) lane[j] = lesser(x[r + j], lane[j]);
   }
   return lesser(lesser(lane[0], lane[1]), lesser(lane[2], lane[3]));
@@ -251,11 +252,11 @@ static double least(const double x[ATTN_SCAN_ROWS]) {
 static attn_status offer(attn_search *s, double low, double high, const attn_row *row) {
   uint64_t k = s->options.k;
   s->open_is_heap = 0;
-  if (!heap_append(&s->open, low, row)) return ATTN_NOMEM;
+  if (!attne_heap_append(&s->open, low, row)) return ATTN_NOMEM;
   if (k > 0 && high < s->limit) {
     static const attn_row none;
-    if (!heap_push(&s->worst, -high, &none)) return ATTN_NOMEM;
-    if (s->worst.n > k) heap_pop(&s->worst);
+    if (!attne_heap_push(&s->worst, -high, &none)) return ATTN_NOMEM;
+    if (s->worst.n > k) attne_heap_pop(&s->worst);
     if (s->worst.n == k && -s->worst.item[0].key < s->limit) {
       s->limit = -s->worst.item[0].key;
     }
@@ -266,12 +267,12 @@ static attn_status offer(attn_search *s, double low, double high, const attn_row
 /* The fine estimates of a block, of which `dot` has the products of the signs. */
 static void refine(const attn_search *s, const bounds *b, const chunk_view *v,
                    size_t slot, int32_t *dot, intervals *out) {
-  size_t plane_size = v->n_group * ATTN_SCAN_GROUP;
-  const uint8_t *plane = v->fine + slot / ATTN_SCAN_ROWS * N_FINE * plane_size;
-  int32_t more[ATTN_SCAN_ROWS];
+  size_t plane_size = v->n_group * ATTNE_SCAN_GROUP;
+  const uint8_t *plane = v->fine + slot / ATTNE_SCAN_ROWS * N_FINE * plane_size;
+  int32_t more[ATTNE_SCAN_ROWS];
   for (int p = 0; p < N_FINE; p++, plane += plane_size) {
     s->scan(plane, v->n_group, s->view.code, more);
-    for (int r = 0; r < ATTN_SCAN_ROWS; r++) dot[r] = 2 * dot[r] + more[r];
+    for (int r = 0; r < ATTNE_SCAN_ROWS; r++) dot[r] = 2 * dot[r] + more[r];
   }
   estimate(b, v, FINE, slot, dot, out);
 }
@@ -279,12 +280,12 @@ static void refine(const attn_search *s, const bounds *b, const chunk_view *v,
 /* The rows of `mask` in the block that begins at `slot`. */
 static attn_status scan_block(attn_search *s, const bounds *b, const chunk_view *v,
                               uint32_t number, size_t slot, uint32_t mask) {
-  int32_t dot[ATTN_SCAN_ROWS];
+  int32_t dot[ATTNE_SCAN_ROWS];
   intervals in;
-  size_t block = slot / ATTN_SCAN_ROWS;
-  const uint8_t *sign = v->sign + block * v->n_group * ATTN_SCAN_GROUP;
+  size_t block = slot / ATTNE_SCAN_ROWS;
+  const uint8_t *sign = v->sign + block * v->n_group * ATTNE_SCAN_GROUP;
   for (size_t g = 0; g < v->n_group; g++) {
-    __builtin_prefetch(sign + PREFETCH + g * ATTN_SCAN_GROUP);
+    __builtin_prefetch(sign + PREFETCH + g * ATTNE_SCAN_GROUP);
   }
   s->scan(sign, v->n_group, s->view.code, dot);
   estimate(b, v, COARSE, slot, dot, &in);
@@ -306,29 +307,31 @@ static int stopped(const attn_search *s) {
 
 /* What rows wait in, all of them where none is far enough. */
 static attn_status check_memory(const attn_search *s, attn_error *err) {
-  return attn_limit_call((s->open.n_alloc + s->worst.n_alloc) * sizeof(heap_item), err);
+  return attn_limit_call((s->open.n_alloc + s->worst.n_alloc) * sizeof(attne_heap_item),
+                         err);
 }
 
 attn_status attn_search_scan(attn_search *s, const void *chunk, uint32_t number,
                              const uint64_t *filter, attn_error *err) {
   chunk_view v;
-  if (stopped(s)) return attn_fail(err, ATTN_INTERRUPTED, "interrupted");
-  attn_chunk_view(chunk, &v);
+  if (stopped(s)) return attne_fail(err, ATTN_INTERRUPTED, "interrupted");
+  attne_chunk_view(chunk, &v);
   see_center(s, v.center);
   bounds b = see_chunk(s, &v);
   for (size_t word = 0; word < v.n_slot / 64; word++) {
     uint64_t rows = filter ? v.live[word] & filter[word] : v.live[word];
-    s->n_met += (uint64_t)__builtin_popcountll(rows);
-    for (size_t slot = 64 * word; rows; slot += ATTN_SCAN_ROWS, rows >>= ATTN_SCAN_ROWS) {
+    s->n_scanned += (uint64_t)__builtin_popcountll(rows);
+    for (size_t slot = 64 * word; rows;
+         slot += ATTNE_SCAN_ROWS, rows >>= ATTNE_SCAN_ROWS) {
       uint32_t mask = rows & 0xFFFF;
-      if (mask && scan_block(s, &b, &v, number, slot, mask)) return attn_no_memory(err);
+      if (mask && scan_block(s, &b, &v, number, slot, mask)) return attne_no_memory(err);
     }
   }
   return check_memory(s, err);
 }
 
-uint64_t attn_search_met(const attn_search *s) {
-  return s->n_met;
+uint64_t attn_search_scanned(const attn_search *s) {
+  return s->n_scanned;
 }
 
 /* --------------------------------------------------------------------- results */
@@ -340,7 +343,7 @@ static void sift_open(attn_search *s) {
     if (s->open.item[i].key <= s->limit) s->open.item[n++] = s->open.item[i];
   }
   s->open.n = n;
-  heap_order(&s->open);
+  attne_heap_order(&s->open);
   s->open_is_heap = 1;
 }
 
@@ -357,10 +360,10 @@ static int hit_is_next(const attn_search *s) {
 static attn_status measure(attn_search *s, attn_error *err) {
   attn_row row[BATCH];
   size_t n = 0, d = s->options.d;
-  if (stopped(s)) return attn_fail(err, ATTN_INTERRUPTED, "interrupted");
+  if (stopped(s)) return attne_fail(err, ATTN_INTERRUPTED, "interrupted");
   while (n < s->n_batch && s->open.n && !hit_is_next(s)) {
     row[n++] = s->open.item[0].row;
-    heap_pop(&s->open);
+    attne_heap_pop(&s->open);
   }
   attn_status status = s->options.fetch(s->options.ctx, row, n, err, s->fetched);
   for (size_t i = 0; !status && i < n; i++) {
@@ -369,10 +372,10 @@ static attn_status measure(attn_search *s, attn_error *err) {
     status = attn_vector_distance(s->options.metric, &x, &s->asked, err, &distance);
     if (status) break;
     if (!isfinite(distance)) {
-      status = attn_fail(err, ATTN_INVALID, "the vector of row %lld is not finite",
-                         (long long)row[i].rowid);
-    } else if (!heap_push(&s->hits, distance, &row[i])) {
-      status = attn_no_memory(err);
+      status = attne_fail(err, ATTN_INVALID, "the vector of row %lld is not finite",
+                          (long long)row[i].rowid);
+    } else if (!attne_heap_push(&s->hits, distance, &row[i])) {
+      status = attne_no_memory(err);
     }
   }
   return status;
@@ -387,10 +390,10 @@ attn_status attn_search_next(attn_search *s, attn_error *err, attn_hit *hit) {
     attn_status status = measure(s, err);
     if (status) return status;
   }
-  const heap_item *first = &s->hits.item[0];
+  const attne_heap_item *first = &s->hits.item[0];
   if (s->options.max_distance && first->key > *s->options.max_distance) return ATTN_OK;
   *hit = (attn_hit){first->row, first->key, 1};
-  heap_pop(&s->hits);
+  attne_heap_pop(&s->hits);
   s->n_given++;
   return ATTN_OK;
 }

@@ -34,20 +34,20 @@ struct attn_workspace {
 };
 
 attn_status attn_workspace_new(attn_workspace **out) {
-  *out = attn_alloc_zero(sizeof **out);
+  *out = attne_alloc_zero(sizeof **out);
   return *out ? ATTN_OK : ATTN_NOMEM;
 }
 
 void attn_workspace_free(attn_workspace *ws) {
   if (!ws) return;
   attn_tokens_free(&ws->tokens);
-  attn_release(ws->id);
-  attn_release(ws->begin);
-  attn_release(ws->n_skip);
-  attn_release(ws->joined);
-  attn_release(ws->piece);
+  attne_release(ws->id);
+  attne_release(ws->begin);
+  attne_release(ws->n_skip);
+  attne_release(ws->joined);
+  attne_release(ws->piece);
   for (int i = 0; i < ATTN_MAX_THREADS; i++) attn_release_aligned(ws->arena[i]);
-  attn_release(ws);
+  attne_release(ws);
 }
 
 /* Makes room for n entries of `size` bytes; what was there is kept. */
@@ -56,10 +56,10 @@ static attn_status reserve(void *list, size_t *n_alloc, size_t n, size_t size,
   void *p;
   if (n <= *n_alloc) return ATTN_OK;
   size_t n_new = n + n / 2 + 64;
-  if (n_new < n || n_new > SIZE_MAX / size) return attn_no_memory(err);
+  if (n_new < n || n_new > SIZE_MAX / size) return attne_no_memory(err);
   memcpy(&p, list, sizeof p); /* a pointer of whatever type */
-  p = attn_resize(p, n_new * size);
-  if (!p) return attn_no_memory(err);
+  p = attne_resize(p, n_new * size);
+  if (!p) return attne_no_memory(err);
   memcpy(list, &p, sizeof p);
   *n_alloc = n_new;
   return ATTN_OK;
@@ -69,40 +69,41 @@ static attn_status reserve(void *list, size_t *n_alloc, size_t n, size_t size,
 
 static attn_status check_embeds(const attn_model *model, attn_error *err) {
   if (model->graph.n_pool) return ATTN_OK;
-  return attn_fail(err, ATTN_UNSUPPORTED,
-                   "a model of type %s that has no pooling embeds nothing; expected a "
-                   "sentence-transformers folder, with modules.json",
-                   model->info.architecture);
+  return attne_fail(err, ATTN_UNSUPPORTED,
+                    "a model of type %s that has no pooling embeds nothing; expected a "
+                    "sentence-transformers folder, with modules.json",
+                    model->info.architecture);
 }
 
 static attn_status check_sequence(const attn_model *model, const attn_batch *batch,
                                   size_t i, attn_error *err) {
   uint32_t first = batch->begin[i], end = batch->begin[i + 1];
-  uint32_t n = end - first, max = model->info.max_length, min = !model->graph.is_bag;
+  uint32_t n = end - first, max = model->info.max_length, min = !model->graph.is_static;
   uint32_t n_type = model->graph.n_type;
   if (end < first || n < min || n > max) {
-    return attn_fail(err, ATTN_INVALID, "sequence %zu has %u tokens; expected %u to %u", i,
-                     end < first ? 0 : n, min, max);
+    return attne_fail(err, ATTN_INVALID, "sequence %zu has %u tokens; expected %u to %u",
+                      i, end < first ? 0 : n, min, max);
   }
   attn_status rc =
       attn_limit_check(ATTN_LIMIT_TOKENS, n, err, "sequence %zu has %u tokens", i, n);
   if (rc != ATTN_OK) return rc;
   if (batch->n_skip && n && batch->n_skip[i] >= n) {
-    return attn_fail(err, ATTN_INVALID, "sequence %zu skips %u of its %u tokens", i,
-                     batch->n_skip[i], n);
+    return attne_fail(err, ATTN_INVALID, "sequence %zu skips %u of its %u tokens", i,
+                      batch->n_skip[i], n);
   }
   for (uint32_t k = first; k < end; k++) {
     if (batch->id[k] < 0 || (uint32_t)batch->id[k] >= model->graph.n_vocab) {
-      return attn_fail(err, ATTN_INVALID,
-                       "token id %d of sequence %zu; expected 0 to %u, as the model has "
-                       "embeddings",
-                       batch->id[k], i, model->graph.n_vocab - 1);
+      return attne_fail(err, ATTN_INVALID,
+                        "token id %d of sequence %zu; expected 0 to %u, as the model has "
+                        "embeddings",
+                        batch->id[k], i, model->graph.n_vocab - 1);
     }
     if (batch->type && n_type > 1 && batch->type[k] >= n_type) {
-      return attn_fail(err, ATTN_INVALID,
-                       "token type %u in sequence %zu; expected 0 to %u, as the model has "
-                       "embeddings",
-                       batch->type[k], i, n_type - 1);
+      return attne_fail(
+          err, ATTN_INVALID,
+          "token type %u in sequence %zu; expected 0 to %u, as the model has "
+          "embeddings",
+          batch->type[k], i, n_type - 1);
     }
   }
   return ATTN_OK;
@@ -119,7 +120,7 @@ static attn_status cut(attn_workspace *ws, const attn_batch *batch, uint32_t n_t
   for (size_t i = 0; i < batch->n;) {
     uint64_t n_token = (begin[batch->n] - begin[i]) / n_thread;
     if (n_token < MIN_TOKENS) n_token = MIN_TOKENS;
-    if (n_token > ATTN_PASS_TOKENS) n_token = ATTN_PASS_TOKENS;
+    if (n_token > ATTNE_PASS_TOKENS) n_token = ATTNE_PASS_TOKENS;
     ws->piece[(*n_piece)++] = i;
     for (size_t first = i++; i < batch->n && begin[i + 1] - begin[first] <= n_token;) i++;
   }
@@ -140,9 +141,9 @@ static attn_status size_arena(const attn_workspace *ws, const attn_model *model,
       if (n > longest) longest = n;
     }
     uint64_t need =
-        attn_forward_memory(&model->graph, batch->begin[end] - batch->begin[first],
-                            (uint32_t)(end - first), longest);
-    if (need == 0) return attn_no_memory(err);
+        attne_forward_memory(&model->graph, batch->begin[end] - batch->begin[first],
+                             (uint32_t)(end - first), longest);
+    if (need == 0) return attne_no_memory(err);
     if (need > *out) *out = need;
   }
   return ATTN_OK;
@@ -160,7 +161,7 @@ static attn_status reserve_arenas(attn_workspace *ws, uint32_t *n, uint64_t size
     attn_release_aligned(ws->arena[i]);
     ws->n_arena[i] = 0;
     ws->arena[i] = attn_alloc_aligned(size);
-    if (!ws->arena[i]) return attn_no_memory(err);
+    if (!ws->arena[i]) return attne_no_memory(err);
     ws->n_arena[i] = size;
   }
   return ATTN_OK;
@@ -180,8 +181,8 @@ static void encode_piece(void *ctx, uint32_t slot, size_t i) {
   attn_batch part = {e->batch->id, e->batch->begin + first,
                      e->batch->n_skip ? e->batch->n_skip + first : NULL,
                      e->ws->piece[i + 1] - first, e->batch->type};
-  attn_forward(&e->model->graph, &part, e->observer, first, e->ws->arena[slot],
-               e->out + first * e->model->info.dimension);
+  attne_forward(&e->model->graph, &part, e->observer, first, e->ws->arena[slot],
+                e->out + first * e->model->info.dimension);
 }
 
 attn_status attn_encode(attn_workspace *workspace, const attn_model *model,
@@ -194,19 +195,19 @@ attn_status attn_encode(attn_workspace *workspace, const attn_model *model,
   for (size_t i = 0; rc == ATTN_OK && i < batch->n; i++) {
     rc = check_sequence(model, batch, i, err);
   }
-  if (rc == ATTN_OK) rc = cut(workspace, batch, attn_job_slots(batch->n), err, &n_piece);
+  if (rc == ATTN_OK) rc = cut(workspace, batch, attne_job_slots(batch->n), err, &n_piece);
   if (rc == ATTN_OK) rc = size_arena(workspace, model, batch, n_piece, err, &n_arena);
-  uint32_t n_slot = observer ? 1 : attn_job_slots(n_piece);
+  uint32_t n_slot = observer ? 1 : attne_job_slots(n_piece);
   if (rc == ATTN_OK) rc = reserve_arenas(workspace, &n_slot, n_arena, err);
   if (rc != ATTN_OK) return rc;
   encoding e = {workspace, model, batch, observer, out};
-  rc = attn_run(&(attn_job){.run = encode_piece,
-                            .ctx = &e,
-                            .n_piece = n_piece,
-                            .n_slot = n_slot,
-                            .stop = options ? options->stop : NULL,
-                            .stop_ctx = options ? options->ctx : NULL});
-  return rc == ATTN_OK ? rc : attn_fail(err, rc, "interrupted");
+  rc = attne_run(&(attne_job){.run = encode_piece,
+                              .ctx = &e,
+                              .n_piece = n_piece,
+                              .n_slot = n_slot,
+                              .stop = options ? options->stop : NULL,
+                              .stop_ctx = options ? options->ctx : NULL});
+  return rc == ATTN_OK ? rc : attne_fail(err, rc, "interrupted");
 }
 
 /* --------------------------------------------------------------------- embedding */
@@ -216,7 +217,7 @@ static attn_status tokenize(attn_workspace *ws, const attn_model *model, attn_te
   const char *whole = text.text;
   size_t n = text.n_text;
   if (prompt.n_text) {
-    if (n > SIZE_MAX - prompt.n_text) return attn_no_memory(err);
+    if (n > SIZE_MAX - prompt.n_text) return attne_no_memory(err);
     n += prompt.n_text;
     attn_status rc = reserve(&ws->joined, &ws->n_joined, n, 1, err);
     if (rc != ATTN_OK) return rc;
@@ -265,12 +266,12 @@ attn_status attn_embed_add(attn_workspace *ws, attn_text text, attn_error *err,
   if (rc != ATTN_OK) return rc;
   if (ws->n == 0) ws->begin[0] = 0;
   size_t n = ws->tokens.n, first = ws->begin[ws->n];
-  if (n == 0 && !ws->model->graph.is_bag) {
-    return attn_fail(err, ATTN_INVALID,
-                     "the tokenizer of the model makes no token of a text of %zu bytes",
-                     text.n_text);
+  if (n == 0 && !ws->model->graph.is_static) {
+    return attne_fail(err, ATTN_INVALID,
+                      "the tokenizer of the model makes no token of a text of %zu bytes",
+                      text.n_text);
   }
-  if (first + n > UINT32_MAX) return attn_no_memory(err);
+  if (first + n > UINT32_MAX) return attne_no_memory(err);
   rc = reserve(&ws->id, &ws->n_id, first + n, sizeof *ws->id, err);
   if (rc != ATTN_OK) return rc;
   for (size_t k = 0; k < n; k++) ws->id[first + k] = ws->tokens.token[k].id;

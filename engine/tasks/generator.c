@@ -15,42 +15,43 @@ enum { DEFAULT_TOKENS = 128 };
 
 struct attn_generator {
   const attn_model *model;
-  attn_decoder decoder;
-  attn_sampling sampling;
-  attn_id_list eos;
-  int keeps;        /* keys and values of tokens */
-  int32_t *id;      /* tokens so far: a prompt, or where the decoder starts */
+  attne_decoder decoder;
+  attne_sampling sampling;
+  attne_id_list eos;
+  int keeps;   /* keys and values of tokens */
+  int32_t *id; /* tokens so far: a prompt, or where the decoder starts */
   size_t n, n_alloc;
-  size_t n_run;     /* of them are in the cache */
+  size_t n_run; /* of them are in the cache */
   size_t n_prompt;
-  uint64_t n_most;  /* tokens in all */
+  uint64_t n_most; /* tokens in all */
   int is_done;
   size_t n_text, n_context; /* see attn_generator_text */
-  size_t n_told;            /* tokens of which the last one has told its text: */
+  size_t n_reported;        /* tokens of which the last one has told its text: */
   attn_buffer text;
   float *logits; /* [n_vocab] */
-  void *memory;  /* of attn_sample */
+  void *memory;  /* of attne_sample */
 };
 
 /* ----------------------------------------------------------------------- options */
 
 static attn_status out_of_range(attn_error *err, const char *name, double found,
                                 const char *expected) {
-  return attn_fail(err, ATTN_INVALID, "option %s is %g; expected %s", name, found, expected);
+  return attne_fail(err, ATTN_INVALID, "option %s is %g; expected %s", name, found,
+                    expected);
 }
 
 static attn_status get_sampling(const attn_settings *s, attn_error *err,
-                                attn_sampling *out) {
+                                attne_sampling *out) {
   int64_t top_k = 0, seed = 0;
-  int draws = attn_settings_has(s, "$.top_k") || attn_settings_has(s, "$.top_p") ||
-              attn_settings_has(s, "$.seed");
+  int draws = attne_settings_has(s, "$.top_k") || attne_settings_has(s, "$.top_p") ||
+              attne_settings_has(s, "$.seed");
   out->temperature = draws ? 1 : 0;
   out->top_p = 1;
-  attn_status rc = attn_settings_real(s, err, &out->temperature, "$.temperature");
-  if (rc == ATTN_OK) rc = attn_settings_real(s, err, &out->top_p, "$.top_p");
-  if (rc == ATTN_OK) rc = attn_settings_integer(s, err, 0, INT32_MAX, &top_k, "$.top_k");
+  attn_status rc = attne_settings_real(s, err, &out->temperature, "$.temperature");
+  if (rc == ATTN_OK) rc = attne_settings_real(s, err, &out->top_p, "$.top_p");
+  if (rc == ATTN_OK) rc = attne_settings_integer(s, err, 0, INT32_MAX, &top_k, "$.top_k");
   if (rc == ATTN_OK) {
-    rc = attn_settings_integer(s, err, INT64_MIN, INT64_MAX, &seed, "$.seed");
+    rc = attne_settings_integer(s, err, INT64_MIN, INT64_MAX, &seed, "$.seed");
   }
   if (rc != ATTN_OK) return rc;
   if (!(out->temperature >= 0 && out->temperature <= 1000)) {
@@ -68,18 +69,18 @@ static attn_status get_options(attn_generator *g, attn_settings *s, attn_error *
                                uint64_t *max_tokens) {
   static const char *const known[] = {"max_tokens", "temperature", "top_k", "top_p",
                                       "seed",       "eos",         "cache", NULL};
-  const attn_generation *configured = &g->model->generation;
+  const attne_generation *configured = &g->model->generation;
   int64_t n = configured->max_tokens ? configured->max_tokens : DEFAULT_TOKENS;
-  attn_status rc = attn_settings_sort(s, err);
-  if (rc == ATTN_OK) rc = attn_settings_only(s, known, err);
+  attn_status rc = attne_settings_sort(s, err);
+  if (rc == ATTN_OK) rc = attne_settings_only(s, known, err);
   if (rc == ATTN_OK) {
-    rc = attn_settings_integer(s, err, 0, ATTN_MAX_NEW_TOKENS, &n, "$.max_tokens");
+    rc = attne_settings_integer(s, err, 0, ATTNE_MAX_NEW_TOKENS, &n, "$.max_tokens");
   }
-  if (rc == ATTN_OK) rc = attn_settings_bool(s, err, &g->keeps, "$.cache");
+  if (rc == ATTN_OK) rc = attne_settings_bool(s, err, &g->keeps, "$.cache");
   if (rc == ATTN_OK) rc = get_sampling(s, err, &g->sampling);
-  if (attn_settings_find(s, "$.eos")) {
+  if (attne_settings_find(s, "$.eos")) {
     g->eos.n = 0;
-    if (rc == ATTN_OK) rc = attn_generation_ids(s, "$.eos", 0, err, &g->eos);
+    if (rc == ATTN_OK) rc = attne_generation_ids(s, "$.eos", 0, err, &g->eos);
   }
   *max_tokens = (uint64_t)n;
   return rc;
@@ -93,8 +94,8 @@ static attn_status add_token(attn_generator *g, int32_t id, attn_error *err) {
   if (rc != ATTN_OK) return rc;
   if (g->n == g->n_alloc) {
     size_t n = 2 * g->n_alloc + 64;
-    int32_t *p = attn_resize(g->id, n * sizeof *p);
-    if (!p) return attn_no_memory(err);
+    int32_t *p = attne_resize(g->id, n * sizeof *p);
+    if (!p) return attne_no_memory(err);
     g->id = p;
     g->n_alloc = n;
   }
@@ -105,58 +106,65 @@ static attn_status add_token(attn_generator *g, int32_t id, attn_error *err) {
 /* A decoder alone goes on with the prompt, and one that is asked nothing begins at the
 ** beginning. */
 static attn_status begin_alone(attn_generator *g, attn_sequence prompt, attn_error *err) {
-  const attn_generation *configured = &g->model->generation;
+  const attne_generation *configured = &g->model->generation;
   attn_status rc = ATTN_OK;
   if (prompt.n == 0) {
     if (configured->bos < 0) {
-      return attn_fail(err, ATTN_INVALID,
-                       "the prompt has no tokens, and the model no bos_token_id to begin "
-                       "with");
+      return attne_fail(
+          err, ATTN_INVALID,
+          "the prompt has no tokens, and the model no bos_token_id to begin "
+          "with");
     }
     prompt = (attn_sequence){&configured->bos, 1};
   }
-  rc = attn_check_ids(&g->model->graph, "the prompt", prompt.id, prompt.n,
-                      attn_stack_positions(&g->model->graph.decoder), err);
-  for (size_t i = 0; rc == ATTN_OK && i < prompt.n; i++) rc = add_token(g, prompt.id[i], err);
+  rc = attne_check_ids(&g->model->graph, "the prompt", prompt.id, prompt.n,
+                       attne_stack_positions(&g->model->graph.decoder), err);
+  for (size_t i = 0; rc == ATTN_OK && i < prompt.n; i++)
+    rc = add_token(g, prompt.id[i], err);
   return rc;
 }
 
 /* One beside an encoder begins with a token of its own. */
-static attn_status begin_beside(attn_generator *g, attn_sequence prompt, attn_error *err) {
-  const attn_generation *configured = &g->model->generation;
-  int32_t start = configured->decoder_start >= 0 ? configured->decoder_start : configured->bos;
-  attn_status rc = attn_check_ids(&g->model->graph, "the prompt", prompt.id, prompt.n,
-                                  attn_stack_positions(&g->model->graph.encoder), err);
+static attn_status begin_beside(attn_generator *g, attn_sequence prompt,
+                                attn_error *err) {
+  const attne_generation *configured = &g->model->generation;
+  int32_t start =
+      configured->decoder_start >= 0 ? configured->decoder_start : configured->bos;
+  attn_status rc = attne_check_ids(&g->model->graph, "the prompt", prompt.id, prompt.n,
+                                   attne_stack_positions(&g->model->graph.encoder), err);
   if (rc != ATTN_OK) return rc;
   if (start < 0) {
-    return attn_fail(err, ATTN_INVALID,
-                     "the model has no decoder_start_token_id, and no bos_token_id to begin "
-                     "with");
+    return attne_fail(
+        err, ATTN_INVALID,
+        "the model has no decoder_start_token_id, and no bos_token_id to begin "
+        "with");
   }
-  rc = attn_check_ids(&g->model->graph, "decoder_start_token_id", &start, 1, 1, err);
+  rc = attne_check_ids(&g->model->graph, "decoder_start_token_id", &start, 1, 1, err);
   if (rc == ATTN_OK) rc = add_token(g, start, err);
   if (rc != ATTN_OK) return rc;
-  return attn_decoder_source(&g->decoder, prompt.id, NULL, (uint32_t)prompt.n, NULL, err);
+  return attne_decoder_source(&g->decoder, prompt.id, NULL, (uint32_t)prompt.n, NULL,
+                              err);
 }
 
 static attn_status make(attn_generator *g, attn_sequence prompt, attn_settings *options,
                         attn_stop stop, attn_error *err) {
-  const attn_graph *graph = &g->model->graph;
+  const attne_graph *graph = &g->model->graph;
   uint64_t max_tokens = 0;
   attn_status rc = get_options(g, options, err, &max_tokens);
   if (rc != ATTN_OK) return rc;
-  g->logits = attn_alloc(graph->n_vocab * sizeof *g->logits);
-  g->memory = attn_alloc(attn_sample_memory(graph->n_vocab));
-  if (!g->logits || !g->memory) return attn_no_memory(err);
-  rc = attn_decoder_init(&g->decoder, &g->model->graph, g->keeps, stop, err);
+  g->logits = attne_alloc(graph->n_vocab * sizeof *g->logits);
+  g->memory = attne_alloc(attne_sample_memory(graph->n_vocab));
+  if (!g->logits || !g->memory) return attne_no_memory(err);
+  rc = attne_decoder_init(&g->decoder, &g->model->graph, g->keeps, stop, err);
   if (rc == ATTN_OK) {
-    rc = graph->decoder.has_cross ? begin_beside(g, prompt, err) : begin_alone(g, prompt, err);
+    rc = graph->decoder.has_cross ? begin_beside(g, prompt, err)
+                                  : begin_alone(g, prompt, err);
   }
   g->n_prompt = g->n;
   g->n_text = g->n_context = graph->decoder.has_cross ? g->n : 0;
   g->n_most = g->n + max_tokens;
   /* The last token needs no position: nothing follows it. */
-  uint64_t positions = (uint64_t)attn_stack_positions(&graph->decoder) + 1;
+  uint64_t positions = (uint64_t)attne_stack_positions(&graph->decoder) + 1;
   if (g->n_most > positions) g->n_most = positions;
   return rc;
 }
@@ -165,8 +173,8 @@ attn_status attn_generator_new(const attn_model *model, attn_sequence prompt,
                                attn_settings *options, attn_stop stop, attn_error *err,
                                attn_generator **out) {
   *out = NULL;
-  attn_generator *g = attn_alloc_zero(sizeof *g);
-  if (!g) return attn_no_memory(err);
+  attn_generator *g = attne_alloc_zero(sizeof *g);
+  if (!g) return attne_no_memory(err);
   g->model = model;
   g->keeps = 1;
   g->eos = model->generation.eos;
@@ -181,17 +189,17 @@ attn_status attn_generator_new(const attn_model *model, attn_sequence prompt,
 
 void attn_generator_free(attn_generator *g) {
   if (!g) return;
-  attn_decoder_free(&g->decoder);
-  attn_release(g->id);
+  attne_decoder_free(&g->decoder);
+  attne_release(g->id);
   attn_buffer_free(&g->text);
-  attn_release(g->logits);
-  attn_release(g->memory);
-  attn_release(g);
+  attne_release(g->logits);
+  attne_release(g->memory);
+  attne_release(g);
 }
 
 /* ------------------------------------------------------------------------ tokens */
 
-static int contains(const attn_id_list *list, int32_t id) {
+static int contains(const attne_id_list *list, int32_t id) {
   for (uint32_t i = 0; i < list->n; i++) {
     if (list->id[i] == id) return 1;
   }
@@ -201,17 +209,18 @@ static int contains(const attn_id_list *list, int32_t id) {
 /* The logits behind the last token. */
 static attn_status run(attn_generator *g, attn_error *err) {
   size_t first = g->keeps ? g->n_run : 0;
-  attn_status rc = attn_decoder_add(&g->decoder, g->id + first, (uint32_t)(g->n - first), 1,
-                                    err, g->logits);
+  attn_status rc = attne_decoder_add(&g->decoder, g->id + first, (uint32_t)(g->n - first),
+                                     1, err, g->logits);
   if (rc == ATTN_OK) g->n_run = g->n;
   return rc;
 }
 
 /* The token that the configuration wants in this place, or -1. */
 static int32_t forced_token(const attn_generator *g) {
-  const attn_generation *configured = &g->model->generation;
+  const attne_generation *configured = &g->model->generation;
   int32_t id = -1;
-  if (g->n == g->n_prompt && g->model->graph.decoder.has_cross) id = configured->forced_bos;
+  if (g->n == g->n_prompt && g->model->graph.decoder.has_cross)
+    id = configured->forced_bos;
   if (id < 0 && g->n + 1 == g->n_most) id = configured->forced_eos;
   return id >= 0 && (uint32_t)id < g->model->graph.n_vocab ? id : -1;
 }
@@ -219,9 +228,9 @@ static int32_t forced_token(const attn_generator *g) {
 /* What is suppressed has no chance, but the probabilities that are told are the model's
 ** own: its logits are put back. */
 static int32_t choose(attn_generator *g) {
-  const attn_id_list *suppressed = &g->model->generation.suppressed;
+  const attne_id_list *suppressed = &g->model->generation.suppressed;
   const uint32_t n_vocab = g->model->graph.n_vocab;
-  float kept[ATTN_MAX_IDS];
+  float kept[ATTNE_MAX_IDS];
   int32_t id = forced_token(g);
   if (id >= 0) return id;
   for (uint32_t i = 0; i < suppressed->n; i++) {
@@ -230,7 +239,7 @@ static int32_t choose(attn_generator *g) {
     kept[i] = g->logits[k];
     g->logits[k] = -INFINITY;
   }
-  id = attn_sample(&g->sampling, g->logits, n_vocab, g->memory);
+  id = attne_sample(&g->sampling, g->logits, n_vocab, g->memory);
   for (uint32_t i = suppressed->n; i-- > 0;) {
     uint32_t k = (uint32_t)suppressed->id[i];
     if (k < n_vocab) g->logits[k] = kept[i];
@@ -248,8 +257,7 @@ attn_status attn_generator_next(attn_generator *g, attn_error *err, int32_t *id,
   int32_t chosen = choose(g);
   rc = add_token(g, chosen, err);
   if (rc != ATTN_OK) return rc;
-  *logprob =
-      attn_log_probability(g->logits, g->model->graph.n_vocab, chosen, g->memory);
+  *logprob = attne_log_probability(g->logits, g->model->graph.n_vocab, chosen, g->memory);
   *id = chosen;
   g->is_done = contains(&g->eos, chosen) || g->n >= g->n_most;
   return ATTN_OK;
@@ -275,21 +283,21 @@ attn_status attn_generator_text(attn_generator *g, attn_error *err, attn_text *o
   const size_t n = g->n - g->n_context;
   attn_buffer before = {0}, all = {0};
   attn_status rc = ATTN_OK;
-  if (g->n_told != g->n) {
+  if (g->n_reported != g->n) {
     g->text.n = 0;
     rc = attn_detokenize(tokenizer, id, n - 1, 0, err, &before);
     if (rc == ATTN_OK) rc = attn_detokenize(tokenizer, id, n, 0, err, &all);
     size_t begin = complete(&before), end = g->is_done ? all.n : complete(&all);
     while (begin < end && (all.text[begin] & 0xC0) == 0x80) begin++;
     if (rc == ATTN_OK && begin < end) {
-      rc = attn_buffer_add(&g->text, all.text + begin, end - begin);
-      if (rc != ATTN_OK) rc = attn_no_memory(err);
+      rc = attne_buffer_add(&g->text, all.text + begin, end - begin);
+      if (rc != ATTN_OK) rc = attne_no_memory(err);
     }
     if (rc == ATTN_OK && begin < end && end == all.n) {
       g->n_context = g->n_text;
       g->n_text = g->n;
     }
-    if (rc == ATTN_OK) g->n_told = g->n;
+    if (rc == ATTN_OK) g->n_reported = g->n;
     attn_buffer_free(&before);
     attn_buffer_free(&all);
   }

@@ -4,8 +4,8 @@
 ** Subspace iteration (Rutishauser 1969): a few directions V are multiplied by the
 ** covariance XᵀX and made orthonormal again and again; within them the eigenvectors are
 ** those of the small matrix (XV)ᵀ(XV), which Jacobi's rotations find.  More directions
-** than two make it converge quickly.  All in double, in a fixed order: the same map of the
-** same vectors on every machine.
+** than two make it converge quickly.  All in double, in a fixed order: the same map of
+** the same vectors on every machine.
 */
 #include "../base/base.h"
 #include <math.h>
@@ -14,11 +14,11 @@ enum { N_DIRECTION = 8, MAX_STEP = 1000 };
 
 typedef struct subspace {
   size_t m, n;
-  int k;           /* directions */
-  const float *x;  /* [m, n] */
-  double *mean;    /* [n] */
+  int k;            /* directions */
+  const float *x;   /* [m, n] */
+  double *mean;     /* [n] */
   double *v, *next; /* [k, n] */
-  double *y;       /* [m, k]: X V */
+  double *y;        /* [m, k]: X V */
   double value[N_DIRECTION];
 } subspace;
 
@@ -150,7 +150,7 @@ static attn_status iterate(subspace *s, int (*stop)(void *ctx), void *ctx,
   double before[2] = {0, 0};
   orthonormalize(s->n, s->k, s->v);
   for (int step = 0; step < MAX_STEP; step++) {
-    if (stop && stop(ctx)) return attn_fail(err, ATTN_INTERRUPTED, "interrupted");
+    if (stop && stop(ctx)) return attne_fail(err, ATTN_INTERRUPTED, "interrupted");
     project(s);
     align(s);
     double change = fabs(s->value[0] - before[0]) + fabs(s->value[1] - before[1]);
@@ -196,11 +196,11 @@ attn_status attn_matrix_principal(size_t m, size_t n, const float *x,
                                   double *xy, double share[2]) {
   int overflow = 0;
   subspace s = {.m = m, .n = n, .x = x, .k = n < N_DIRECTION ? (int)n : N_DIRECTION};
-  uint64_t size = attn_mul(n, 2 * (uint64_t)s.k + 1, &overflow);
-  size = attn_add(size, attn_mul(m, (uint64_t)s.k, &overflow), &overflow);
-  size = attn_mul(size, sizeof(double), &overflow);
-  double *memory = overflow ? NULL : attn_alloc_zero(size);
-  if (!memory) return attn_no_memory(err);
+  uint64_t size = attne_mul(n, 2 * (uint64_t)s.k + 1, &overflow);
+  size = attne_add(size, attne_mul(m, (uint64_t)s.k, &overflow), &overflow);
+  size = attne_mul(size, sizeof(double), &overflow);
+  double *memory = overflow ? NULL : attne_alloc_zero(size);
+  if (!memory) return attne_no_memory(err);
   s.mean = memory;
   s.v = s.mean + n;
   s.next = s.v + (size_t)s.k * n;
@@ -214,6 +214,6 @@ attn_status attn_matrix_principal(size_t m, size_t n, const float *x,
       xy[2 * i + (size_t)a] = a < s.k ? sign * s.y[i * (size_t)s.k + (size_t)a] : 0;
     }
   }
-  attn_release(memory);
+  attne_release(memory);
   return rc;
 }

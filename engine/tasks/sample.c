@@ -14,7 +14,7 @@ typedef struct candidate {
   int32_t id;
 } candidate;
 
-uint64_t attn_sample_memory(uint32_t n) {
+uint64_t attne_sample_memory(uint32_t n) {
   return (uint64_t)n * (sizeof(float) + sizeof(candidate));
 }
 
@@ -40,7 +40,8 @@ static int by_probability(const void *a, const void *b) {
   return (x->id > y->id) - (x->id < y->id);
 }
 
-/* Of candidates in order, the id at which the sum of probabilities gets beyond u of all. */
+/* Of candidates in order, the id at which the sum of probabilities gets beyond u of all.
+*/
 static int32_t pick(const candidate *list, uint32_t n, double u) {
   double total = 0, sum = 0;
   for (uint32_t i = 0; i < n; i++) total += (double)list[i].probability;
@@ -51,7 +52,7 @@ static int32_t pick(const candidate *list, uint32_t n, double u) {
   return list[0].id;
 }
 
-int32_t attn_sample(attn_sampling *s, const float *logits, uint32_t n, void *memory) {
+int32_t attne_sample(attne_sampling *s, const float *logits, uint32_t n, void *memory) {
   candidate *list = memory;
   float *p = (float *)(list + n);
   const int32_t best = likeliest(logits, n);
@@ -60,7 +61,7 @@ int32_t attn_sample(attn_sampling *s, const float *logits, uint32_t n, void *mem
     float x = (float)(((double)logits[i] - (double)logits[best]) / s->temperature);
     p[i] = x == x ? x : -INFINITY;
   }
-  attn_kernels_get()->f32->softmax(1, n, 1, p, n);
+  attne_kernels_get()->f32->softmax(1, n, 1, p, n);
   uint32_t count = 0;
   for (uint32_t i = 0; i < n; i++) {
     if (p[i] > 0) list[count++] = (candidate){p[i], (int32_t)i};
@@ -97,11 +98,11 @@ static double log_of(double x) {
   return (double)n * 0x1.62e42fefa39efp-1 + sum * t;
 }
 
-double attn_log_probability(const float *logits, uint32_t n, int32_t i, void *memory) {
+double attne_log_probability(const float *logits, uint32_t n, int32_t i, void *memory) {
   float *p = memory;
   const int32_t best = likeliest(logits, n);
   memcpy(p, logits, n * sizeof *p);
-  attn_kernels_get()->f32->softmax(1, n, 1, p, n);
+  attne_kernels_get()->f32->softmax(1, n, 1, p, n);
   if (!(p[best] > 0)) return NAN; /* a logit was not finite */
   return (double)logits[i] - (double)logits[best] + log_of((double)p[best]);
 }

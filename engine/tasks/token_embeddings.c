@@ -5,10 +5,10 @@
 #include "../nn/stack.h"
 #include <math.h>
 
-int attn_model_word(const attn_model *model, int64_t id, float *out) {
-  const attn_graph *g = &model->graph;
+int attn_model_token_embedding(const attn_model *model, int64_t id, float *out) {
+  const attne_graph *g = &model->graph;
   if (id < 0 || id >= g->n_vocab) return 0;
-  attn_copy_word(g, (int32_t)id, out);
+  attne_copy_token_embedding(g, (int32_t)id, out);
   return 1;
 }
 
@@ -37,21 +37,21 @@ static double cosine(const float *a, double a_length, const float *b, size_t n) 
 
 attn_status attn_model_nearest(const attn_model *model, const float *vector, uint32_t k,
                                attn_error *err, attn_near **out, uint32_t *n) {
-  const attn_graph *g = &model->graph;
+  const attne_graph *g = &model->graph;
   const size_t d = g->d_model;
   *n = 0;
-  attn_near *list = *out = attn_alloc(g->n_vocab * sizeof *list);
-  float *word = attn_alloc(d * sizeof *word);
+  attn_near *list = *out = attne_alloc(g->n_vocab * sizeof *list);
+  float *word = attne_alloc(d * sizeof *word);
   if (!list || !word) {
-    attn_release(word);
-    return attn_no_memory(err);
+    attne_release(word);
+    return attne_no_memory(err);
   }
   double length = sqrt(dot(vector, vector, d));
   for (uint32_t i = 0; i < g->n_vocab; i++) {
-    attn_copy_word(g, (int32_t)i, word);
+    attne_copy_token_embedding(g, (int32_t)i, word);
     list[i] = (attn_near){(int32_t)i, cosine(vector, length, word, d)};
   }
-  attn_release(word);
+  attne_release(word);
   *n = k < g->n_vocab ? k : g->n_vocab;
   attn_sort_first(list, g->n_vocab, *n, sizeof *list, by_similarity);
   return ATTN_OK;

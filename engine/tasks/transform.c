@@ -31,20 +31,20 @@ static attn_status get_element(masks *m, const attn_setting *found, const char *
     *out = (float)found->real;
     return ATTN_OK;
   }
-  return attn_fail(m->err, ATTN_INVALID,
-                   "option %s: element %u of row %u is neither true, false nor a number", name,
-                   column, row);
+  return attne_fail(m->err, ATTN_INVALID,
+                    "option %s: element %u of row %u is neither true, false nor a number",
+                    name, column, row);
 }
 
 /* How many elements the array at a path has; UINT32_MAX where it is none. */
 static uint32_t count_elements(const attn_settings *s, const char *path) {
   uint32_t low = 0, high = 1;
-  const attn_setting *found = attn_settings_find(s, "%s", path);
+  const attn_setting *found = attne_settings_find(s, "%s", path);
   if (!found || found->kind != ATTN_ARRAY) return UINT32_MAX;
-  while (attn_settings_find(s, "%s[%u]", path, high - 1)) high *= 2;
+  while (attne_settings_find(s, "%s[%u]", path, high - 1)) high *= 2;
   while (low < high) {
     uint32_t middle = low + (high - low) / 2;
-    if (attn_settings_find(s, "%s[%u]", path, middle)) {
+    if (attne_settings_find(s, "%s[%u]", path, middle)) {
       low = middle + 1;
     } else {
       high = middle;
@@ -57,25 +57,25 @@ static attn_status expect_elements(masks *m, const char *path, uint32_t n) {
   uint32_t found = count_elements(m->options, path);
   if (found == n) return ATTN_OK;
   if (found == UINT32_MAX) {
-    return attn_fail(m->err, ATTN_INVALID, "option %s is no array; expected one of %u elements",
-                     path + 2, n);
+    return attne_fail(m->err, ATTN_INVALID,
+                      "option %s is no array; expected one of %u elements", path + 2, n);
   }
-  return attn_fail(m->err, ATTN_INVALID, "option %s has %u elements; expected %u", path + 2,
-                   found, n);
+  return attne_fail(m->err, ATTN_INVALID, "option %s has %u elements; expected %u",
+                    path + 2, found, n);
 }
 
 static attn_status make_bias(masks *m, int which) {
   uint64_t n = (uint64_t)m->n_query[which] * m->n_key[which];
   attn_status rc = attn_limit_call(n * sizeof(float), m->err);
   if (rc != ATTN_OK) return rc;
-  if (!m->bias[which]) m->bias[which] = attn_alloc_zero(n * sizeof(float));
-  return m->bias[which] ? ATTN_OK : attn_no_memory(m->err);
+  if (!m->bias[which]) m->bias[which] = attne_alloc_zero(n * sizeof(float));
+  return m->bias[which] ? ATTN_OK : attne_no_memory(m->err);
 }
 
 static attn_status add_mask(masks *m, const char *name, int which) {
   char path[64];
   const uint32_t n_row = m->n_query[which], n = m->n_key[which];
-  if (!attn_settings_has(m->options, "$.%s", name)) return ATTN_OK;
+  if (!attne_settings_has(m->options, "$.%s", name)) return ATTN_OK;
   snprintf(path, sizeof path, "$.%s", name);
   attn_status rc = expect_elements(m, path, n_row);
   if (rc == ATTN_OK) rc = make_bias(m, which);
@@ -84,7 +84,8 @@ static attn_status add_mask(masks *m, const char *name, int which) {
     rc = expect_elements(m, path, n);
     for (uint32_t k = 0; rc == ATTN_OK && k < n; k++) {
       float x = 0;
-      rc = get_element(m, attn_settings_find(m->options, "%s[%u]", path, k), name, i, k, &x);
+      rc = get_element(m, attne_settings_find(m->options, "%s[%u]", path, k), name, i, k,
+                       &x);
       m->bias[which][(size_t)i * n + k] += x;
     }
   }
@@ -94,13 +95,14 @@ static attn_status add_mask(masks *m, const char *name, int which) {
 static attn_status add_padding(masks *m, const char *name, int which) {
   char path[64];
   const uint32_t n_row = m->n_query[which], n = m->n_key[which];
-  if (!attn_settings_has(m->options, "$.%s", name)) return ATTN_OK;
+  if (!attne_settings_has(m->options, "$.%s", name)) return ATTN_OK;
   snprintf(path, sizeof path, "$.%s", name);
   attn_status rc = expect_elements(m, path, n);
   if (rc == ATTN_OK) rc = make_bias(m, which);
   for (uint32_t k = 0; rc == ATTN_OK && k < n; k++) {
     float x = 0;
-    rc = get_element(m, attn_settings_find(m->options, "%s[%u]", path, k), name, 0, k, &x);
+    rc = get_element(m, attne_settings_find(m->options, "%s[%u]", path, k), name, 0, k,
+                     &x);
     for (size_t i = 0; i < n_row; i++) m->bias[which][i * n + k] += x;
   }
   return rc;
@@ -112,13 +114,18 @@ static attn_status get_options(masks *m, attn_settings *options, int *causal) {
   } names[N_ATTENTION] = {{"src_mask", "src_key_padding_mask"},
                           {"tgt_mask", "tgt_key_padding_mask"},
                           {"memory_mask", "memory_key_padding_mask"}};
-  static const char *const known[] = {
-      "causal",      "src_mask",    "src_key_padding_mask",    "tgt_mask",
-      "tgt_key_padding_mask", "memory_mask", "memory_key_padding_mask", NULL};
+  static const char *const known[] = {"causal",
+                                      "src_mask",
+                                      "src_key_padding_mask",
+                                      "tgt_mask",
+                                      "tgt_key_padding_mask",
+                                      "memory_mask",
+                                      "memory_key_padding_mask",
+                                      NULL};
   m->options = options;
-  attn_status rc = attn_settings_sort(options, m->err);
-  if (rc == ATTN_OK) rc = attn_settings_only(options, known, m->err);
-  if (rc == ATTN_OK) rc = attn_settings_bool(options, m->err, causal, "$.causal");
+  attn_status rc = attne_settings_sort(options, m->err);
+  if (rc == ATTN_OK) rc = attne_settings_only(options, known, m->err);
+  if (rc == ATTN_OK) rc = attne_settings_bool(options, m->err, causal, "$.causal");
   for (int i = 0; rc == ATTN_OK && i < N_ATTENTION; i++) {
     rc = add_mask(m, names[i].mask, i);
     if (rc == ATTN_OK) rc = add_padding(m, names[i].padding, i);
@@ -131,19 +138,20 @@ attn_status attn_transform(const attn_model *model, const attn_matrices *in,
                            float *out) {
   const uint32_t n = in->n_source, n_out = in->n_target;
   masks m = {.err = err, .n_query = {n, n_out, n_out}, .n_key = {n, n_out, n}};
-  attn_decoder d = {0};
-  attn_pass how = {0};
+  attne_decoder d = {0};
+  attne_pass how = {0};
   float *y;
   attn_status rc = get_options(&m, options, &how.is_causal);
-  if (rc == ATTN_OK) rc = attn_decoder_init(&d, &model->graph, 0, stop, err);
-  if (rc == ATTN_OK) rc = attn_decoder_source(&d, NULL, in->source, n, m.bias[SOURCE], err);
+  if (rc == ATTN_OK) rc = attne_decoder_init(&d, &model->graph, 0, stop, err);
+  if (rc == ATTN_OK)
+    rc = attne_decoder_source(&d, NULL, in->source, n, m.bias[SOURCE], err);
   how.bias = m.bias[TARGET];
   how.cross_bias = m.bias[CROSS];
-  if (rc == ATTN_OK) rc = attn_decoder_run(&d, &how, NULL, in->target, n_out, err, &y);
+  if (rc == ATTN_OK) rc = attne_decoder_run(&d, &how, NULL, in->target, n_out, err, &y);
   for (size_t i = 0; rc == ATTN_OK && i < (size_t)n_out * model->graph.d_model; i++) {
     out[i] = y[i] == y[i] ? y[i] : NAN; /* of one pattern, as in encoder.c */
   }
-  attn_decoder_free(&d);
-  for (int i = 0; i < N_ATTENTION; i++) attn_release(m.bias[i]);
+  attne_decoder_free(&d);
+  for (int i = 0; i < N_ATTENTION; i++) attne_release(m.bias[i]);
   return rc;
 }

@@ -22,16 +22,17 @@ typedef struct merge {
 } merge;
 
 typedef struct bpe {
-  const attn_vocabulary *vocabulary;
-  merge *merge;     /* by rank */
-  uint32_t *slot;   /* open addressing, at most half full: rank + 1, or 0 */
+  const attne_vocabulary *vocabulary;
+  merge *merge;   /* by rank */
+  uint32_t *slot; /* open addressing, at most half full: rank + 1, or 0 */
   unsigned n_slot_log2;
   uint32_t n_merge;
   uint8_t *is_whole; /* a bit an id: a word that reads like this token becomes it */
-  char *prefix, *suffix; /* written before all characters but the first; behind the last */
+  char *prefix,
+      *suffix; /* written before all characters but the first; behind the last */
   size_t n_prefix, n_suffix;
   int has_unknown;
-  attn_unknown unknown;
+  attne_unknown unknown;
   int fuse_unknown; /* several in a row are one */
   int ignore_merges;
   int byte_fallback; /* a character that is no token becomes its bytes, "<0x0A>" */
@@ -87,25 +88,27 @@ static uint32_t find_merge(const bpe *m, int32_t left, int32_t right) {
   return slot && *slot ? *slot - 1 : NONE;
 }
 
-static int32_t find_token(const attn_vocabulary *v, attn_text prefix, attn_text text) {
-  uint64_t hash = attn_hash(ATTN_HASH_EMPTY, prefix.text, prefix.n_text);
-  hash = attn_hash(hash, text.text, text.n_text);
-  return attn_vocabulary_find(v, hash, prefix, text);
+static int32_t find_token(const attne_vocabulary *v, attn_text prefix, attn_text text) {
+  uint64_t hash = attne_hash(ATTNE_HASH_EMPTY, prefix.text, prefix.n_text);
+  hash = attne_hash(hash, text.text, text.n_text);
+  return attne_vocabulary_find(v, hash, prefix, text);
 }
 
 static attn_status no_token(attn_error *err, uint32_t rank, attn_text left,
                             attn_text right) {
-  return attn_fail(err, ATTN_INVALID,
-                   "tokenizer: $.model.merges[%u] has the token '%.*s%.*s', which is not in "
-                   "the vocabulary",
-                   (unsigned)rank, attn_text_cut(left, 100), left.text,
-                   attn_text_cut(right, 100), right.text);
+  return attne_fail(
+      err, ATTN_INVALID,
+      "tokenizer: $.model.merges[%u] has the token '%.*s%.*s', which is not in "
+      "the vocabulary",
+      (unsigned)rank, attne_text_cut(left, 100), left.text, attne_text_cut(right, 100),
+      right.text);
 }
 
 static attn_status load_merge(bpe *m, const attn_vocab *vocab, uint32_t rank,
                               attn_error *err) {
   static const attn_text empty = {"", 0};
-  attn_text left = vocab->merge[2 * (size_t)rank], right = vocab->merge[2 * (size_t)rank + 1];
+  attn_text left = vocab->merge[2 * (size_t)rank],
+            right = vocab->merge[2 * (size_t)rank + 1];
   merge *merge = &m->merge[rank];
   merge->left = find_token(m->vocabulary, empty, left);
   if (merge->left < 0) return no_token(err, rank, left, empty);
@@ -113,11 +116,12 @@ static attn_status load_merge(bpe *m, const attn_vocab *vocab, uint32_t rank,
   if (merge->right < 0) return no_token(err, rank, empty, right);
   /* The library does not look whether it is the prefix that it cuts off. */
   if (right.n_text < m->n_prefix) {
-    return attn_fail(err, ATTN_INVALID,
-                     "tokenizer: $.model.merges[%u] has the second part '%.*s'; expected it "
-                     "to begin with '%.*s'",
-                     (unsigned)rank, attn_text_cut(right, 100), right.text,
-                     (int)m->n_prefix, m->prefix);
+    return attne_fail(
+        err, ATTN_INVALID,
+        "tokenizer: $.model.merges[%u] has the second part '%.*s'; expected it "
+        "to begin with '%.*s'",
+        (unsigned)rank, attne_text_cut(right, 100), right.text, (int)m->n_prefix,
+        m->prefix);
   }
   right.text += m->n_prefix;
   right.n_text -= m->n_prefix;
@@ -125,9 +129,9 @@ static attn_status load_merge(bpe *m, const attn_vocab *vocab, uint32_t rank,
   if (merge->id < 0) return no_token(err, rank, left, right);
   uint32_t *slot = find_slot(m, merge->left, merge->right);
   if (!slot) {
-    return attn_fail(err, ATTN_INVALID,
-                     "tokenizer: more than %d pairs have the hash of $.model.merges[%u]",
-                     MAX_PROBE, (unsigned)rank);
+    return attne_fail(err, ATTN_INVALID,
+                      "tokenizer: more than %d pairs have the hash of $.model.merges[%u]",
+                      MAX_PROBE, (unsigned)rank);
   }
   *slot = rank + 1; /* of a pair that is there twice, the last counts */
   return ATTN_OK;
@@ -135,15 +139,15 @@ static attn_status load_merge(bpe *m, const attn_vocab *vocab, uint32_t rank,
 
 static attn_status load_merges(bpe *m, const attn_vocab *vocab, attn_error *err) {
   if (vocab->n_merge > INT32_MAX / 2) {
-    return attn_fail(err, ATTN_INVALID, "tokenizer: %u merges are too many",
-                     (unsigned)vocab->n_merge);
+    return attne_fail(err, ATTN_INVALID, "tokenizer: %u merges are too many",
+                      (unsigned)vocab->n_merge);
   }
   m->n_merge = vocab->n_merge;
   m->n_slot_log2 = 1;
   while (UINT64_C(1) << m->n_slot_log2 < 2 * (uint64_t)m->n_merge) m->n_slot_log2++;
-  m->merge = attn_alloc(m->n_merge * sizeof *m->merge);
-  m->slot = attn_alloc_zero(sizeof *m->slot << m->n_slot_log2);
-  if (!m->merge || !m->slot) return attn_no_memory(err);
+  m->merge = attne_alloc(m->n_merge * sizeof *m->merge);
+  m->slot = attne_alloc_zero(sizeof *m->slot << m->n_slot_log2);
+  if (!m->merge || !m->slot) return attne_no_memory(err);
   attn_status rc = ATTN_OK;
   for (uint32_t i = 0; rc == ATTN_OK && i < m->n_merge; i++) {
     rc = load_merge(m, vocab, i, err);
@@ -154,9 +158,9 @@ static attn_status load_merges(bpe *m, const attn_vocab *vocab, attn_error *err)
 /* ----------------------------------------------------------------------- the word */
 
 /* Every merge takes one pair out of the queue and puts in two at most. */
-static attn_status reserve(const bpe *m, attn_word *word, size_t n, symbols *out) {
+static attn_status reserve(const bpe *m, attne_word *word, size_t n, symbols *out) {
   size_t n_symbol = n * sizeof *out->symbol, n_queue = 2 * n * sizeof *out->queue;
-  char *room = attn_word_room(word, n_symbol + n_queue + m->n_suffix + 4);
+  char *room = attne_word_room(word, n_symbol + n_queue + m->n_suffix + 4);
   if (!room) return ATTN_NOMEM;
   *out = (symbols){.symbol = (symbol *)(void *)room,
                    .queue = (candidate *)(void *)(room + n_symbol),
@@ -188,15 +192,16 @@ static int add_bytes(const bpe *m, symbols *s, const char *text, uint32_t n) {
 }
 
 /* A character that is no token.  Without an unknown token it is passed over. */
-static attn_status add_unknown(const bpe *m, symbols *s, const char *text,
-                               uint32_t n, attn_error *err, unknown_run *run) {
+static attn_status add_unknown(const bpe *m, symbols *s, const char *text, uint32_t n,
+                               attn_error *err, unknown_run *run) {
   if (m->byte_fallback && add_bytes(m, s, text, n)) return ATTN_OK;
   if (!m->has_unknown) return ATTN_OK;
   if (m->unknown.id < 0) {
-    return attn_fail(err, ATTN_INVALID,
-                     "tokenizer: neither a character of the text nor the unknown token '%s' "
-                     "is in the vocabulary",
-                     m->unknown.name);
+    return attne_fail(
+        err, ATTN_INVALID,
+        "tokenizer: neither a character of the text nor the unknown token '%s' "
+        "is in the vocabulary",
+        m->unknown.name);
   }
   if (!m->fuse_unknown) end_unknown(m, s, run);
   run->is_there = 1;
@@ -205,8 +210,8 @@ static attn_status add_unknown(const bpe *m, symbols *s, const char *text,
 }
 
 /* The token of a character, with prefix and suffix where they belong. */
-static int32_t find_character(const bpe *m, symbols *s, attn_text c,
-                              int is_first, int is_last) {
+static int32_t find_character(const bpe *m, symbols *s, attn_text c, int is_first,
+                              int is_last) {
   attn_text prefix = {m->prefix, is_first ? 0 : m->n_prefix};
   if (!is_last || m->n_suffix == 0) return find_token(m->vocabulary, prefix, c);
   memcpy(s->text, c.text, c.n_text);
@@ -215,15 +220,14 @@ static int32_t find_character(const bpe *m, symbols *s, attn_text c,
 }
 
 /* The characters of a word as symbols. */
-static attn_status begin(const bpe *m, symbols *s, attn_text word,
-                         attn_error *err) {
+static attn_status begin(const bpe *m, symbols *s, attn_text word, attn_error *err) {
   unknown_run run = {0};
   s->n = 0;
   for (size_t i = 0, n; i < word.n_text; i += n) {
     uint32_t c;
-    n = attn_utf8_decode(word.text + i, word.n_text - i, &c);
-    int32_t id = find_character(m, s, (attn_text){word.text + i, n}, i == 0,
-                                i + n == word.n_text);
+    n = attne_utf8_decode(word.text + i, word.n_text - i, &c);
+    int32_t id =
+        find_character(m, s, (attn_text){word.text + i, n}, i == 0, i + n == word.n_text);
     if (id >= 0) {
       end_unknown(m, s, &run);
       add_symbol(s, id, (uint32_t)n);
@@ -252,7 +256,8 @@ static candidate pop(symbols *s) {
   candidate top = s->queue[0], last = s->queue[--s->n_queue];
   size_t i = 0, child;
   while ((child = 2 * i + 1) < s->n_queue) {
-    if (child + 1 < s->n_queue && is_before(&s->queue[child + 1], &s->queue[child])) child++;
+    if (child + 1 < s->n_queue && is_before(&s->queue[child + 1], &s->queue[child]))
+      child++;
     if (!is_before(&s->queue[child], &last)) break;
     s->queue[i] = s->queue[child];
     i = child;
@@ -270,8 +275,7 @@ static void consider(const bpe *m, symbols *s, uint32_t at) {
 }
 
 /* 1 if the pair that a candidate names is there and makes its token. */
-static int still_stands(const bpe *m, const symbols *s,
-                        const candidate *c) {
+static int is_current(const bpe *m, const symbols *s, const candidate *c) {
   const symbol *left = &s->symbol[c->at];
   if (left->n == 0 || left->next == NONE) return 0;
   uint32_t rank = find_merge(m, left->id, s->symbol[left->next].id);
@@ -287,7 +291,7 @@ static void merge_pairs(const bpe *m, symbols *s) {
   for (uint32_t i = 0; i < s->n; i++) consider(m, s, i);
   while (s->n_queue) {
     candidate top = pop(s);
-    if (!still_stands(m, s, &top)) continue;
+    if (!is_current(m, s, &top)) continue;
     symbol *left = &s->symbol[top.at], *right = &s->symbol[left->next];
     left->id = top.id;
     left->n += right->n;
@@ -300,27 +304,27 @@ static void merge_pairs(const bpe *m, symbols *s) {
 }
 
 /* The tokens of a text as the symbols whose n is not 0. */
-static attn_status encode(const bpe *m, attn_word *word, attn_text text, attn_error *err,
+static attn_status encode(const bpe *m, attne_word *word, attn_text text, attn_error *err,
                           symbols *out) {
   *out = (symbols){0};
   if (text.n_text >= UINT32_MAX / 2) {
-    return attn_fail(err, ATTN_INVALID, "tokenizer: a word of %zu bytes is too long",
-                     text.n_text);
+    return attne_fail(err, ATTN_INVALID, "tokenizer: a word of %zu bytes is too long",
+                      text.n_text);
   }
-  if (reserve(m, word, text.n_text, out) != ATTN_OK) return attn_no_memory(err);
+  if (reserve(m, word, text.n_text, out) != ATTN_OK) return attne_no_memory(err);
   attn_status rc = begin(m, out, text, err);
   if (rc == ATTN_OK) merge_pairs(m, out);
   return rc;
 }
 
-static attn_status split(const void *model, attn_word *word, attn_error *err,
+static attn_status split(const void *model, attne_word *word, attn_error *err,
                          attn_tokens *out) {
   const bpe *m = model;
   symbols s;
   attn_text text = {word->text, word->n};
   int32_t id = find_token(m->vocabulary, (attn_text){"", 0}, text);
   if (id >= 0 && (m->ignore_merges || m->is_whole[id / 8] & 1 << id % 8)) {
-    return attn_tokens_add(out, id, word->whole);
+    return attne_tokens_add(out, id, word->whole);
   }
   attn_status rc = encode(m, word, text, err, &s);
   /* Places are counted in the lengths of the tokens: behind a character that was passed
@@ -328,8 +332,8 @@ static attn_status split(const void *model, attn_word *word, attn_error *err,
   for (size_t i = 0, at = 0; rc == ATTN_OK && i < s.n; at += s.symbol[i++].n) {
     uint32_t n = s.symbol[i].n;
     if (n == 0) continue;
-    attn_span span = {word->at[at].start, word->at[at + n - 1].end};
-    rc = attn_tokens_add(out, s.symbol[i].id, span);
+    attne_span span = {word->at[at].start, word->at[at + n - 1].end};
+    rc = attne_tokens_add(out, s.symbol[i].id, span);
   }
   return rc;
 }
@@ -337,37 +341,37 @@ static attn_status split(const void *model, attn_word *word, attn_error *err,
 /* ------------------------------------------------------------------------ loading */
 
 static attn_status find_whole(bpe *m, attn_error *err) {
-  attn_word word = {0};
+  attne_word word = {0};
   attn_status rc = ATTN_OK;
-  m->is_whole = attn_alloc_zero(m->vocabulary->n / 8 + UINT64_C(1));
-  if (!m->is_whole) return attn_no_memory(err);
+  m->is_whole = attne_alloc_zero(m->vocabulary->n / 8 + UINT64_C(1));
+  if (!m->is_whole) return attne_no_memory(err);
   for (uint32_t i = 0; rc != ATTN_NOMEM && i < m->vocabulary->n; i++) {
     symbols s;
     uint32_t n;
     int32_t id = (int32_t)i;
-    const char *token = attn_vocabulary_text(m->vocabulary, id, &n);
+    const char *token = attne_vocabulary_text(m->vocabulary, id, &n);
     if (n == 0) continue;
     rc = encode(m, &word, (attn_text){token, n}, NULL, &s);
     if (rc == ATTN_OK && s.n && s.symbol[0].id == id && s.symbol[0].n == n) {
       m->is_whole[i / 8] = (uint8_t)(m->is_whole[i / 8] | 1 << i % 8);
     }
   }
-  attn_word_free(&word);
-  return rc == ATTN_NOMEM ? attn_no_memory(err) : ATTN_OK;
+  attne_word_free(&word);
+  return rc == ATTN_NOMEM ? attne_no_memory(err) : ATTN_OK;
 }
 
 static attn_status load_affix(const attn_settings *s, attn_error *err, const char *path,
                               char **out, size_t *n) {
   attn_text text = {"", 0};
-  attn_status rc = attn_settings_text(s, err, &text, "%s", path);
+  attn_status rc = attne_settings_text(s, err, &text, "%s", path);
   if (rc != ATTN_OK) return rc;
   if (text.n_text > MAX_AFFIX) {
-    return attn_fail(err, ATTN_UNSUPPORTED,
-                     "tokenizer: %s has %zu bytes, at most %d are supported", path,
-                     text.n_text, MAX_AFFIX);
+    return attne_fail(err, ATTN_UNSUPPORTED,
+                      "tokenizer: %s has %zu bytes, at most %d are supported", path,
+                      text.n_text, MAX_AFFIX);
   }
-  *out = attn_alloc(text.n_text);
-  if (!*out) return attn_no_memory(err);
+  *out = attne_alloc(text.n_text);
+  if (!*out) return attne_no_memory(err);
   memcpy(*out, text.text, text.n_text);
   *n = text.n_text;
   return ATTN_OK;
@@ -375,33 +379,35 @@ static attn_status load_affix(const attn_settings *s, attn_error *err, const cha
 
 static attn_status load_unknown(const attn_settings *s, attn_error *err, bpe *out) {
   attn_text unknown = {NULL, 0};
-  attn_status rc = attn_settings_text(s, err, &unknown, "$.model.unk_token");
+  attn_status rc = attne_settings_text(s, err, &unknown, "$.model.unk_token");
   if (rc != ATTN_OK || !unknown.text) return rc;
   out->has_unknown = 1;
-  attn_unknown_find(out->vocabulary, unknown, &out->unknown);
+  attne_unknown_find(out->vocabulary, unknown, &out->unknown);
   return ATTN_OK;
 }
 
 static attn_status load_flags(const attn_settings *s, attn_error *err, bpe *out) {
   double dropout = 0;
-  attn_status rc = attn_settings_bool(s, err, &out->fuse_unknown, "$.model.fuse_unk");
+  attn_status rc = attne_settings_bool(s, err, &out->fuse_unknown, "$.model.fuse_unk");
   if (rc == ATTN_OK) {
-    rc = attn_settings_bool(s, err, &out->byte_fallback, "$.model.byte_fallback");
+    rc = attne_settings_bool(s, err, &out->byte_fallback, "$.model.byte_fallback");
   }
   if (rc == ATTN_OK) {
-    rc = attn_settings_bool(s, err, &out->ignore_merges, "$.model.ignore_merges");
+    rc = attne_settings_bool(s, err, &out->ignore_merges, "$.model.ignore_merges");
   }
-  if (rc == ATTN_OK) rc = attn_settings_real(s, err, &dropout, "$.model.dropout");
+  if (rc == ATTN_OK) rc = attne_settings_real(s, err, &dropout, "$.model.dropout");
   if (rc == ATTN_OK && dropout != 0) {
-    return attn_fail(err, ATTN_UNSUPPORTED,
-                     "tokenizer: $.model.dropout is %g, which makes tokens random and is not "
-                     "supported",
-                     dropout);
+    return attne_fail(
+        err, ATTN_UNSUPPORTED,
+        "tokenizer: $.model.dropout is %g, which makes tokens random and is not "
+        "supported",
+        dropout);
   }
   if (rc == ATTN_OK && out->byte_fallback && (out->n_prefix || out->n_suffix)) {
-    return attn_fail(err, ATTN_UNSUPPORTED,
-                     "tokenizer: $.model has byte_fallback beside a prefix or a suffix, which "
-                     "is not supported");
+    return attne_fail(
+        err, ATTN_UNSUPPORTED,
+        "tokenizer: $.model has byte_fallback beside a prefix or a suffix, which "
+        "is not supported");
   }
   return rc;
 }
@@ -415,7 +421,7 @@ static void load_bytes(bpe *m) {
 }
 
 static attn_status load(void *model, const attn_settings *s,
-                        const attn_vocabulary *vocabulary, const attn_vocab *vocab,
+                        const attne_vocabulary *vocabulary, const attn_vocab *vocab,
                         attn_error *err, uint64_t *max_char) {
   bpe *m = model;
   m->vocabulary = vocabulary;
@@ -435,11 +441,11 @@ static attn_status load(void *model, const attn_settings *s,
 
 static void free_model(void *model) {
   bpe *m = model;
-  attn_release(m->merge);
-  attn_release(m->slot);
-  attn_release(m->is_whole);
-  attn_release(m->prefix);
-  attn_release(m->suffix);
+  attne_release(m->merge);
+  attne_release(m->slot);
+  attne_release(m->is_whole);
+  attne_release(m->prefix);
+  attne_release(m->suffix);
 }
 
 static uint64_t memory(const void *model) {
@@ -449,4 +455,4 @@ static uint64_t memory(const void *model) {
          m->vocabulary->n / 8 + 1 + m->n_prefix + m->n_suffix;
 }
 
-const attn_word_model attn_bpe = {"BPE", sizeof(bpe), load, split, free_model, memory};
+const attne_word_model attne_bpe = {"BPE", sizeof(bpe), load, split, free_model, memory};

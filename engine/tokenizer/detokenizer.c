@@ -20,10 +20,10 @@ enum { BYTE_LEVEL, WORDPIECE, BPE, METASPACE, REPLACE, STRIP, FUSE, BYTE_FALLBAC
 
 /* -------------------------------------------------------------------------- pieces */
 
-attn_status attn_pieces_end(attn_pieces *p) {
+attn_status attne_pieces_end(attne_pieces *p) {
   if (p->n == p->n_alloc) {
     size_t n = p->n_alloc ? 2 * p->n_alloc : 64;
-    size_t *end = attn_resize(p->end, n * sizeof *end);
+    size_t *end = attne_resize(p->end, n * sizeof *end);
     if (!end) return ATTN_NOMEM;
     p->end = end;
     p->n_alloc = n;
@@ -32,13 +32,13 @@ attn_status attn_pieces_end(attn_pieces *p) {
   return ATTN_OK;
 }
 
-void attn_pieces_free(attn_pieces *p) {
+void attne_pieces_free(attne_pieces *p) {
   attn_buffer_free(&p->text);
-  attn_release(p->end);
-  *p = (attn_pieces){0};
+  attne_release(p->end);
+  *p = (attne_pieces){0};
 }
 
-static attn_text piece(const attn_pieces *p, size_t i) {
+static attn_text piece(const attne_pieces *p, size_t i) {
   size_t begin = i ? p->end[i - 1] : 0;
   if (!p->text.text) return (attn_text){"", 0}; /* no piece has a text */
   return (attn_text){p->text.text + begin, p->end[i] - begin};
@@ -46,7 +46,7 @@ static attn_text piece(const attn_pieces *p, size_t i) {
 
 static attn_status add_char(attn_buffer *out, uint32_t c) {
   char text[4];
-  return attn_buffer_add(out, text, attn_utf8_encode(c, text));
+  return attne_buffer_add(out, text, attne_utf8_encode(c, text));
 }
 
 static int begins_with(attn_text text, const char *what, size_t n) {
@@ -60,8 +60,8 @@ static attn_status add_replaced(attn_buffer *out, attn_text text, attn_text from
   while (rc == ATTN_OK && text.n_text) {
     int is_there = begins_with(text, from.text, from.n_text);
     size_t n = is_there ? from.n_text : 1;
-    rc = is_there ? attn_buffer_add(out, to.text, to.n_text)
-                  : attn_buffer_add(out, text.text, 1);
+    rc = is_there ? attne_buffer_add(out, to.text, to.n_text)
+                  : attne_buffer_add(out, text.text, 1);
     text.text += n;
     text.n_text -= n;
   }
@@ -75,14 +75,14 @@ static attn_status add_bytes(attn_buffer *out, attn_text token) {
   size_t n_before = out->n;
   for (size_t i = 0; i < token.n_text;) {
     uint32_t c;
-    i += attn_utf8_decode(token.text + i, token.n_text - i, &c);
-    int byte = attn_char_byte(c);
+    i += attne_utf8_decode(token.text + i, token.n_text - i, &c);
+    int byte = attne_char_byte(c);
     if (byte < 0) {
       out->n = n_before;
-      return attn_buffer_add(out, token.text, token.n_text);
+      return attne_buffer_add(out, token.text, token.n_text);
     }
     char text = (char)byte;
-    attn_status rc = attn_buffer_add(out, &text, 1);
+    attn_status rc = attne_buffer_add(out, &text, 1);
     if (rc != ATTN_OK) return rc;
   }
   return ATTN_OK;
@@ -92,21 +92,22 @@ static attn_status add_lossy(attn_buffer *out, attn_text bytes) {
   attn_status rc = ATTN_OK;
   for (size_t i = 0; rc == ATTN_OK && i < bytes.n_text;) {
     uint32_t c;
-    i += attn_utf8_decode(bytes.text + i, bytes.n_text - i, &c);
+    i += attne_utf8_decode(bytes.text + i, bytes.n_text - i, &c);
     rc = add_char(out, c);
   }
   return rc;
 }
 
-static attn_status decode_byte_level(const attn_detokenizer_step *step, const attn_pieces *in,
-                                     attn_pieces *out) {
+static attn_status decode_byte_level(const attne_detokenizer_step *step,
+                                     const attne_pieces *in, attne_pieces *out) {
   attn_buffer bytes = {0};
   attn_status rc = ATTN_OK;
   (void)step;
-  for (size_t i = 0; rc == ATTN_OK && i < in->n; i++) rc = add_bytes(&bytes, piece(in, i));
+  for (size_t i = 0; rc == ATTN_OK && i < in->n; i++)
+    rc = add_bytes(&bytes, piece(in, i));
   if (rc == ATTN_OK) rc = add_lossy(&out->text, (attn_text){bytes.text, bytes.n});
   attn_buffer_free(&bytes);
-  return rc == ATTN_OK ? attn_pieces_end(out) : rc;
+  return rc == ATTN_OK ? attne_pieces_end(out) : rc;
 }
 
 /* Replaces in out->text from `begin` on; `to` is not longer than `from`. */
@@ -125,12 +126,12 @@ static void replace_within(attn_buffer *out, size_t begin, const char *from,
   out->n = n;
 }
 
-static attn_status decode_wordpiece(const attn_detokenizer_step *step, const attn_pieces *in,
-                                    attn_pieces *out) {
+static attn_status decode_wordpiece(const attne_detokenizer_step *step,
+                                    const attne_pieces *in, attne_pieces *out) {
   static const char *const cleanup[][2] = {
-      {" .", "."},     {" ?", "?"},     {" !", "!"},           {" ,", ","},
-      {" ' ", "'"},    {" n't", "n't"}, {" 'm", "'m"},         {" do not", " don't"},
-      {" 's", "'s"},   {" 've", "'ve"}, {" 're", "'re"},
+      {" .", "."},   {" ?", "?"},     {" !", "!"},     {" ,", ","},
+      {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},   {" do not", " don't"},
+      {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
   };
   attn_status rc = ATTN_OK;
   for (size_t i = 0; rc == ATTN_OK && i < in->n; i++) {
@@ -140,52 +141,52 @@ static attn_status decode_wordpiece(const attn_detokenizer_step *step, const att
       token.text += step->n_from;
       token.n_text -= step->n_from;
     } else if (i > 0) {
-      rc = attn_buffer_add(&out->text, " ", 1);
+      rc = attne_buffer_add(&out->text, " ", 1);
     }
-    if (rc == ATTN_OK) rc = attn_buffer_add(&out->text, token.text, token.n_text);
+    if (rc == ATTN_OK) rc = attne_buffer_add(&out->text, token.text, token.n_text);
     for (size_t k = 0; step->flag && k < sizeof cleanup / sizeof *cleanup; k++) {
       replace_within(&out->text, begin, cleanup[k][0], cleanup[k][1]);
     }
-    if (rc == ATTN_OK) rc = attn_pieces_end(out);
+    if (rc == ATTN_OK) rc = attne_pieces_end(out);
   }
   return rc;
 }
 
-static attn_status decode_bpe(const attn_detokenizer_step *step, const attn_pieces *in,
-                              attn_pieces *out) {
+static attn_status decode_bpe(const attne_detokenizer_step *step, const attne_pieces *in,
+                              attne_pieces *out) {
   attn_status rc = ATTN_OK;
   for (size_t i = 0; rc == ATTN_OK && i < in->n; i++) {
     rc = add_replaced(&out->text, piece(in, i), (attn_text){step->from, step->n_from},
                       (attn_text){" ", i + 1 < in->n});
-    if (rc == ATTN_OK) rc = attn_pieces_end(out);
+    if (rc == ATTN_OK) rc = attne_pieces_end(out);
   }
   return rc;
 }
 
-static attn_status decode_metaspace(const attn_detokenizer_step *step, const attn_pieces *in,
-                                    attn_pieces *out) {
+static attn_status decode_metaspace(const attne_detokenizer_step *step,
+                                    const attne_pieces *in, attne_pieces *out) {
   attn_status rc = ATTN_OK;
   for (size_t i = 0; rc == ATTN_OK && i < in->n; i++) {
     rc = add_replaced(&out->text, piece(in, i), (attn_text){step->from, step->n_from},
                       (attn_text){" ", i > 0 || !step->flag});
-    if (rc == ATTN_OK) rc = attn_pieces_end(out);
+    if (rc == ATTN_OK) rc = attne_pieces_end(out);
   }
   return rc;
 }
 
-static attn_status decode_replace(const attn_detokenizer_step *step, const attn_pieces *in,
-                                  attn_pieces *out) {
+static attn_status decode_replace(const attne_detokenizer_step *step,
+                                  const attne_pieces *in, attne_pieces *out) {
   attn_status rc = ATTN_OK;
   for (size_t i = 0; rc == ATTN_OK && i < in->n; i++) {
     rc = add_replaced(&out->text, piece(in, i), (attn_text){step->from, step->n_from},
                       (attn_text){step->to, step->n_to});
-    if (rc == ATTN_OK) rc = attn_pieces_end(out);
+    if (rc == ATTN_OK) rc = attne_pieces_end(out);
   }
   return rc;
 }
 
-static attn_status decode_strip(const attn_detokenizer_step *step, const attn_pieces *in,
-                                attn_pieces *out) {
+static attn_status decode_strip(const attne_detokenizer_step *step,
+                                const attne_pieces *in, attne_pieces *out) {
   attn_status rc = ATTN_OK;
   size_t n = step->n_from;
   for (size_t i = 0; rc == ATTN_OK && i < in->n; i++) {
@@ -198,17 +199,17 @@ static attn_status decode_strip(const attn_detokenizer_step *step, const attn_pi
       if (memcmp(token.text + token.n_text - n, step->from, n) != 0) break;
       token.n_text -= n;
     }
-    rc = attn_buffer_add(&out->text, token.text, token.n_text);
-    if (rc == ATTN_OK) rc = attn_pieces_end(out);
+    rc = attne_buffer_add(&out->text, token.text, token.n_text);
+    if (rc == ATTN_OK) rc = attne_pieces_end(out);
   }
   return rc;
 }
 
-static attn_status decode_fuse(const attn_detokenizer_step *step, const attn_pieces *in,
-                               attn_pieces *out) {
+static attn_status decode_fuse(const attne_detokenizer_step *step, const attne_pieces *in,
+                               attne_pieces *out) {
   (void)step;
-  attn_status rc = attn_buffer_add(&out->text, in->text.text, in->text.n);
-  return rc == ATTN_OK ? attn_pieces_end(out) : rc;
+  attn_status rc = attne_buffer_add(&out->text, in->text.text, in->text.n);
+  return rc == ATTN_OK ? attne_pieces_end(out) : rc;
 }
 
 /* The byte that a token names, or -1. */
@@ -217,14 +218,15 @@ static int named_byte(attn_text token) {
   if (token.n_text != 6 || memcmp(token.text, "<0x", 3) != 0 || token.text[5] != '>') {
     return -1;
   }
-  const char *high = memchr(digits, token.text[3], 32), *low = memchr(digits, token.text[4], 32);
+  const char *high = memchr(digits, token.text[3], 32),
+             *low = memchr(digits, token.text[4], 32);
   return high && low ? (int)((high - digits) % 16 * 16 + (low - digits) % 16) : -1;
 }
 
 static int is_utf8(attn_text bytes) {
   for (size_t i = 0; i < bytes.n_text;) {
     uint32_t c;
-    unsigned n = attn_utf8_decode(bytes.text + i, bytes.n_text - i, &c);
+    unsigned n = attne_utf8_decode(bytes.text + i, bytes.n_text - i, &c);
     if (c == 0xFFFD && !begins_with((attn_text){bytes.text + i, n}, "\xEF\xBF\xBD", 3)) {
       return 0;
     }
@@ -234,23 +236,23 @@ static int is_utf8(attn_text bytes) {
 }
 
 /* Bytes in a row become a text, or as many U+FFFD where they are no UTF-8. */
-static attn_status end_bytes(attn_buffer *bytes, attn_pieces *out) {
+static attn_status end_bytes(attn_buffer *bytes, attne_pieces *out) {
   attn_text text = {bytes->text, bytes->n};
   attn_status rc = ATTN_OK;
   if (bytes->n == 0) return ATTN_OK;
   if (is_utf8(text)) {
-    rc = attn_buffer_add(&out->text, text.text, text.n_text);
+    rc = attne_buffer_add(&out->text, text.text, text.n_text);
   } else {
     for (size_t i = 0; rc == ATTN_OK && i < text.n_text; i++) {
       rc = add_char(&out->text, 0xFFFD);
     }
   }
   bytes->n = 0;
-  return rc == ATTN_OK ? attn_pieces_end(out) : rc;
+  return rc == ATTN_OK ? attne_pieces_end(out) : rc;
 }
 
-static attn_status decode_byte_fallback(const attn_detokenizer_step *step,
-                                        const attn_pieces *in, attn_pieces *out) {
+static attn_status decode_byte_fallback(const attne_detokenizer_step *step,
+                                        const attne_pieces *in, attne_pieces *out) {
   attn_buffer bytes = {0};
   attn_status rc = ATTN_OK;
   (void)step;
@@ -259,53 +261,57 @@ static attn_status decode_byte_fallback(const attn_detokenizer_step *step,
     int value = named_byte(token);
     char byte = (char)value;
     if (value >= 0) {
-      rc = attn_buffer_add(&bytes, &byte, 1);
+      rc = attne_buffer_add(&bytes, &byte, 1);
       continue;
     }
     rc = end_bytes(&bytes, out);
-    if (rc == ATTN_OK) rc = attn_buffer_add(&out->text, token.text, token.n_text);
-    if (rc == ATTN_OK) rc = attn_pieces_end(out);
+    if (rc == ATTN_OK) rc = attne_buffer_add(&out->text, token.text, token.n_text);
+    if (rc == ATTN_OK) rc = attne_pieces_end(out);
   }
   if (rc == ATTN_OK) rc = end_bytes(&bytes, out);
   attn_buffer_free(&bytes);
   return rc;
 }
 
-static attn_status (*const decoders[])(const attn_detokenizer_step *, const attn_pieces *,
-                                       attn_pieces *) = {
-    [BYTE_LEVEL] = decode_byte_level, [WORDPIECE] = decode_wordpiece,
-    [BPE] = decode_bpe,               [METASPACE] = decode_metaspace,
-    [REPLACE] = decode_replace,       [STRIP] = decode_strip,
-    [FUSE] = decode_fuse,             [BYTE_FALLBACK] = decode_byte_fallback,
+static attn_status (*const decoders[])(const attne_detokenizer_step *,
+                                       const attne_pieces *, attne_pieces *) = {
+    [BYTE_LEVEL] = decode_byte_level,
+    [WORDPIECE] = decode_wordpiece,
+    [BPE] = decode_bpe,
+    [METASPACE] = decode_metaspace,
+    [REPLACE] = decode_replace,
+    [STRIP] = decode_strip,
+    [FUSE] = decode_fuse,
+    [BYTE_FALLBACK] = decode_byte_fallback,
 };
 
 /* Without a decoder, blanks join the tokens. */
-static attn_status join(const attn_pieces *in, int blanks, attn_buffer *out) {
+static attn_status join(const attne_pieces *in, int blanks, attn_buffer *out) {
   attn_status rc = ATTN_OK;
-  if (!blanks) return attn_buffer_add(out, in->text.text, in->text.n);
+  if (!blanks) return attne_buffer_add(out, in->text.text, in->text.n);
   for (size_t i = 0; rc == ATTN_OK && i < in->n; i++) {
     attn_text token = piece(in, i);
-    if (i) rc = attn_buffer_add(out, " ", 1);
-    if (rc == ATTN_OK) rc = attn_buffer_add(out, token.text, token.n_text);
+    if (i) rc = attne_buffer_add(out, " ", 1);
+    if (rc == ATTN_OK) rc = attne_buffer_add(out, token.text, token.n_text);
   }
   return rc;
 }
 
-attn_status attn_detokenizer_run(const attn_detokenizer *d, attn_pieces *tokens,
-                                 attn_error *err, attn_buffer *out) {
-  attn_pieces other = {0};
-  if (d->status != ATTN_OK) return attn_fail(err, d->status, "%s", d->err.message);
+attn_status attne_detokenizer_run(const attne_detokenizer *d, attne_pieces *tokens,
+                                  attn_error *err, attn_buffer *out) {
+  attne_pieces other = {0};
+  if (d->status != ATTN_OK) return attne_fail(err, d->status, "%s", d->err.message);
   attn_status rc = ATTN_OK;
   for (unsigned i = 0; rc == ATTN_OK && i < d->n_step; i++) {
     other.text.n = other.n = 0;
     rc = decoders[d->step[i].type](&d->step[i], tokens, &other);
-    attn_pieces swap = *tokens;
+    attne_pieces swap = *tokens;
     *tokens = other;
     other = swap;
   }
   if (rc == ATTN_OK) rc = join(tokens, d->n_step == 0, out);
-  attn_pieces_free(&other);
-  return rc == ATTN_OK ? rc : attn_no_memory(err);
+  attne_pieces_free(&other);
+  return rc == ATTN_OK ? rc : attne_no_memory(err);
 }
 
 /* ------------------------------------------------------------------------- settings */
@@ -314,13 +320,13 @@ attn_status attn_detokenizer_run(const attn_detokenizer *d, attn_pieces *tokens,
 static attn_status load_text(const attn_settings *s, attn_error *err, const char *path,
                              const char *key, attn_text text, char **out, size_t *n) {
   if (!text.text) {
-    attn_status rc = attn_settings_require(s, err, "%s.%s", path, key);
+    attn_status rc = attne_settings_require(s, err, "%s.%s", path, key);
     if (rc != ATTN_OK) return rc;
   }
-  attn_status rc = attn_settings_text(s, err, &text, "%s.%s", path, key);
+  attn_status rc = attne_settings_text(s, err, &text, "%s.%s", path, key);
   if (rc != ATTN_OK) return rc;
-  *out = attn_alloc(text.n_text);
-  if (!*out) return attn_no_memory(err);
+  *out = attne_alloc(text.n_text);
+  if (!*out) return attne_no_memory(err);
   memcpy(*out, text.text, text.n_text);
   *n = text.n_text;
   return ATTN_OK;
@@ -329,59 +335,61 @@ static attn_status load_text(const attn_settings *s, attn_error *err, const char
 static attn_status require_text(attn_error *err, const char *path, const char *key,
                                 size_t n) {
   return n ? ATTN_OK
-           : attn_fail(err, ATTN_UNSUPPORTED,
-                       "tokenizer: %.200s.%s is empty, which is not supported", path, key);
+           : attne_fail(err, ATTN_UNSUPPORTED,
+                        "tokenizer: %.200s.%s is empty, which is not supported", path,
+                        key);
 }
 
-static attn_status load_wordpiece(const attn_settings *s, attn_error *err, const char *path,
-                                  attn_detokenizer_step *out) {
+static attn_status load_wordpiece(const attn_settings *s, attn_error *err,
+                                  const char *path, attne_detokenizer_step *out) {
   out->flag = 1;
   attn_status rc =
       load_text(s, err, path, "prefix", (attn_text){"##", 2}, &out->from, &out->n_from);
-  return rc == ATTN_OK ? attn_settings_bool(s, err, &out->flag, "%s.cleanup", path) : rc;
+  return rc == ATTN_OK ? attne_settings_bool(s, err, &out->flag, "%s.cleanup", path) : rc;
 }
 
 static attn_status load_bpe(const attn_settings *s, attn_error *err, const char *path,
-                            attn_detokenizer_step *out) {
+                            attne_detokenizer_step *out) {
   attn_status rc =
       load_text(s, err, path, "suffix", (attn_text){"</w>", 4}, &out->from, &out->n_from);
   return rc == ATTN_OK ? require_text(err, path, "suffix", out->n_from) : rc;
 }
 
-static attn_status load_metaspace(const attn_settings *s, attn_error *err, const char *path,
-                                  attn_detokenizer_step *out) {
+static attn_status load_metaspace(const attn_settings *s, attn_error *err,
+                                  const char *path, attne_detokenizer_step *out) {
   attn_text scheme = {"always", 6};
   int prefix_space = 1;
   attn_status rc = load_text(s, err, path, "replacement", (attn_text){"\xE2\x96\x81", 3},
                              &out->from, &out->n_from);
   if (rc == ATTN_OK) rc = require_text(err, path, "replacement", out->n_from);
-  if (rc == ATTN_OK) rc = attn_settings_text(s, err, &scheme, "%s.prepend_scheme", path);
+  if (rc == ATTN_OK) rc = attne_settings_text(s, err, &scheme, "%s.prepend_scheme", path);
   if (rc == ATTN_OK) {
-    rc = attn_settings_bool(s, err, &prefix_space, "%s.add_prefix_space", path);
+    rc = attne_settings_bool(s, err, &prefix_space, "%s.add_prefix_space", path);
   }
-  out->flag = prefix_space && !attn_text_is(scheme, "never");
+  out->flag = prefix_space && !attne_text_is(scheme, "never");
   return rc;
 }
 
 static attn_status load_replace(const attn_settings *s, attn_error *err, const char *path,
-                                attn_detokenizer_step *out) {
+                                attne_detokenizer_step *out) {
   attn_text none = {NULL, 0};
   attn_status rc =
       load_text(s, err, path, "pattern.String", none, &out->from, &out->n_from);
   if (rc == ATTN_OK) rc = require_text(err, path, "pattern.String", out->n_from);
-  return rc == ATTN_OK ? load_text(s, err, path, "content", none, &out->to, &out->n_to) : rc;
+  return rc == ATTN_OK ? load_text(s, err, path, "content", none, &out->to, &out->n_to)
+                       : rc;
 }
 
 static attn_status load_strip(const attn_settings *s, attn_error *err, const char *path,
-                              attn_detokenizer_step *out) {
+                              attne_detokenizer_step *out) {
   attn_text none = {NULL, 0};
   attn_status rc = load_text(s, err, path, "content", none, &out->from, &out->n_from);
   if (rc == ATTN_OK) rc = require_text(err, path, "content", out->n_from);
   if (rc == ATTN_OK) {
-    rc = attn_settings_integer(s, err, 0, INT64_MAX, &out->start, "%s.start", path);
+    rc = attne_settings_integer(s, err, 0, INT64_MAX, &out->start, "%s.start", path);
   }
   return rc == ATTN_OK
-             ? attn_settings_integer(s, err, 0, INT64_MAX, &out->stop, "%s.stop", path)
+             ? attne_settings_integer(s, err, 0, INT64_MAX, &out->stop, "%s.stop", path)
              : rc;
 }
 
@@ -389,51 +397,56 @@ static const struct {
   const char *name;
   int type;
   attn_status (*load)(const attn_settings *, attn_error *, const char *,
-                      attn_detokenizer_step *);
+                      attne_detokenizer_step *);
 } types[] = {
-    {"ByteLevel", BYTE_LEVEL, NULL},  {"WordPiece", WORDPIECE, load_wordpiece},
-    {"BPEDecoder", BPE, load_bpe},    {"Metaspace", METASPACE, load_metaspace},
-    {"Replace", REPLACE, load_replace}, {"Strip", STRIP, load_strip},
-    {"Fuse", FUSE, NULL},             {"ByteFallback", BYTE_FALLBACK, NULL},
+    {"ByteLevel", BYTE_LEVEL, NULL},
+    {"WordPiece", WORDPIECE, load_wordpiece},
+    {"BPEDecoder", BPE, load_bpe},
+    {"Metaspace", METASPACE, load_metaspace},
+    {"Replace", REPLACE, load_replace},
+    {"Strip", STRIP, load_strip},
+    {"Fuse", FUSE, NULL},
+    {"ByteFallback", BYTE_FALLBACK, NULL},
 };
 
 static attn_status load(const attn_settings *s, attn_error *err, const char *path,
-                        attn_detokenizer *out) {
+                        attne_detokenizer *out) {
   attn_text type;
-  attn_status rc = attn_component_type(s, err, path, &type);
+  attn_status rc = attne_component_type(s, err, path, &type);
   if (rc != ATTN_OK) return rc;
-  if (attn_text_is(type, "Sequence")) {
-    char item[ATTN_MAX_PATH];
+  if (attne_text_is(type, "Sequence")) {
+    char item[ATTNE_MAX_PATH];
     for (unsigned i = 0; rc == ATTN_OK; i++) {
-      if (!attn_settings_has(s, "%s.decoders[%u]", path, i)) break;
+      if (!attne_settings_has(s, "%s.decoders[%u]", path, i)) break;
       snprintf(item, sizeof item, "%s.decoders[%u]", path, i);
       rc = load(s, err, item, out);
     }
     return rc;
   }
   for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-    if (!attn_text_is(type, types[i].name)) continue;
-    if (out->n_step == ATTN_MAX_DECODER_STEP) {
-      return attn_fail(err, ATTN_UNSUPPORTED,
-                       "tokenizer: $.decoder has more than %d steps", ATTN_MAX_DECODER_STEP);
+    if (!attne_text_is(type, types[i].name)) continue;
+    if (out->n_step == ATTNE_MAX_DECODER_STEP) {
+      return attne_fail(err, ATTN_UNSUPPORTED,
+                        "tokenizer: $.decoder has more than %d steps",
+                        ATTNE_MAX_DECODER_STEP);
     }
-    attn_detokenizer_step *step = &out->step[out->n_step++];
+    attne_detokenizer_step *step = &out->step[out->n_step++];
     step->type = types[i].type;
     return types[i].load ? types[i].load(s, err, path, step) : ATTN_OK;
   }
-  return attn_component_unsupported(err, path, type);
+  return attne_component_unsupported(err, path, type);
 }
 
-attn_status attn_detokenizer_load(const attn_settings *s, attn_detokenizer *out) {
+attn_status attne_detokenizer_load(const attn_settings *s, attne_detokenizer *out) {
   memset(out, 0, sizeof *out);
-  if (!attn_settings_has(s, "$.decoder")) return ATTN_OK;
+  if (!attne_settings_has(s, "$.decoder")) return ATTN_OK;
   out->status = load(s, &out->err, "$.decoder", out);
   return out->status == ATTN_NOMEM ? ATTN_NOMEM : ATTN_OK;
 }
 
-void attn_detokenizer_free(attn_detokenizer *d) {
+void attne_detokenizer_free(attne_detokenizer *d) {
   for (unsigned i = 0; i < d->n_step; i++) {
-    attn_release(d->step[i].from);
-    attn_release(d->step[i].to);
+    attne_release(d->step[i].from);
+    attne_release(d->step[i].to);
   }
 }

@@ -24,25 +24,25 @@ enum {
 
 /* ------------------------------------------------------------------- settings */
 
-static attn_status add_step(attn_normalizer *out, attn_error *err, uint8_t step) {
-  if (out->n_step == ATTN_MAX_STEP) {
-    return attn_fail(err, ATTN_UNSUPPORTED,
-                     "tokenizer: $.normalizer has more than %d steps", ATTN_MAX_STEP);
+static attn_status add_step(attne_normalizer *out, attn_error *err, uint8_t step) {
+  if (out->n_step == ATTNE_MAX_STEP) {
+    return attne_fail(err, ATTN_UNSUPPORTED,
+                      "tokenizer: $.normalizer has more than %d steps", ATTNE_MAX_STEP);
   }
   out->step[out->n_step++] = step;
   return ATTN_OK;
 }
 
 static attn_status load_bert(const attn_settings *s, attn_error *err, const char *path,
-                             attn_normalizer *out) {
+                             attne_normalizer *out) {
   int clean = 1, cjk = 1, lower = 1;
-  attn_status rc = attn_settings_bool(s, err, &clean, "%s.clean_text", path);
+  attn_status rc = attne_settings_bool(s, err, &clean, "%s.clean_text", path);
   if (rc == ATTN_OK) {
-    rc = attn_settings_bool(s, err, &cjk, "%s.handle_chinese_chars", path);
+    rc = attne_settings_bool(s, err, &cjk, "%s.handle_chinese_chars", path);
   }
-  if (rc == ATTN_OK) rc = attn_settings_bool(s, err, &lower, "%s.lowercase", path);
+  if (rc == ATTN_OK) rc = attne_settings_bool(s, err, &lower, "%s.lowercase", path);
   int strip = lower; /* where strip_accents is null */
-  if (rc == ATTN_OK) rc = attn_settings_bool(s, err, &strip, "%s.strip_accents", path);
+  if (rc == ATTN_OK) rc = attne_settings_bool(s, err, &strip, "%s.strip_accents", path);
   if (rc == ATTN_OK && clean) rc = add_step(out, err, CLEAN);
   if (rc == ATTN_OK && cjk) rc = add_step(out, err, SPACE_CJK);
   if (rc == ATTN_OK && strip) rc = add_step(out, err, NFD);
@@ -52,14 +52,14 @@ static attn_status load_bert(const attn_settings *s, attn_error *err, const char
 }
 
 static attn_status load(const attn_settings *s, attn_error *err, const char *path,
-                        attn_normalizer *out);
+                        attne_normalizer *out);
 
 static attn_status load_sequence(const attn_settings *s, attn_error *err,
-                                 const char *path, attn_normalizer *out) {
-  char item[ATTN_MAX_PATH];
+                                 const char *path, attne_normalizer *out) {
+  char item[ATTNE_MAX_PATH];
   attn_status rc = ATTN_OK;
   for (unsigned i = 0; rc == ATTN_OK; i++) {
-    if (!attn_settings_has(s, "%s.normalizers[%u]", path, i)) break;
+    if (!attne_settings_has(s, "%s.normalizers[%u]", path, i)) break;
     snprintf(item, sizeof item, "%s.normalizers[%u]", path, i);
     rc = load(s, err, item, out);
   }
@@ -67,45 +67,45 @@ static attn_status load_sequence(const attn_settings *s, attn_error *err,
 }
 
 static attn_status load(const attn_settings *s, attn_error *err, const char *path,
-                        attn_normalizer *out) {
+                        attne_normalizer *out) {
   static const struct {
     const char *type;
     uint8_t step;
   } simple[] = {{"Lowercase", LOWER}, {"NFD", NFD}, {"StripAccents", STRIP_MARKS}};
   attn_text type;
-  attn_status rc = attn_component_type(s, err, path, &type);
+  attn_status rc = attne_component_type(s, err, path, &type);
   if (rc != ATTN_OK) return rc;
-  if (attn_text_is(type, "BertNormalizer")) return load_bert(s, err, path, out);
-  if (attn_text_is(type, "Sequence")) return load_sequence(s, err, path, out);
+  if (attne_text_is(type, "BertNormalizer")) return load_bert(s, err, path, out);
+  if (attne_text_is(type, "Sequence")) return load_sequence(s, err, path, out);
   for (size_t i = 0; i < sizeof simple / sizeof *simple; i++) {
-    if (attn_text_is(type, simple[i].type)) return add_step(out, err, simple[i].step);
+    if (attne_text_is(type, simple[i].type)) return add_step(out, err, simple[i].step);
   }
-  return attn_component_unsupported(err, path, type);
+  return attne_component_unsupported(err, path, type);
 }
 
-attn_status attn_normalizer_load(const attn_settings *settings, attn_error *err,
-                                 attn_normalizer *out) {
+attn_status attne_normalizer_load(const attn_settings *settings, attn_error *err,
+                                  attne_normalizer *out) {
   memset(out, 0, sizeof *out);
-  if (!attn_settings_has(settings, "$.normalizer")) return ATTN_OK;
+  if (!attne_settings_has(settings, "$.normalizer")) return ATTN_OK;
   return load(settings, err, "$.normalizer", out);
 }
 
 /* ------------------------------------------------------------------------ NFD */
 
-struct attn_mark {
+struct attne_mark {
   uint32_t c;
   uint8_t combining_class;
   uint8_t is_added; /* not the first of its source character's decomposition */
-  attn_span at;     /* of the source character */
+  attne_span at;    /* of the source character */
 };
 
-static void apply(attn_normalization *pass, unsigned i, uint32_t c, attn_span at);
+static void apply(attne_normalization *pass, unsigned i, uint32_t c, attne_span at);
 
-static int grow_marks(attn_marks *marks) {
+static int grow_marks(attne_marks *marks) {
   size_t n = marks->n_alloc ? 2 * marks->n_alloc : 16;
-  struct attn_mark *mark = attn_resize(marks->mark, n * sizeof *mark);
+  struct attne_mark *mark = attne_resize(marks->mark, n * sizeof *mark);
   if (mark) marks->mark = mark;
-  uint32_t *order = mark ? attn_resize(marks->order, n * sizeof *order) : NULL;
+  uint32_t *order = mark ? attne_resize(marks->order, n * sizeof *order) : NULL;
   if (order) marks->order = order;
   if (!order) return 0;
   marks->n_alloc = n;
@@ -113,7 +113,7 @@ static int grow_marks(attn_marks *marks) {
 }
 
 /* order[] = the marks sorted by combining class; equal ones keep their order. */
-static void sort_marks(attn_marks *marks) {
+static void sort_marks(attne_marks *marks) {
   marks->order[0] = 0;
   if (marks->n == 1) return;
   uint32_t begin[257] = {0};
@@ -125,15 +125,15 @@ static void sort_marks(attn_marks *marks) {
 }
 
 /* Lets out the waiting marks of step i. */
-static void end_marks(attn_normalization *pass, unsigned i) {
-  attn_marks *marks = &pass->marks[i];
+static void end_marks(attne_normalization *pass, unsigned i) {
+  attne_marks *marks = &pass->marks[i];
   size_t n = marks->n, source = 0;
   if (n == 0) return;
   sort_marks(marks);
   pass->n_waiting -= n;
   marks->n = 0;
   for (size_t k = 0; k < n; k++) {
-    const struct attn_mark *mark = &marks->mark[marks->order[k]];
+    const struct attne_mark *mark = &marks->mark[marks->order[k]];
     if (!mark->is_added) {
       while (marks->mark[source].is_added) source++;
       marks->at = marks->mark[source++].at;
@@ -142,8 +142,8 @@ static void end_marks(attn_normalization *pass, unsigned i) {
   }
 }
 
-static void add_mark(attn_normalization *pass, unsigned i, struct attn_mark mark) {
-  attn_marks *marks = &pass->marks[i];
+static void add_mark(attne_normalization *pass, unsigned i, struct attne_mark mark) {
+  attne_marks *marks = &pass->marks[i];
   if (marks->n == marks->n_alloc && !grow_marks(marks)) {
     pass->status = ATTN_NOMEM;
     return;
@@ -152,14 +152,14 @@ static void add_mark(attn_normalization *pass, unsigned i, struct attn_mark mark
   pass->n_waiting++;
 }
 
-static void decompose(attn_normalization *pass, unsigned i, uint32_t c, attn_span at) {
-  attn_marks *marks = &pass->marks[i];
-  uint32_t part[ATTN_MAX_DECOMPOSITION];
-  unsigned n = attn_decompose(c, part);
+static void decompose(attne_normalization *pass, unsigned i, uint32_t c, attne_span at) {
+  attne_marks *marks = &pass->marks[i];
+  uint32_t part[ATTNE_MAX_DECOMPOSITION];
+  unsigned n = attne_decompose(c, part);
   for (unsigned k = 0; k < n; k++) {
-    uint8_t combining_class = attn_char_of(part[k])->combining_class;
+    uint8_t combining_class = attne_char_of(part[k])->combining_class;
     if (combining_class) {
-      add_mark(pass, i, (struct attn_mark){part[k], combining_class, k > 0, at});
+      add_mark(pass, i, (struct attne_mark){part[k], combining_class, k > 0, at});
     } else {
       end_marks(pass, i);
       if (k == 0) marks->at = at;
@@ -171,16 +171,16 @@ static void decompose(attn_normalization *pass, unsigned i, uint32_t c, attn_spa
 /* ---------------------------------------------------------------------- steps */
 
 /* Takes a character from step i on. */
-static void apply(attn_normalization *pass, unsigned i, uint32_t c, attn_span at) {
+static void apply(attne_normalization *pass, unsigned i, uint32_t c, attne_span at) {
   for (; i < pass->normalizer->n_step; i++) {
-    const attn_char *is = attn_char_of(c);
+    const attne_char *is = attne_char_of(c);
     switch (pass->normalizer->step[i]) {
     case CLEAN:
-      if (is->flags & ATTN_CHAR_CONTROL) return;
-      if (is->flags & ATTN_CHAR_SPACE) c = ' ';
+      if (is->flags & ATTNE_CHAR_CONTROL) return;
+      if (is->flags & ATTNE_CHAR_SPACE) c = ' ';
       break;
     case SPACE_CJK:
-      if (is->flags & ATTN_CHAR_CJK) {
+      if (is->flags & ATTNE_CHAR_CJK) {
         apply(pass, i + 1, ' ', at);
         apply(pass, i + 1, c, at);
         c = ' ';
@@ -190,10 +190,10 @@ static void apply(attn_normalization *pass, unsigned i, uint32_t c, attn_span at
       decompose(pass, i, c, at);
       return;
     case STRIP_NONSPACING:
-      if (is->flags & ATTN_CHAR_NONSPACING) return;
+      if (is->flags & ATTNE_CHAR_NONSPACING) return;
       break;
     case STRIP_MARKS:
-      if (is->flags & ATTN_CHAR_MARK) return;
+      if (is->flags & ATTNE_CHAR_MARK) return;
       break;
     case LOWER:
       if (c == 0x130) { /* the one character with a lower case of two */
@@ -208,17 +208,17 @@ static void apply(attn_normalization *pass, unsigned i, uint32_t c, attn_span at
   pass->sink(pass->ctx, c, at);
 }
 
-void attn_normalize(attn_normalization *pass, uint32_t c, attn_span at) {
+void attne_normalize(attne_normalization *pass, uint32_t c, attne_span at) {
   apply(pass, 0, c, at);
 }
 
-void attn_normalize_end(attn_normalization *pass) {
+void attne_normalize_end(attne_normalization *pass) {
   for (unsigned i = 0; i < pass->normalizer->n_step; i++) end_marks(pass, i);
 }
 
-void attn_normalization_free(attn_normalization *pass) {
-  for (unsigned i = 0; i < ATTN_MAX_STEP; i++) {
-    attn_release(pass->marks[i].mark);
-    attn_release(pass->marks[i].order);
+void attne_normalization_free(attne_normalization *pass) {
+  for (unsigned i = 0; i < ATTNE_MAX_STEP; i++) {
+    attne_release(pass->marks[i].mark);
+    attne_release(pass->marks[i].order);
   }
 }

@@ -28,31 +28,31 @@ static const rule behaviors[] = {
 
 static const rule *find_rule(const rule *list, size_t n, attn_text type) {
   for (size_t i = 0; i < n; i++) {
-    if (attn_text_is(type, list[i].type)) return &list[i];
+    if (attne_text_is(type, list[i].type)) return &list[i];
   }
   return NULL;
 }
 
 static uint8_t apply_rule(const rule *r, unsigned flags) {
-  if (r->space != KEEP && flags & ATTN_CHAR_SPACE) return r->space;
-  if (r->punctuation != KEEP && flags & ATTN_CHAR_PUNCTUATION) return r->punctuation;
-  return flags & ATTN_CHAR_WORD ? KEEP : r->no_word;
+  if (r->space != KEEP && flags & ATTNE_CHAR_SPACE) return r->space;
+  if (r->punctuation != KEEP && flags & ATTNE_CHAR_PUNCTUATION) return r->punctuation;
+  return flags & ATTNE_CHAR_WORD ? KEEP : r->no_word;
 }
 
 /* A rule splits further what those before it left: two characters stay together
 ** if no rule parts them. */
-static attn_status add_rule(attn_splitter *out, attn_error *err, const char *path,
+static attn_status add_rule(attne_splitter *out, attn_error *err, const char *path,
                             const rule *r, unsigned *n_rule) {
-  if (*n_rule == 7) { /* a bit each, below ATTN_SPLIT_ALONE */
-    return attn_fail(err, ATTN_UNSUPPORTED, "tokenizer: %.200s is more than 7 steps",
-                     path);
+  if (*n_rule == 7) { /* a bit each, below ATTNE_SPLIT_ALONE */
+    return attne_fail(err, ATTN_UNSUPPORTED, "tokenizer: %.200s is more than 7 steps",
+                      path);
   }
-  for (unsigned i = 0; i < ATTN_N_CHAR_INDEX; i++) {
-    uint8_t *of = &out->of[i], what = apply_rule(r, attn_char_records[i].flags);
-    if (*of == ATTN_SPLIT_DROP || what == DROP) {
-      *of = ATTN_SPLIT_DROP;
-    } else if (*of == ATTN_SPLIT_ALONE || what == ALONE) {
-      *of = ATTN_SPLIT_ALONE;
+  for (unsigned i = 0; i < ATTNE_N_CHAR_INDEX; i++) {
+    uint8_t *of = &out->of[i], what = apply_rule(r, attne_char_records[i].flags);
+    if (*of == ATTNE_SPLIT_DROP || what == DROP) {
+      *of = ATTNE_SPLIT_DROP;
+    } else if (*of == ATTNE_SPLIT_ALONE || what == ALONE) {
+      *of = ATTNE_SPLIT_ALONE;
     } else if (what == OTHER_CLASS) {
       *of = (uint8_t)(*of | 1u << *n_rule);
     }
@@ -61,52 +61,53 @@ static attn_status add_rule(attn_splitter *out, attn_error *err, const char *pat
   return ATTN_OK;
 }
 
-static attn_status load_byte_level(const attn_settings *s, attn_error *err, const char *path,
-                                   attn_byte_level *out) {
+static attn_status load_byte_level(const attn_settings *s, attn_error *err,
+                                   const char *path, attne_byte_level *out) {
   out->is_on = out->prefix_space = out->use_regex = 1;
   attn_status rc =
-      attn_settings_bool(s, err, &out->prefix_space, "%s.add_prefix_space", path);
-  return rc == ATTN_OK ? attn_settings_bool(s, err, &out->use_regex, "%s.use_regex", path)
-                       : rc;
+      attne_settings_bool(s, err, &out->prefix_space, "%s.add_prefix_space", path);
+  return rc == ATTN_OK
+             ? attne_settings_bool(s, err, &out->use_regex, "%s.use_regex", path)
+             : rc;
 }
 
 static attn_status load(const attn_settings *s, attn_error *err, const char *path,
-                        attn_splitter *out, unsigned *n_rule) {
+                        attne_splitter *out, unsigned *n_rule) {
   attn_text type, behavior = {"Isolated", 8};
-  attn_status rc = attn_component_type(s, err, path, &type);
+  attn_status rc = attne_component_type(s, err, path, &type);
   if (rc != ATTN_OK) return rc;
   if (out->byte_level.is_on) {
-    return attn_fail(err, ATTN_UNSUPPORTED,
-                     "tokenizer: %.200s comes after a ByteLevel, which is not supported",
-                     path);
+    return attne_fail(err, ATTN_UNSUPPORTED,
+                      "tokenizer: %.200s comes after a ByteLevel, which is not supported",
+                      path);
   }
-  if (attn_text_is(type, "ByteLevel")) {
+  if (attne_text_is(type, "ByteLevel")) {
     return load_byte_level(s, err, path, &out->byte_level);
   }
-  if (attn_text_is(type, "Sequence")) {
-    char item[ATTN_MAX_PATH];
+  if (attne_text_is(type, "Sequence")) {
+    char item[ATTNE_MAX_PATH];
     for (unsigned i = 0; rc == ATTN_OK; i++) {
-      if (!attn_settings_has(s, "%s.pretokenizers[%u]", path, i)) break;
+      if (!attne_settings_has(s, "%s.pretokenizers[%u]", path, i)) break;
       snprintf(item, sizeof item, "%s.pretokenizers[%u]", path, i);
       rc = load(s, err, item, out, n_rule);
     }
     return rc;
   }
   const rule *r = find_rule(rules, sizeof rules / sizeof *rules, type);
-  if (!r && attn_text_is(type, "Punctuation")) {
-    rc = attn_settings_text(s, err, &behavior, "%s.behavior", path);
+  if (!r && attne_text_is(type, "Punctuation")) {
+    rc = attne_settings_text(s, err, &behavior, "%s.behavior", path);
     if (rc != ATTN_OK) return rc;
     r = find_rule(behaviors, sizeof behaviors / sizeof *behaviors, behavior);
     if (!r) type = behavior;
   }
   return r ? add_rule(out, err, path, r, n_rule)
-           : attn_component_unsupported(err, path, type);
+           : attne_component_unsupported(err, path, type);
 }
 
-attn_status attn_splitter_load(const attn_settings *settings, attn_error *err,
-                               attn_splitter *out) {
+attn_status attne_splitter_load(const attn_settings *settings, attn_error *err,
+                                attne_splitter *out) {
   unsigned n_rule = 0;
   memset(out, 0, sizeof *out);
-  if (!attn_settings_has(settings, "$.pre_tokenizer")) return ATTN_OK;
+  if (!attne_settings_has(settings, "$.pre_tokenizer")) return ATTN_OK;
   return load(settings, err, "$.pre_tokenizer", out, &n_rule);
 }

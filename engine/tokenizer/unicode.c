@@ -15,11 +15,11 @@ static unsigned decompose_hangul(uint32_t s, uint32_t *out) {
 }
 
 static unsigned find_decomposition(uint32_t c) {
-  unsigned low = attn_decomposition_plane[c >> 16];
-  unsigned high = attn_decomposition_plane[(c >> 16) + 1];
+  unsigned low = attne_decomposition_plane[c >> 16];
+  unsigned high = attne_decomposition_plane[(c >> 16) + 1];
   while (high - low > 1) {
     unsigned middle = (low + high) / 2;
-    if (attn_decomposition_of[middle] <= (c & 0xFFFF)) {
+    if (attne_decomposition_of[middle] <= (c & 0xFFFF)) {
       low = middle;
     } else {
       high = middle;
@@ -28,22 +28,24 @@ static unsigned find_decomposition(uint32_t c) {
   return low;
 }
 
-unsigned attn_decompose(uint32_t c, uint32_t out[ATTN_MAX_DECOMPOSITION]) {
+unsigned attne_decompose(uint32_t c, uint32_t out[ATTNE_MAX_DECOMPOSITION]) {
   out[0] = c;
-  if (!(attn_char_of(c)->flags & ATTN_CHAR_DECOMPOSES)) return 1;
+  if (!(attne_char_of(c)->flags & ATTNE_CHAR_DECOMPOSES)) return 1;
   if (c - S_BASE < L_COUNT * V_COUNT * T_COUNT) return decompose_hangul(c - S_BASE, out);
   unsigned i = find_decomposition(c), n = 0;
-  for (unsigned at = attn_decomposition_at[i]; at < attn_decomposition_at[i + 1]; at++) {
-    uint32_t part = attn_decomposition_part[at];
+  for (unsigned at = attne_decomposition_at[i]; at < attne_decomposition_at[i + 1];
+       at++) {
+    uint32_t part = attne_decomposition_part[at];
     if (part >= 0xD800 && part <= 0xDBFF) {
-      part = 0x10000 + (part - 0xD800) * 0x400 + (attn_decomposition_part[++at] - 0xDC00u);
+      part =
+          0x10000 + (part - 0xD800) * 0x400 + (attne_decomposition_part[++at] - 0xDC00u);
     }
     out[n++] = part;
   }
   return n;
 }
 
-unsigned attn_utf8_decode(const char *text, size_t n, uint32_t *c) {
+unsigned attne_utf8_decode(const char *text, size_t n, uint32_t *c) {
   const unsigned char *s = (const unsigned char *)text;
   unsigned char lead = s[0];
   *c = lead;
@@ -65,7 +67,7 @@ unsigned attn_utf8_decode(const char *text, size_t n, uint32_t *c) {
   return length;
 }
 
-unsigned attn_utf8_encode(uint32_t c, char out[4]) {
+unsigned attne_utf8_encode(uint32_t c, char out[4]) {
   if (c < 0x80) {
     out[0] = (char)c;
     return 1;

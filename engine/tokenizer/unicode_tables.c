@@ -4,7 +4,7 @@
 /* clang-format off */
 #include "unicode.h"
 
-const attn_char attn_char_records[ATTN_N_CHAR_INDEX] = {
+const attne_char attne_char_records[ATTNE_N_CHAR_INDEX] = {
   {0x002, 0, 0}, {0x001, 0, 0}, {0x003, 0, 0}, {0x004, 0, 0}, {0x208, 0, 0}, {0x108, 0, 32},
   {0x00c, 0, 0}, {0x108, 0, 0}, {0x000, 0, 0}, {0x200, 0, 0}, {0x188, 0, 32}, {0x188, 0, 0},
   {0x188, 0, 1}, {0x108, 0, 1}, {0x188, 0, -199}, {0x188, 0, -121}, {0x108, 0, 210},
@@ -41,7 +41,7 @@ const attn_char attn_char_records[ATTN_N_CHAR_INDEX] = {
   {0x018, 216, 0}, {0x018, 226, 0}, {0x108, 0, 34},
 };
 
-const uint8_t attn_char_page[2176] = {
+const uint8_t attne_char_page[2176] = {
   0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25,
   26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 27, 26, 26, 26, 26, 26, 26, 26, 26, 26, 26,
   26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 26,
@@ -139,7 +139,7 @@ const uint8_t attn_char_page[2176] = {
   35, 35, 35, 35, 35, 35, 35, 35, 35, 35, 101,
 };
 
-const uint16_t attn_char_block[3264] = {
+const uint16_t attne_char_block[3264] = {
   0, 1, 2, 3, 4, 5, 6, 7, 8, 1, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 17, 21, 22, 23,
   24, 25, 26, 27, 28, 29, 15, 30, 31, 32, 33, 34, 34, 34, 34, 34, 34, 34, 35, 36, 37, 38, 39,
   40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 34, 59, 53, 60,
@@ -293,7 +293,7 @@ const uint16_t attn_char_block[3264] = {
   1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 669,
 };
 
-const uint8_t attn_char_index_of[10720] = {
+const uint8_t attne_char_index_of[10720] = {
   0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
   0, 1, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 3, 3, 3, 3,
   3, 3, 3, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 3, 3,
@@ -682,12 +682,12 @@ const uint8_t attn_char_index_of[10720] = {
   0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 8,
 };
 
-const uint16_t attn_decomposition_plane[18] = {
+const uint16_t attne_decomposition_plane[18] = {
   0, 1493, 1518, 2060, 2060, 2060, 2060, 2060, 2060, 2060, 2060, 2060, 2060, 2060, 2060, 2060,
   2060, 2060,
 };
 
-const uint16_t attn_decomposition_of[2060] = {
+const uint16_t attne_decomposition_of[2060] = {
   0xC0, 0xC1, 0xC2, 0xC3, 0xC4, 0xC5, 0xC7, 0xC8, 0xC9, 0xCA, 0xCB, 0xCC, 0xCD, 0xCE, 0xCF,
   0xD1, 0xD2, 0xD3, 0xD4, 0xD5, 0xD6, 0xD9, 0xDA, 0xDB, 0xDC, 0xDD, 0xE0, 0xE1, 0xE2, 0xE3,
   0xE4, 0xE5, 0xE7, 0xE8, 0xE9, 0xEA, 0xEB, 0xEC, 0xED, 0xEE, 0xEF, 0xF1, 0xF2, 0xF3, 0xF4,
@@ -872,7 +872,7 @@ const uint16_t attn_decomposition_of[2060] = {
   0xFA1D,
 };
 
-const uint16_t attn_decomposition_at[2061] = {
+const uint16_t attne_decomposition_at[2061] = {
   0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32, 34, 36, 38, 40, 42, 44, 46, 48,
   50, 52, 54, 56, 58, 60, 62, 64, 66, 68, 70, 72, 74, 76, 78, 80, 82, 84, 86, 88, 90, 92, 94,
   96, 98, 100, 102, 104, 106, 108, 110, 112, 114, 116, 118, 120, 122, 124, 126, 128, 130, 132,
@@ -1006,7 +1006,7 @@ const uint16_t attn_decomposition_at[2061] = {
   3573, 3575,
 };
 
-const uint16_t attn_decomposition_part[3575] = {
+const uint16_t attne_decomposition_part[3575] = {
   0x41, 0x300, 0x41, 0x301, 0x41, 0x302, 0x41, 0x303, 0x41, 0x308, 0x41, 0x30A, 0x43, 0x327,
   0x45, 0x300, 0x45, 0x301, 0x45, 0x302, 0x45, 0x308, 0x49, 0x300, 0x49, 0x301, 0x49, 0x302,
   0x49, 0x308, 0x4E, 0x303, 0x4F, 0x300, 0x4F, 0x301, 0x4F, 0x302, 0x4F, 0x303, 0x4F, 0x308,

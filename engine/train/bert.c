@@ -13,18 +13,19 @@ static size_t take(size_t *at, size_t n) {
   return begin;
 }
 
-static void place_matrix(attn_bert_dense *dense, uint32_t n_out, uint32_t n_in, size_t *at) {
+static void place_matrix(attne_bert_dense *dense, uint32_t n_out, uint32_t n_in,
+                         size_t *at) {
   dense->n_out = n_out;
   dense->n_in = n_in;
   dense->weight = take(at, (size_t)n_out * n_in);
 }
 
-static void place_norm(attn_bert_norm *norm, size_t d, size_t *at) {
+static void place_norm(attne_bert_norm *norm, size_t d, size_t *at) {
   norm->weight = take(at, d);
   norm->bias = take(at, d);
 }
 
-void attn_bert_place(attn_bert *b, const attn_bert_shape *shape) {
+void attne_bert_place(attne_bert *b, const attne_bert_shape *shape) {
   const uint32_t d = shape->d_model;
   size_t at = 0;
   b->shape = *shape;
@@ -32,7 +33,7 @@ void attn_bert_place(attn_bert *b, const attn_bert_shape *shape) {
   b->position = take(&at, (size_t)shape->max_length * d);
   b->type = take(&at, d);
   for (uint32_t i = 0; i < shape->n_layer; i++) {
-    attn_bert_layer *layer = &b->layer[i];
+    attne_bert_layer *layer = &b->layer[i];
     place_matrix(&layer->qkv, 3 * d, d, &at);
     place_matrix(&layer->out, d, d, &at);
     place_matrix(&layer->up, shape->d_ff, d, &at);
@@ -42,8 +43,9 @@ void attn_bert_place(attn_bert *b, const attn_bert_shape *shape) {
   b->n_decay = at;
   place_norm(&b->norm_embedding, d, &at);
   for (uint32_t i = 0; i < shape->n_layer; i++) {
-    attn_bert_layer *layer = &b->layer[i];
-    attn_bert_dense *const dense[] = {&layer->qkv, &layer->out, &layer->up, &layer->down};
+    attne_bert_layer *layer = &b->layer[i];
+    attne_bert_dense *const dense[] = {&layer->qkv, &layer->out, &layer->up,
+                                       &layer->down};
     for (int k = 0; k < 4; k++) dense[k]->bias = take(&at, dense[k]->n_out);
     place_norm(&layer->norm_attention, d, &at);
     place_norm(&layer->norm_ffn, d, &at);
@@ -54,13 +56,16 @@ void attn_bert_place(attn_bert *b, const attn_bert_shape *shape) {
   b->n = at;
 }
 
-attn_bert_dense attn_bert_matrix(const attn_bert *b, uint32_t i) {
-  const attn_bert_layer *layer = &b->layer[i / 4];
+attne_bert_dense attne_bert_matrix(const attne_bert *b, uint32_t i) {
+  const attne_bert_layer *layer = &b->layer[i / 4];
   if (i == 4 * b->shape.n_layer) return b->transform;
   if (i > 4 * b->shape.n_layer) {
-    return (attn_bert_dense){b->shape.n_vocab, b->shape.d_model, b->word, b->bias};
+    return (attne_bert_dense){b->shape.n_vocab, b->shape.d_model, b->word, b->bias};
   }
-  return i % 4 == 0 ? layer->qkv : i % 4 == 1 ? layer->out : i % 4 == 2 ? layer->up : layer->down;
+  return i % 4 == 0   ? layer->qkv
+         : i % 4 == 1 ? layer->out
+         : i % 4 == 2 ? layer->up
+                      : layer->down;
 }
 
 static void set(float *x, size_t n, float value) {
@@ -72,15 +77,15 @@ static void set(float *x, size_t n, float value) {
 static float normal(uint64_t key, uint64_t i) {
   int64_t sum = 0;
   for (uint64_t k = 0; k < 6; k++) {
-    uint64_t random = attn_random_at(key, 6 * i + k);
+    uint64_t random = attne_random_at(key, 6 * i + k);
     sum += (int64_t)(random >> 32) + (int64_t)(random & UINT32_MAX);
   }
   return (float)((double)sum * 0x1p-32 - 6);
 }
 
-void attn_bert_first_weights(attn_bert *b, uint64_t seed) {
+void attne_bert_first_weights(attne_bert *b, uint64_t seed) {
   const size_t d = b->shape.d_model;
-  const uint64_t key = attn_random_key(seed, UINT64_MAX);
+  const uint64_t key = attne_random_key(seed, UINT64_MAX);
   for (size_t i = 0; i < b->n_decay; i++) b->weight[i] = 0.02f * normal(key, i);
   set(b->weight + b->n_decay, b->n - b->n_decay, 0);
   set(b->weight + b->norm_embedding.weight, d, 1);
@@ -94,17 +99,18 @@ void attn_bert_first_weights(attn_bert *b, uint64_t seed) {
 /* ---------------------------------------------------------------------- tensors */
 
 static int by_name(const void *a, const void *b) {
-  return strcmp(((const attn_bert_tensor *)a)->name, ((const attn_bert_tensor *)b)->name);
+  return strcmp(((const attne_bert_tensor *)a)->name,
+                ((const attne_bert_tensor *)b)->name);
 }
 
 typedef struct tensor_list {
-  attn_bert_tensor *tensor;
+  attne_bert_tensor *tensor;
   size_t n;
 } tensor_list;
 
-static void name_tensor(tensor_list *list, const char *prefix, const char *name, size_t at,
-                        int64_t n_row, int64_t n_column) {
-  attn_bert_tensor *t = &list->tensor[list->n++];
+static void name_tensor(tensor_list *list, const char *prefix, const char *name,
+                        size_t at, int64_t n_row, int64_t n_column) {
+  attne_bert_tensor *t = &list->tensor[list->n++];
   snprintf(t->name, sizeof t->name, "%s%s", prefix, name);
   t->at = at;
   t->n_row = n_row;
@@ -112,7 +118,7 @@ static void name_tensor(tensor_list *list, const char *prefix, const char *name,
 }
 
 static void name_dense(tensor_list *list, const char *prefix, const char *name,
-                       const attn_bert_dense *dense) {
+                       const attne_bert_dense *dense) {
   char weight[60], bias[60];
   snprintf(weight, sizeof weight, "%s.weight", name);
   snprintf(bias, sizeof bias, "%s.bias", name);
@@ -121,23 +127,23 @@ static void name_dense(tensor_list *list, const char *prefix, const char *name,
 }
 
 static void name_norm(tensor_list *list, const char *prefix, const char *name,
-                      const attn_bert_norm *norm, int64_t d) {
+                      const attne_bert_norm *norm, int64_t d) {
   char full[60];
   snprintf(full, sizeof full, "%s%s", prefix, name);
   name_tensor(list, full, ".weight", norm->weight, d, 0);
   name_tensor(list, full, ".bias", norm->bias, d, 0);
 }
 
-static void name_layer(tensor_list *list, const attn_bert *b, uint32_t i) {
+static void name_layer(tensor_list *list, const attne_bert *b, uint32_t i) {
   static const char *const third[] = {"attention.self.query", "attention.self.key",
                                       "attention.self.value"};
-  const attn_bert_layer *layer = &b->layer[i];
+  const attne_bert_layer *layer = &b->layer[i];
   const uint32_t d = b->shape.d_model;
   char prefix[32];
   snprintf(prefix, sizeof prefix, "encoder.layer.%u.", i);
   for (uint32_t k = 0; k < 3; k++) {
-    attn_bert_dense part = {d, d, layer->qkv.weight + (size_t)k * d * d,
-                            layer->qkv.bias + k * d};
+    attne_bert_dense part = {d, d, layer->qkv.weight + (size_t)k * d * d,
+                             layer->qkv.bias + k * d};
     name_dense(list, prefix, third[k], &part);
   }
   name_dense(list, prefix, "attention.output.dense", &layer->out);
@@ -147,9 +153,9 @@ static void name_layer(tensor_list *list, const attn_bert *b, uint32_t i) {
   name_norm(list, prefix, "output.LayerNorm", &layer->norm_ffn, d);
 }
 
-size_t attn_bert_tensors(const attn_bert *b, attn_bert_tensor *out) {
+size_t attne_bert_tensors(const attne_bert *b, attne_bert_tensor *out) {
   tensor_list list = {out, 0};
-  const attn_bert_shape *s = &b->shape;
+  const attne_bert_shape *s = &b->shape;
   const int64_t d = s->d_model;
   name_tensor(&list, "embeddings.", "word_embeddings.weight", b->word, s->n_vocab, d);
   name_tensor(&list, "embeddings.", "position_embeddings.weight", b->position,

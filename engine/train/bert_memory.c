@@ -4,8 +4,8 @@
 #include "bert.h"
 #include "../kernels/kernels.h"
 
-static uint64_t max_group(const attn_bert_shape *s) {
-  return (uint64_t)s->max_token / ATTN_BERT_GROUP + 1;
+static uint64_t max_group(const attne_bert_shape *s) {
+  return (uint64_t)s->max_token / ATTNE_BERT_GROUP + 1;
 }
 
 /* Cuts floats off a block; while it is counted, there is none. */
@@ -16,17 +16,18 @@ typedef struct cutter {
 } cutter;
 
 static void *cut(cutter *c, uint64_t n, uint64_t size) {
-  uint64_t bytes = attn_add(attn_mul(n, size, &c->overflow), 63, &c->overflow) / 64 * 64;
+  uint64_t bytes =
+      attne_add(attne_mul(n, size, &c->overflow), 63, &c->overflow) / 64 * 64;
   uint64_t at = c->n_byte;
-  c->n_byte = attn_add(at, bytes, &c->overflow);
+  c->n_byte = attne_add(at, bytes, &c->overflow);
   return c->block ? c->block + at : NULL;
 }
 
 static float *rows(cutter *c, uint64_t n, uint64_t width) {
-  return cut(c, attn_mul(n, width, &c->overflow), sizeof(float));
+  return cut(c, attne_mul(n, width, &c->overflow), sizeof(float));
 }
 
-static void cut_layer(const attn_bert_shape *s, cutter *c, attn_bert_activation *a) {
+static void cut_layer(const attne_bert_shape *s, cutter *c, attne_bert_activation *a) {
   const uint64_t n = s->max_token, d = s->d_model;
   a->x = rows(c, n, d);
   a->qkv = rows(c, n, 3 * d);
@@ -39,13 +40,14 @@ static void cut_layer(const attn_bert_shape *s, cutter *c, attn_bert_activation 
   a->fed = rows(c, n, d);
 }
 
-static void cut_memory(const attn_bert *b, cutter *c, attn_bert_memory *m) {
-  const attn_bert_shape *s = &b->shape;
+static void cut_memory(const attne_bert *b, cutter *c, attne_bert_memory *m) {
+  const attne_bert_shape *s = &b->shape;
   const uint64_t d = s->d_model, n_group = max_group(s);
   for (uint32_t i = 0; i < 4 * s->n_layer + 2; i++) {
-    attn_bert_dense dense = attn_bert_matrix(b, i);
-    m->packed[i].rows = cut(c, attn_packed_size(dense.n_out, dense.n_in), sizeof(float));
-    m->packed[i].columns = cut(c, attn_packed_size(dense.n_in, dense.n_out), sizeof(float));
+    attne_bert_dense dense = attne_bert_matrix(b, i);
+    m->packed[i].rows = cut(c, attne_packed_size(dense.n_out, dense.n_in), sizeof(float));
+    m->packed[i].columns =
+        cut(c, attne_packed_size(dense.n_in, dense.n_out), sizeof(float));
   }
   for (uint32_t i = 0; i < s->n_layer; i++) cut_layer(s, c, &m->layer[i]);
   m->embedded = rows(c, s->max_token, d);
@@ -59,35 +61,38 @@ static void cut_memory(const attn_bert *b, cutter *c, attn_bert_memory *m) {
   m->head = rows(c, s->max_masked, d);
   m->d_head = rows(c, s->max_masked, d);
   m->logits = rows(c, s->max_masked, s->n_vocab);
-  m->norms = rows(c, n_group * attn_bert_norms(s), 2 * d);
+  m->norms = rows(c, n_group * attne_bert_norms(s), 2 * d);
   m->loss = cut(c, n_group, sizeof *m->loss);
-  m->squares = cut(c, b->n / ATTN_BERT_STEP + 1, sizeof *m->squares);
+  m->squares = cut(c, b->n / ATTNE_BERT_STEP + 1, sizeof *m->squares);
   m->group = cut(c, n_group, sizeof *m->group);
 }
 
-static void clear(float *x, size_t n) { memset(x, 0, n * sizeof *x); }
+static void clear(float *x, size_t n) {
+  memset(x, 0, n * sizeof *x);
+}
 
-static attn_status alloc_memory(const attn_bert *b, attn_bert_memory *m, uint32_t n_thread,
-                                attn_error *err) {
-  size_t pass = attn_bert_pass_scratch(&b->shape), sum = attn_bert_sum_scratch(&b->shape);
+static attn_status alloc_memory(const attne_bert *b, attne_bert_memory *m,
+                                uint32_t n_thread, attn_error *err) {
+  size_t pass = attne_bert_pass_scratch(&b->shape),
+         sum = attne_bert_sum_scratch(&b->shape);
   cutter counter = {0};
   cut_memory(b, &counter, m);
   uint64_t n_byte = counter.overflow ? UINT64_MAX : counter.n_byte;
   attn_status rc = attn_limit_call(n_byte, err);
   if (rc != ATTN_OK) return rc;
   m->block = counter.overflow ? NULL : attn_alloc_aligned(n_byte);
-  if (!m->block) return attn_no_memory(err);
+  if (!m->block) return attne_no_memory(err);
   cut_memory(b, &(cutter){m->block, 0, 0}, m);
   for (; m->n_slot < n_thread; m->n_slot++) {
     float *scratch = attn_alloc_aligned((pass > sum ? pass : sum) * sizeof *scratch);
-    if (!scratch) return attn_no_memory(err);
+    if (!scratch) return attne_no_memory(err);
     m->slot[m->n_slot] = scratch;
   }
   /* Outputs that fill up a panel are computed, if not kept: not with what was there. */
   for (uint32_t i = 0; i < 4 * b->shape.n_layer + 2; i++) {
-    attn_bert_dense dense = attn_bert_matrix(b, i);
-    clear(m->packed[i].rows, attn_packed_size(dense.n_out, dense.n_in));
-    clear(m->packed[i].columns, attn_packed_size(dense.n_in, dense.n_out));
+    attne_bert_dense dense = attne_bert_matrix(b, i);
+    clear(m->packed[i].rows, attne_packed_size(dense.n_out, dense.n_in));
+    clear(m->packed[i].columns, attne_packed_size(dense.n_in, dense.n_out));
   }
   return ATTN_OK;
 }
@@ -98,29 +103,29 @@ static float *zeros(size_t n) {
   return x;
 }
 
-attn_status attn_bert_alloc(attn_bert *b, uint32_t n_thread, attn_error *err) {
+attn_status attne_bert_alloc(attne_bert *b, uint32_t n_thread, attn_error *err) {
   attn_status rc = attn_limit_call(4 * (uint64_t)b->n * sizeof(float), err);
   if (rc != ATTN_OK) return rc;
   b->weight = zeros(b->n);
   b->gradient = zeros(b->n);
   b->first = zeros(b->n);
   b->second = zeros(b->n);
-  b->memory = attn_alloc_zero(sizeof *b->memory);
+  b->memory = attne_alloc_zero(sizeof *b->memory);
   if (!b->weight || !b->gradient || !b->first || !b->second || !b->memory) {
-    return attn_no_memory(err);
+    return attne_no_memory(err);
   }
   return alloc_memory(b, b->memory, n_thread, err);
 }
 
-void attn_bert_free(attn_bert *b) {
-  attn_bert_memory *m = b->memory;
+void attne_bert_free(attne_bert *b) {
+  attne_bert_memory *m = b->memory;
   attn_release_aligned(b->weight);
   attn_release_aligned(b->gradient);
   attn_release_aligned(b->first);
   attn_release_aligned(b->second);
   for (uint32_t i = 0; m && i < m->n_slot; i++) attn_release_aligned(m->slot[i]);
   if (m) attn_release_aligned(m->block);
-  attn_release(m);
+  attne_release(m);
   b->weight = b->gradient = b->first = b->second = NULL;
   b->memory = NULL;
 }

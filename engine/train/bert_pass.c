@@ -1,5 +1,6 @@
 /*
-** bert_pass.c - some texts forward through the encoder, and the gradient of the loss back.
+** bert_pass.c - some texts forward through the encoder, and the gradient of the loss
+** back.
 **
 ** Backward (Rumelhart, Hinton and Williams 1986), with dY for the gradient by Y:
 **   Y = X Wᵀ + b       dX = dY W         (dW = dYᵀ X, db = sum of dY: bert_step.c)
@@ -19,16 +20,16 @@
 static const float eps = 1e-12f; /* BERT's */
 
 typedef struct work {
-  const attn_bert *bert;
-  const attn_bert_shape *shape;
-  const attn_bert_memory *memory;
-  const attn_bert_batch *batch;
-  const attn_kernels_f32 *kernels;
-  const attn_bert_pass *pass;
-  const attn_bert_group *group;
-  size_t d, row, n_row;       /* its rows of the batch */
-  size_t masked, n_masked;    /* and of the masked tokens */
-  float *norms;               /* [n_norm, 2, d] */
+  const attne_bert *bert;
+  const attne_bert_shape *shape;
+  const attne_bert_memory *memory;
+  const attne_bert_batch *batch;
+  const attne_kernels_f32 *kernels;
+  const attne_bert_pass *pass;
+  const attne_bert_group *group;
+  size_t d, row, n_row;    /* its rows of the batch */
+  size_t masked, n_masked; /* and of the masked tokens */
+  float *norms;            /* [n_norm, 2, d] */
   float *scratch;
 } work;
 
@@ -36,30 +37,31 @@ typedef struct work {
 
 /* c[m, n] = or += a[m, k] packedᵀ + bias */
 static void multiply(const work *w, size_t m, size_t k, const float *a, size_t lda,
-                     const float *packed, attn_output out) {
-  attn_gemm_f32 g = {.m = m, .k = k, .a = a, .lda = lda, .packed = packed, .out = out};
+                     const float *packed, attne_output out) {
+  attne_gemm_f32 g = {.m = m, .k = k, .a = a, .lda = lda, .packed = packed, .out = out};
   w->kernels->gemm(&g);
 }
 
 /* y[m, n_out] = x[m, n_in] Wᵀ + b */
 static void forward(const work *w, uint32_t i, size_t m, const float *x, float *y) {
-  attn_bert_dense dense = attn_bert_matrix(w->bert, i);
+  attne_bert_dense dense = attne_bert_matrix(w->bert, i);
   multiply(w, m, dense.n_in, x, dense.n_in, w->memory->packed[i].rows,
-           (attn_output){.n = dense.n_out,
-                         .bias = w->bert->weight + dense.bias,
-                         .c = y,
-                         .ldc = dense.n_out});
+           (attne_output){.n = dense.n_out,
+                          .bias = w->bert->weight + dense.bias,
+                          .c = y,
+                          .ldc = dense.n_out});
 }
 
 /* dx[m, n_in] = or += dy[m, n_out] W */
-static void backward(const work *w, uint32_t i, size_t m, const float *dy, attn_store store,
-                     float *dx) {
-  attn_bert_dense dense = attn_bert_matrix(w->bert, i);
+static void backward(const work *w, uint32_t i, size_t m, const float *dy,
+                     attne_store store, float *dx) {
+  attne_bert_dense dense = attne_bert_matrix(w->bert, i);
   multiply(w, m, dense.n_out, dy, dense.n_out, w->memory->packed[i].columns,
-           (attn_output){.n = dense.n_in, .store = store, .c = dx, .ldc = dense.n_in});
+           (attne_output){.n = dense.n_in, .store = store, .c = dx, .ldc = dense.n_in});
 }
 
-static void transpose(size_t n, size_t m, const float *x, size_t ld, float *out, size_t ld_out) {
+static void transpose(size_t n, size_t m, const float *x, size_t ld, float *out,
+                      size_t ld_out) {
   for (size_t i = 0; i < n; i++) {
     for (size_t j = 0; j < m; j++) out[j * ld_out + i] = x[i * ld + j];
   }
@@ -75,9 +77,9 @@ static void drop(const work *w, uint32_t place, uint64_t first, size_t n, float 
   const uint32_t limit = (uint32_t)(w->pass->dropout * 0x1p32);
   const float scale = (float)(1 / (1 - w->pass->dropout));
   if (limit == 0) return;
-  uint64_t key = attn_random_key(w->pass->key, place);
+  uint64_t key = attne_random_key(w->pass->key, place);
   for (size_t i = 0; i < n; i++) {
-    x[i] *= attn_random_at(key, first + i) >> 32 < limit ? 0.0f : scale;
+    x[i] *= attne_random_at(key, first + i) >> 32 < limit ? 0.0f : scale;
   }
 }
 
@@ -107,10 +109,10 @@ static float variance_of(size_t n, const float *x, float center) {
   return sum_lanes(lane) / (float)n;
 }
 
-static void norm(const work *w, const attn_bert_norm *norm, size_t m, const float *z,
+static void norm(const work *w, const attne_bert_norm *norm, size_t m, const float *z,
                  float *y) {
-  w->kernels->layer_norm(m, w->d, w->bert->weight + norm->weight, w->bert->weight + norm->bias,
-                         eps, z, y);
+  w->kernels->layer_norm(m, w->d, w->bert->weight + norm->weight,
+                         w->bert->weight + norm->bias, eps, z, y);
 }
 
 /* One row: dy becomes dz. */
@@ -132,27 +134,27 @@ static void norm_back_row(size_t d, const float *weight, const float *z, float *
   }
 }
 
-/* `which` counts as attn_bert_memory.norms does. */
-static void norm_back(const work *w, const attn_bert_norm *norm, uint32_t which, size_t m,
-                      const float *z, float *dy) {
+/* `which` counts as attne_bert_memory.norms does. */
+static void norm_back(const work *w, const attne_bert_norm *norm, uint32_t which,
+                      size_t m, const float *z, float *dy) {
   float *d_weight = w->norms + (size_t)which * 2 * w->d, *d_bias = d_weight + w->d;
   memset(d_weight, 0, 2 * w->d * sizeof *d_weight);
   for (size_t i = 0; i < m; i++) {
-    norm_back_row(w->d, w->bert->weight + norm->weight, z + i * w->d, dy + i * w->d, d_weight,
-                  d_bias);
+    norm_back_row(w->d, w->bert->weight + norm->weight, z + i * w->d, dy + i * w->d,
+                  d_weight, d_bias);
   }
 }
 
 /* --------------------------------------------------------------------- attention */
 
 static size_t whole_panels(size_t n) {
-  return (n + ATTN_PANEL - 1) / ATTN_PANEL * ATTN_PANEL;
+  return (n + ATTNE_PANEL - 1) / ATTNE_PANEL * ATTNE_PANEL;
 }
 
 /* One head of one text. */
 typedef struct head {
-  size_t n, d;      /* tokens; numbers of a query */
-  size_t ld;        /* between rows of weights, and of scratch of this shape */
+  size_t n, d; /* tokens; numbers of a query */
+  size_t ld;   /* between rows of weights, and of scratch of this shape */
   float scale;
   float *q, *k, *v; /* rows ld_qkv apart */
   size_t ld_qkv;
@@ -164,18 +166,18 @@ typedef struct head {
   float *packed, *a, *b, *out[3];
 } head;
 
-static size_t head_scratch(const attn_bert_shape *s) {
+static size_t head_scratch(const attne_bert_shape *s) {
   size_t n = whole_panels(s->max_length), d = whole_panels(s->d_model / s->n_head);
   return n * d + 2 * n * n + 3 * n * d;
 }
 
-size_t attn_bert_pass_scratch(const attn_bert_shape *shape) {
+size_t attne_bert_pass_scratch(const attne_bert_shape *shape) {
   return head_scratch(shape);
 }
 
 static head find_head(const work *w, uint32_t layer, uint32_t text, uint32_t i,
                       float *context) {
-  const attn_bert_activation *act = &w->memory->layer[layer];
+  const attne_bert_activation *act = &w->memory->layer[layer];
   const size_t row = w->batch->begin[text], n = w->batch->begin[text + 1] - row;
   const size_t dh = w->d / w->shape->n_head, whole = whole_panels(w->shape->max_length);
   const size_t first = (row * w->shape->n_head + i * n) * w->shape->max_length;
@@ -206,15 +208,17 @@ static void drop_weights(const work *w, const head *h, const float *from, float 
 /* c[n, n] = a[n, d] bᵀ */
 static void all_pairs(const work *w, const head *h, const float *a, size_t lda,
                       const float *b, size_t ldb, float *c) {
-  attn_pack_rows(0, h->n, h->d, b, ldb, h->packed);
-  multiply(w, h->n, h->d, a, lda, h->packed, (attn_output){.n = h->n, .c = c, .ldc = h->ld});
+  attne_pack_rows(0, h->n, h->d, b, ldb, h->packed);
+  multiply(w, h->n, h->d, a, lda, h->packed,
+           (attne_output){.n = h->n, .c = c, .ldc = h->ld});
 }
 
 /* c[n, d] = a[n, n] b */
 static void mix(const work *w, const head *h, const float *a, const float *b, size_t ldb,
                 float *c, size_t ldc) {
-  attn_pack_columns(0, h->n, h->n, h->d, b, ldb, h->packed);
-  multiply(w, h->n, h->n, a, h->ld, h->packed, (attn_output){.n = h->d, .c = c, .ldc = ldc});
+  attne_pack_columns(0, h->n, h->n, h->d, b, ldb, h->packed);
+  multiply(w, h->n, h->n, a, h->ld, h->packed,
+           (attne_output){.n = h->d, .c = c, .ldc = ldc});
 }
 
 static void attend(const work *w, uint32_t layer, uint32_t text, uint32_t i) {
@@ -299,8 +303,8 @@ static void embed(const work *w) {
 }
 
 static void layer_forward(const work *w, uint32_t i) {
-  const attn_bert_activation *a = &w->memory->layer[i];
-  const attn_bert_layer *layer = &w->bert->layer[i];
+  const attne_bert_activation *a = &w->memory->layer[i];
+  const attne_bert_layer *layer = &w->bert->layer[i];
   const size_t m = w->n_row, n = m * w->d, at = w->row * w->d, d_ff = w->shape->d_ff;
   float *slope = a->slope + w->row * d_ff, *wide = a->wide + w->row * d_ff;
   forward(w, 4 * i, m, a->x + at, a->qkv + 3 * at);
@@ -326,7 +330,7 @@ static double cross_entropy(const work *w, float *logits) {
   for (size_t i = 0; i < w->n_masked; i++, logits += n_vocab) {
     uint32_t target = w->batch->target[w->masked + i];
     double p = (double)logits[target];
-    loss -= attn_log(p > 1e-37 ? p : 1e-37);
+    loss -= attne_log(p > 1e-37 ? p : 1e-37);
     logits[target] -= 1.0f;
     for (size_t k = 0; k < n_vocab; k++) logits[k] *= part;
   }
@@ -338,7 +342,7 @@ static double cross_entropy(const work *w, float *logits) {
 /* The masked tokens forward and back: d_x is the gradient by the output of the last
 ** layer, which is zero at all other tokens. */
 static double predict(const work *w, float *d_x) {
-  const attn_bert_memory *memory = w->memory;
+  const attne_bert_memory *memory = w->memory;
   const size_t d = w->d, m = w->n_masked, at = w->masked * d;
   const uint32_t transform = 4 * w->shape->n_layer;
   float *picked = memory->picked + at, *slope = memory->slope + at;
@@ -355,10 +359,10 @@ static double predict(const work *w, float *d_x) {
   forward(w, transform + 1, m, head, logits);
   double loss = cross_entropy(w, logits);
 
-  backward(w, transform + 1, m, logits, ATTN_SET, d_head);
-  norm_back(w, &w->bert->norm_head, attn_bert_norms(w->shape) - 1, m, activated, d_head);
+  backward(w, transform + 1, m, logits, ATTNE_SET, d_head);
+  norm_back(w, &w->bert->norm_head, attne_bert_norms(w->shape) - 1, m, activated, d_head);
   multiply_by(m * d, d_head, slope);
-  backward(w, transform, m, slope, ATTN_SET, d_head);
+  backward(w, transform, m, slope, ATTNE_SET, d_head);
   memset(d_x, 0, w->n_row * d * sizeof *d_x);
   for (size_t i = 0; i < m; i++) {
     memcpy(d_x + (row[i] - w->row) * d, d_head + i * d, d * sizeof *d_x);
@@ -370,35 +374,35 @@ static double predict(const work *w, float *d_x) {
 
 /* d_x: by the layer's output, then by its input. */
 static void layer_back(const work *w, uint32_t i, float *d_x) {
-  const attn_bert_activation *a = &w->memory->layer[i];
-  const attn_bert_layer *layer = &w->bert->layer[i];
+  const attne_bert_activation *a = &w->memory->layer[i];
+  const attne_bert_layer *layer = &w->bert->layer[i];
   const size_t m = w->n_row, n = m * w->d, at = w->row * w->d, d_ff = w->shape->d_ff;
   float *slope = a->slope + w->row * d_ff, *d_wide = w->memory->d_wide + w->row * d_ff;
   norm_back(w, &layer->norm_ffn, 2 * i + 2, m, a->fed + at, d_x);
   memcpy(a->fed + at, d_x, n * sizeof *d_x);
   drop_rows(w, i * N_DROP + DROP_FFN, a->fed + at);
-  backward(w, 4 * i + 3, m, a->fed + at, ATTN_SET, d_wide);
+  backward(w, 4 * i + 3, m, a->fed + at, ATTNE_SET, d_wide);
   multiply_by(m * d_ff, d_wide, slope);
-  backward(w, 4 * i + 2, m, slope, ATTN_ADD, d_x);
+  backward(w, 4 * i + 2, m, slope, ATTNE_ADD, d_x);
   norm_back(w, &layer->norm_attention, 2 * i + 1, m, a->attended + at, d_x);
   memcpy(a->attended + at, d_x, n * sizeof *d_x);
   drop_rows(w, i * N_DROP + DROP_ATTENTION, a->attended + at);
-  backward(w, 4 * i + 1, m, a->attended + at, ATTN_SET, w->memory->d_y + at);
+  backward(w, 4 * i + 1, m, a->attended + at, ATTNE_SET, w->memory->d_y + at);
   each_head(w, i, attend_back);
-  backward(w, 4 * i, m, a->qkv + 3 * at, ATTN_ADD, d_x);
+  backward(w, 4 * i, m, a->qkv + 3 * at, ATTNE_ADD, d_x);
 }
 
-void attn_bert_group_pass(const attn_bert *bert, const attn_bert_pass *pass, size_t group,
-                          float *scratch) {
-  const attn_bert_batch *batch = pass->batch;
-  const attn_bert_group *g = &bert->memory->group[group];
+void attne_bert_group_pass(const attne_bert *bert, const attne_bert_pass *pass,
+                           size_t group, float *scratch) {
+  const attne_bert_batch *batch = pass->batch;
+  const attne_bert_group *g = &bert->memory->group[group];
   const size_t d = bert->shape.d_model, row = batch->begin[g->first];
   const size_t masked = batch->masked_begin[g->first];
   work w = {.bert = bert,
             .shape = &bert->shape,
             .memory = bert->memory,
             .batch = batch,
-            .kernels = attn_kernels_get()->f32,
+            .kernels = attne_kernels_get()->f32,
             .pass = pass,
             .group = g,
             .d = d,
@@ -406,7 +410,7 @@ void attn_bert_group_pass(const attn_bert *bert, const attn_bert_pass *pass, siz
             .n_row = batch->begin[g->end] - row,
             .masked = masked,
             .n_masked = batch->masked_begin[g->end] - masked,
-            .norms = bert->memory->norms + group * attn_bert_norms(&bert->shape) * 2 * d,
+            .norms = bert->memory->norms + group * attne_bert_norms(&bert->shape) * 2 * d,
             .scratch = scratch};
   float *d_x = bert->memory->d_x + row * d;
   embed(&w);

@@ -17,9 +17,9 @@
 ** are made of operations that IEEE 754 rounds exactly, so that one thread gives the same
 ** bits on every machine.
 **
-** With more threads, each works at chunks of its own on the same tables without a lock, as
-** word2vec does (Recht et al., "Hogwild!", 2011): now and then an update is lost, and the
-** result is as good but not the same each time.
+** With more threads, each works at chunks of its own on the same tables without a lock,
+** as word2vec does (Recht et al., "Hogwild!", 2011): now and then an update is lost, and
+** the result is as good but not the same each time.
 **
 ** Memory: 4 bytes a word of the corpus; 8 bytes x dim (rounded up to 16) a word of the
 ** vocabulary.
@@ -33,14 +33,25 @@
 #include <math.h>
 
 enum {
-  DIM, WINDOW, NEGATIVE, SAMPLE, MIN_COUNT, EPOCHS, ALPHA, MIN_ALPHA, SEED, THREADS,
-  MAX_VOCAB, LOWERCASE, N_OPTION
+  DIM,
+  WINDOW,
+  NEGATIVE,
+  SAMPLE,
+  MIN_COUNT,
+  EPOCHS,
+  ALPHA,
+  MIN_ALPHA,
+  SEED,
+  THREADS,
+  MAX_VOCAB,
+  LOWERCASE,
+  N_OPTION
 };
 
 static const attn_train_option options[N_OPTION] = {
     [DIM] = {"dim", ATTN_OPTION_INTEGER, 100, 1, 4096, 0},
     [WINDOW] = {"window", ATTN_OPTION_INTEGER, 5, 1, 100, 0},
-    [NEGATIVE] = {"negative", ATTN_OPTION_INTEGER, 5, 1, ATTN_CBOW_TARGETS - 1, 0},
+    [NEGATIVE] = {"negative", ATTN_OPTION_INTEGER, 5, 1, ATTNE_CBOW_TARGETS - 1, 0},
     [SAMPLE] = {"sample", ATTN_OPTION_REAL, 1e-3, 0, 1, 0},
     [MIN_COUNT] = {"min_count", ATTN_OPTION_INTEGER, 5, 1, 1e9, 0},
     [EPOCHS] = {"epochs", ATTN_OPTION_INTEGER, 5, 1, 100000, 0},
@@ -60,7 +71,7 @@ typedef struct alias {
 /* What one thread works with. */
 typedef struct worker {
   uint64_t random;
-  uint32_t *text; /* the words of a text that were kept: [ATTN_CHUNK_MAX] */
+  uint32_t *text; /* the words of a text that were kept: [ATTNE_CHUNK_MAX] */
   float *hidden, *gradient;
   double likelihood, log_likelihood; /* a product, and the log of those before */
   uint64_t n_example;
@@ -68,12 +79,12 @@ typedef struct worker {
 
 typedef struct cbow {
   attn_trainer base;
-  attn_corpus corpus;
-  uint32_t n_row;   /* words and the unknown one, which is row 0 */
-  size_t stride;    /* floats of a row */
-  float *in, *out;  /* [n_row, stride] */
-  uint32_t *keep;   /* [n_row]: a word is kept where 32 random bits are not above it */
-  alias *negative;  /* [n_row - 1]: word i is row i + 1 */
+  attne_corpus corpus;
+  uint32_t n_row;  /* words and the unknown one, which is row 0 */
+  size_t stride;   /* floats of a row */
+  float *in, *out; /* [n_row, stride] */
+  uint32_t *keep;  /* [n_row]: a word is kept where 32 random bits are not above it */
+  alias *negative; /* [n_row - 1]: word i is row i + 1 */
   worker worker[ATTN_MAX_THREADS];
   uint32_t n_worker;
   attn_tensor tensor; /* the result */
@@ -92,12 +103,12 @@ static uint64_t n_step(const cbow *c) {
 
 /* The numbers of a stream one after the other. */
 static uint64_t next_random(uint64_t *state) {
-  return attn_random_mix(*state += UINT64_C(0x9E3779B97F4A7C15));
+  return attne_random_mix(*state += UINT64_C(0x9E3779B97F4A7C15));
 }
 
 /* A stream of its own for each number. */
 static uint64_t random_stream(const cbow *c, uint64_t number) {
-  return attn_random_key((uint64_t)c->base.value[SEED], number);
+  return attne_random_key((uint64_t)c->base.value[SEED], number);
 }
 
 /* 0 .. n - 1 from the low 32 bits. */
@@ -110,8 +121,9 @@ static uint32_t below(uint64_t random, uint32_t n) {
 /* Each entry takes part of what is above the average from another one. */
 static attn_status make_negative(cbow *c, attn_error *err) {
   uint32_t n = c->n_row - 1, n_small = 0, n_large = 0;
-  double *share = attn_alloc(n * sizeof *share), sum = 0;
-  uint32_t *list = attn_alloc(n * sizeof *list); /* small ones, and large ones from the end */
+  double *share = attne_alloc(n * sizeof *share), sum = 0;
+  uint32_t *list =
+      attne_alloc(n * sizeof *list); /* small ones, and large ones from the end */
   if (share && list) {
     for (uint32_t i = 0; i < n; i++) {
       double root = sqrt((double)c->corpus.words.count[i]);
@@ -138,9 +150,9 @@ static attn_status make_negative(cbow *c, attn_error *err) {
     while (n_small) c->negative[list[--n_small]].keep = UINT32_MAX;
     while (n_large) c->negative[list[n - n_large--]].keep = UINT32_MAX;
   }
-  attn_release(share);
-  attn_release(list);
-  return share && list ? ATTN_OK : attn_no_memory(err);
+  attne_release(share);
+  attne_release(list);
+  return share && list ? ATTN_OK : attne_no_memory(err);
 }
 
 static uint32_t draw_negative(const cbow *c, uint64_t random) {
@@ -165,11 +177,11 @@ static void first_weights(cbow *c) {
 }
 
 static attn_status make_worker(const cbow *c, worker *w, attn_error *err) {
-  w->text = attn_alloc(ATTN_CHUNK_MAX * sizeof *w->text);
+  w->text = attne_alloc(ATTNE_CHUNK_MAX * sizeof *w->text);
   w->hidden = attn_alloc_aligned(c->stride * sizeof(float));
   w->gradient = attn_alloc_aligned(c->stride * sizeof(float));
   w->likelihood = 1;
-  return w->text && w->hidden && w->gradient ? ATTN_OK : attn_no_memory(err);
+  return w->text && w->hidden && w->gradient ? ATTN_OK : attne_no_memory(err);
 }
 
 static attn_status make_tables(cbow *c, attn_error *err) {
@@ -180,9 +192,9 @@ static attn_status make_tables(cbow *c, attn_error *err) {
   if (rc != ATTN_OK) return rc;
   c->in = attn_alloc_aligned(n * sizeof(float));
   c->out = attn_alloc_aligned(n * sizeof(float));
-  c->keep = attn_alloc_zero(c->n_row * sizeof *c->keep);
-  c->negative = attn_alloc_zero(c->n_row * sizeof *c->negative);
-  if (!c->in || !c->out || !c->keep || !c->negative) return attn_no_memory(err);
+  c->keep = attne_alloc_zero(c->n_row * sizeof *c->keep);
+  c->negative = attne_alloc_zero(c->n_row * sizeof *c->negative);
+  if (!c->in || !c->out || !c->keep || !c->negative) return attne_no_memory(err);
   rc = make_negative(c, err);
   c->n_worker = option(c, THREADS);
   for (uint32_t i = 0; rc == ATTN_OK && i < c->n_worker; i++) {
@@ -190,7 +202,7 @@ static attn_status make_tables(cbow *c, attn_error *err) {
   }
   if (rc != ATTN_OK) return rc;
   for (uint32_t i = 1; i < c->n_row; i++) {
-    c->keep[i] = attn_corpus_keep(&c->corpus, c->base.value[SAMPLE], i - 1);
+    c->keep[i] = attne_corpus_keep(&c->corpus, c->base.value[SAMPLE], i - 1);
   }
   first_weights(c);
   return ATTN_OK;
@@ -199,14 +211,14 @@ static attn_status make_tables(cbow *c, attn_error *err) {
 /* -------------------------------------------------------------------- preparing */
 
 static attn_status add_text(attn_trainer *base, attn_text text, attn_error *err) {
-  return attn_corpus_add(&((cbow *)base)->corpus, base->words, text, err);
+  return attne_corpus_add(&((cbow *)base)->corpus, base->words, text, err);
 }
 
 /* Is there a text of two words? */
-static int has_context(const attn_corpus *corpus) {
+static int has_context(const attne_corpus *corpus) {
   for (uint64_t i = 1; i < corpus->n_id; i++) {
-    if (attn_corpus_id(corpus, i) != ATTN_TEXT_END &&
-        attn_corpus_id(corpus, i - 1) != ATTN_TEXT_END) {
+    if (attne_corpus_id(corpus, i) != ATTNE_TEXT_END &&
+        attne_corpus_id(corpus, i - 1) != ATTNE_TEXT_END) {
       return 1;
     }
   }
@@ -215,40 +227,40 @@ static int has_context(const attn_corpus *corpus) {
 
 static attn_status check_context(const cbow *c, attn_error *err) {
   if (has_context(&c->corpus)) return ATTN_OK;
-  return attn_fail(err, ATTN_INVALID,
-                   "no text of the corpus has two words beside each other that come %u "
-                   "times or more (min_count)",
-                   option(c, MIN_COUNT));
+  return attne_fail(err, ATTN_INVALID,
+                    "no text of the corpus has two words beside each other that come %u "
+                    "times or more (min_count)",
+                    option(c, MIN_COUNT));
 }
 
 static attn_status prepare(attn_trainer *base, attn_error *err) {
   cbow *c = (cbow *)base;
   if (c->base.value[MIN_ALPHA] > c->base.value[ALPHA]) {
-    return attn_fail(err, ATTN_INVALID,
-                     "option min_alpha is %.15g; expected no more than alpha, %.15g",
-                     c->base.value[MIN_ALPHA], c->base.value[ALPHA]);
+    return attne_fail(err, ATTN_INVALID,
+                      "option min_alpha is %.15g; expected no more than alpha, %.15g",
+                      c->base.value[MIN_ALPHA], c->base.value[ALPHA]);
   }
   /* The vocabulary of a model has at most 2^24 tokens. */
   uint32_t max_vocab = option(c, MAX_VOCAB);
-  attn_status rc = attn_corpus_finish(&c->corpus, option(c, MIN_COUNT),
-                                      max_vocab ? max_vocab : 1 << 23, err);
+  attn_status rc = attne_corpus_finish(&c->corpus, option(c, MIN_COUNT),
+                                       max_vocab ? max_vocab : 1 << 23, err);
   if (rc == ATTN_OK) rc = check_context(c, err);
   return rc == ATTN_OK ? make_tables(c, err) : rc;
 }
 
 static void hash_corpus(const attn_trainer *base, char sha256[65]) {
-  attn_corpus_hash(&((const cbow *)base)->corpus, sha256);
+  attne_corpus_hash(&((const cbow *)base)->corpus, sha256);
 }
 
 /* --------------------------------------------------------------------- training */
 
 static double rate(const cbow *c, uint64_t step) {
-  const attn_corpus *corpus = &c->corpus;
+  const attne_corpus *corpus = &c->corpus;
   uint64_t epoch = step / corpus->n_chunk;
   double first = c->base.value[ALPHA], last = c->base.value[MIN_ALPHA];
-  double done = (double)(epoch * corpus->n_total +
-                         corpus->chunk[step % corpus->n_chunk].n_before) /
-                (double)(corpus->n_total * option(c, EPOCHS));
+  double done =
+      (double)(epoch * corpus->n_total + corpus->chunk[step % corpus->n_chunk].n_before) /
+      (double)(corpus->n_total * option(c, EPOCHS));
   return first - (first - last) * done;
 }
 
@@ -258,7 +270,7 @@ static void count_loss(worker *w, const float *p, size_t n) {
     double right = t == 0 ? p[0] : 1.0 - p[t];
     w->likelihood *= right > 1e-10 ? right : 1e-10;
     if (w->likelihood < 1e-200) {
-      w->log_likelihood += attn_log(w->likelihood);
+      w->log_likelihood += attne_log(w->likelihood);
       w->likelihood = 1;
     }
   }
@@ -266,10 +278,10 @@ static void count_loss(worker *w, const float *p, size_t n) {
 }
 
 /* The example of word i of the n in w->text. */
-static void learn_word(const cbow *c, worker *w, uint32_t n, uint32_t i, attn_cbow *example,
-                       void (*kernel)(const attn_cbow *)) {
+static void learn_word(const cbow *c, worker *w, uint32_t n, uint32_t i,
+                       attne_cbow *example, void (*kernel)(const attne_cbow *)) {
   uint32_t window = option(c, WINDOW), n_context = 0, n_target = 1;
-  uint32_t context[2 * 100], target[ATTN_CBOW_TARGETS];
+  uint32_t context[2 * 100], target[ATTNE_CBOW_TARGETS];
   uint32_t reach = 1 + below(next_random(&w->random), window);
   uint32_t first = i > reach ? i - reach : 0, end = n - i > reach ? i + reach + 1 : n;
   for (uint32_t k = first; k < end; k++) {
@@ -290,30 +302,30 @@ static void learn_word(const cbow *c, worker *w, uint32_t n, uint32_t i, attn_cb
 }
 
 static void learn_text(const cbow *c, worker *w, uint32_t n, double alpha) {
-  float p[ATTN_CBOW_TARGETS];
-  void (*kernel)(const attn_cbow *) = attn_kernels_get()->f32->cbow;
-  attn_cbow example = {.d = c->stride,
-                       .in = c->in,
-                       .out = c->out,
-                       .alpha = (float)alpha,
-                       .hidden = w->hidden,
-                       .gradient = w->gradient,
-                       .p = p};
+  float p[ATTNE_CBOW_TARGETS];
+  void (*kernel)(const attne_cbow *) = attne_kernels_get()->f32->cbow;
+  attne_cbow example = {.d = c->stride,
+                        .in = c->in,
+                        .out = c->out,
+                        .alpha = (float)alpha,
+                        .hidden = w->hidden,
+                        .gradient = w->gradient,
+                        .p = p};
   for (uint32_t i = 0; i < n; i++) learn_word(c, w, n, i, &example, kernel);
 }
 
 static void learn_chunk(const cbow *c, worker *w, uint64_t step) {
-  const attn_chunk *chunk = &c->corpus.chunk[step % c->corpus.n_chunk];
+  const attne_chunk *chunk = &c->corpus.chunk[step % c->corpus.n_chunk];
   double alpha = rate(c, step);
   uint32_t n = 0;
   w->random = random_stream(c, step);
   for (uint64_t i = chunk->begin; i < chunk[1].begin; i++) {
-    uint32_t id = attn_corpus_id(&c->corpus, i);
-    if (id != ATTN_TEXT_END) {
+    uint32_t id = attne_corpus_id(&c->corpus, i);
+    if (id != ATTNE_TEXT_END) {
       uint64_t random = next_random(&w->random);
       if (random >> 32 <= c->keep[id]) w->text[n++] = id;
     }
-    if (id == ATTN_TEXT_END || i + 1 == chunk[1].begin) {
+    if (id == ATTNE_TEXT_END || i + 1 == chunk[1].begin) {
       learn_text(c, w, n, alpha);
       n = 0;
     }
@@ -329,14 +341,15 @@ static attn_status step(attn_trainer *base, attn_error *err) {
   cbow *c = (cbow *)base;
   uint64_t left = n_step(c) - c->base.step, n = c->n_worker == 1 ? 1 : 8 * c->n_worker;
   if (n > left) n = left;
-  uint32_t slots = attn_job_slots((size_t)n);
-  attn_status rc = attn_run(&(attn_job){.run = learn_piece,
-                                        .ctx = c,
-                                        .n_piece = (size_t)n,
-                                        .n_slot = slots < c->n_worker ? slots : c->n_worker,
-                                        .stop = base->stop,
-                                        .stop_ctx = base->stop_ctx});
-  if (rc != ATTN_OK) return attn_fail(err, rc, "interrupted");
+  uint32_t slots = attne_job_slots((size_t)n);
+  attn_status rc =
+      attne_run(&(attne_job){.run = learn_piece,
+                             .ctx = c,
+                             .n_piece = (size_t)n,
+                             .n_slot = slots < c->n_worker ? slots : c->n_worker,
+                             .stop = base->stop,
+                             .stop_ctx = base->stop_ctx});
+  if (rc != ATTN_OK) return attne_fail(err, rc, "interrupted");
   c->base.step += n;
   return ATTN_OK;
 }
@@ -347,7 +360,7 @@ static double take_loss(cbow *c) {
   double sum = 0, n = 0;
   for (uint32_t i = 0; i < c->n_worker; i++) {
     worker *w = &c->worker[i];
-    sum -= w->log_likelihood + attn_log(w->likelihood);
+    sum -= w->log_likelihood + attne_log(w->likelihood);
     n += (double)w->n_example;
     w->log_likelihood = 0;
     w->likelihood = 1;
@@ -358,7 +371,7 @@ static double take_loss(cbow *c) {
 
 static void progress(attn_trainer *base, attn_train_progress *out) {
   cbow *c = (cbow *)base;
-  const attn_corpus *corpus = &c->corpus;
+  const attne_corpus *corpus = &c->corpus;
   uint64_t last = c->base.step ? c->base.step - 1 : 0;
   out->step = c->base.step;
   out->n_step = n_step(c);
@@ -382,8 +395,8 @@ static int blocks(const attn_trainer *base, attn_train_block *block) {
 static attn_status seek(attn_trainer *base, uint64_t to, attn_error *err) {
   cbow *c = (cbow *)base;
   if (to > n_step(c)) {
-    return attn_fail(err, ATTN_INVALID, "step %llu of %llu", (unsigned long long)to,
-                     (unsigned long long)n_step(c));
+    return attne_fail(err, ATTN_INVALID, "step %llu of %llu", (unsigned long long)to,
+                      (unsigned long long)n_step(c));
   }
   c->base.step = to;
   return ATTN_OK;
@@ -391,9 +404,10 @@ static attn_status seek(attn_trainer *base, uint64_t to, attn_error *err) {
 
 static attn_status config(const attn_trainer *base, attn_error *err, char **out) {
   const cbow *c = (const cbow *)base;
-  return attn_format_text(
+  return attne_format_text(
       err, out,
-      "{\"transformer\":{\"model_type\":\"word2vec\",\"hidden_size\":%u,\"vocab_size\":%u},"
+      "{\"transformer\":{\"model_type\":\"word2vec\",\"hidden_size\":%u,\"vocab_size\":%"
+      "u},"
       "\"modules\":[{\"type\":\"StaticEmbedding\","
       "\"class\":\"sentence_transformers.models.StaticEmbedding\",\"path\":\"\"},"
       "{\"type\":\"Normalize\",\"class\":\"sentence_transformers.models.Normalize\","
@@ -408,9 +422,9 @@ static attn_status config(const attn_trainer *base, attn_error *err, char **out)
 }
 
 static attn_text token(const attn_trainer *base, uint32_t id) {
-  const attn_corpus *corpus = &((const cbow *)base)->corpus;
+  const attne_corpus *corpus = &((const cbow *)base)->corpus;
   if (id == 0) return (attn_text){"[UNK]", 5};
-  return attn_names_text(&corpus->words, id - 1);
+  return attne_names_text(&corpus->words, id - 1);
 }
 
 /* Closes the gaps between the rows of `in`. */
@@ -437,19 +451,19 @@ static attn_status result(attn_trainer *base, attn_error *err, attn_train_result
 
 static void clear(attn_trainer *base) {
   cbow *c = (cbow *)base;
-  attn_corpus_free(&c->corpus);
+  attne_corpus_free(&c->corpus);
   attn_release_aligned(c->in);
   attn_release_aligned(c->out);
-  attn_release(c->keep);
-  attn_release(c->negative);
+  attne_release(c->keep);
+  attne_release(c->negative);
   for (uint32_t i = 0; i < ATTN_MAX_THREADS; i++) {
-    attn_release(c->worker[i].text);
+    attne_release(c->worker[i].text);
     attn_release_aligned(c->worker[i].hidden);
     attn_release_aligned(c->worker[i].gradient);
   }
 }
 
-const attn_train_kind attn_train_cbow = {
+const attne_train_kind attne_train_cbow = {
     .name = "cbow",
     .option = options,
     .n_option = N_OPTION,

@@ -7,34 +7,35 @@
 
 enum { BLOCK = 1 << 18 };
 
-void attn_corpus_free(attn_corpus *c) {
-  for (size_t i = 0; i < c->n_block; i++) attn_release(c->block[i]);
-  attn_release(c->block);
-  attn_names_free(&c->words);
-  attn_release(c->chunk);
+void attne_corpus_free(attne_corpus *c) {
+  for (size_t i = 0; i < c->n_block; i++) attne_release(c->block[i]);
+  attne_release(c->block);
+  attne_names_free(&c->words);
+  attne_release(c->chunk);
   memset(c, 0, sizeof *c);
 }
 
-uint32_t attn_corpus_id(const attn_corpus *c, uint64_t i) {
+uint32_t attne_corpus_id(const attne_corpus *c, uint64_t i) {
   return c->block[i / BLOCK][i % BLOCK];
 }
 
 /* ------------------------------------------------------------------------- ids */
 
-static attn_status add_id(attn_corpus *c, uint32_t id, attn_error *err) {
+static attn_status add_id(attne_corpus *c, uint32_t id, attn_error *err) {
   size_t i = (size_t)(c->n_id / BLOCK);
   if (i == c->n_block) {
     if (c->n_block == c->n_block_alloc) {
       size_t n = 2 * c->n_block_alloc + 16;
-      uint32_t **block = attn_resize(c->block, n * sizeof *block);
-      if (!block) return attn_no_memory(err);
+      uint32_t **block = attne_resize(c->block, n * sizeof *block);
+      if (!block) return attne_no_memory(err);
       c->block = block;
       c->n_block_alloc = n;
     }
-    attn_status rc = attn_limit_call((c->n_block + UINT64_C(1)) * BLOCK * sizeof **c->block, err);
+    attn_status rc =
+        attn_limit_call((c->n_block + UINT64_C(1)) * BLOCK * sizeof **c->block, err);
     if (rc != ATTN_OK) return rc;
-    c->block[i] = attn_alloc(BLOCK * sizeof **c->block);
-    if (!c->block[i]) return attn_no_memory(err);
+    c->block[i] = attne_alloc(BLOCK * sizeof **c->block);
+    if (!c->block[i]) return attne_no_memory(err);
     c->n_block++;
   }
   c->block[i][c->n_id++ % BLOCK] = id;
@@ -42,25 +43,25 @@ static attn_status add_id(attn_corpus *c, uint32_t id, attn_error *err) {
 }
 
 typedef struct adding {
-  attn_corpus *corpus;
+  attne_corpus *corpus;
   attn_error *err;
 } adding;
 
 static attn_status add_word(void *ctx, attn_text word) {
   adding *a = ctx;
   uint32_t id = 0;
-  attn_status rc = attn_names_add(&a->corpus->words, word, a->err, &id);
+  attn_status rc = attne_names_add(&a->corpus->words, word, a->err, &id);
   if (rc != ATTN_OK) return rc;
   a->corpus->words.count[id]++;
   return add_id(a->corpus, id, a->err);
 }
 
-attn_status attn_corpus_add(attn_corpus *c, const attn_tokenizer *words, attn_text text,
-                            attn_error *err) {
+attn_status attne_corpus_add(attne_corpus *c, const attn_tokenizer *words, attn_text text,
+                             attn_error *err) {
   adding a = {c, err};
   uint64_t before = c->n_id;
-  attn_status rc = attn_tokenizer_words(words, text, ATTN_WORD_MAX, add_word, &a, err);
-  if (rc == ATTN_OK && c->n_id > before) rc = add_id(c, ATTN_TEXT_END, err);
+  attn_status rc = attne_tokenizer_words(words, text, ATTNE_WORD_MAX, add_word, &a, err);
+  if (rc == ATTN_OK && c->n_id > before) rc = add_id(c, ATTNE_TEXT_END, err);
   return rc;
 }
 
@@ -78,90 +79,91 @@ static int by_count(const void *a, const void *b) {
 }
 
 /* Puts the words that are kept in order; id[old word] is their id or 0. */
-static attn_status order_words(attn_corpus *c, const ranked *rank, size_t n, uint32_t *id,
-                               attn_error *err) {
-  attn_names kept = {0};
+static attn_status order_words(attne_corpus *c, const ranked *rank, size_t n,
+                               uint32_t *id, attn_error *err) {
+  attne_names kept = {0};
   attn_status rc = ATTN_OK;
   for (size_t i = 0; rc == ATTN_OK && i < n; i++) {
     uint32_t new = 0;
-    rc = attn_names_add(&kept, attn_names_text(&c->words, rank[i].word), err, &new);
+    rc = attne_names_add(&kept, attne_names_text(&c->words, rank[i].word), err, &new);
     if (rc != ATTN_OK) break;
     kept.count[new] = rank[i].count;
     id[rank[i].word] = new + 1;
   }
   if (rc != ATTN_OK) {
-    attn_names_free(&kept);
+    attne_names_free(&kept);
     return rc;
   }
-  attn_names_free(&c->words);
+  attne_names_free(&c->words);
   c->words = kept;
   return ATTN_OK;
 }
 
 /* Renumbers the ids and closes the gaps of those that go.  A text of which nothing is
 ** left goes, too. */
-static void renumber(attn_corpus *c, const uint32_t *id) {
+static void renumber(attne_corpus *c, const uint32_t *id) {
   uint64_t to = 0;
-  uint32_t last = ATTN_TEXT_END;
+  uint32_t last = ATTNE_TEXT_END;
   for (uint64_t i = 0; i < c->n_id; i++) {
-    uint32_t old = attn_corpus_id(c, i), new = ATTN_TEXT_END;
-    if (old == ATTN_TEXT_END ? last == ATTN_TEXT_END
-                             : (new = id[old]) == 0 && !c->keeps_unknown) {
+    uint32_t old = attne_corpus_id(c, i), new = ATTNE_TEXT_END;
+    if (old == ATTNE_TEXT_END ? last == ATTNE_TEXT_END
+                              : (new = id[old]) == 0 && !c->keeps_unknown) {
       continue;
     }
     c->block[to / BLOCK][to % BLOCK] = last = new;
-    c->n_total += new != ATTN_TEXT_END;
+    c->n_total += new != ATTNE_TEXT_END;
     to++;
   }
   c->n_id = to;
 }
 
 /* A chunk ends with the text in which it gets full. */
-static attn_status cut(attn_corpus *c, attn_error *err) {
-  size_t n_alloc = (size_t)(c->n_total / ATTN_CHUNK_WORDS) + 2;
-  c->chunk = attn_alloc(n_alloc * sizeof *c->chunk);
-  if (!c->chunk) return attn_no_memory(err);
+static attn_status cut(attne_corpus *c, attn_error *err) {
+  size_t n_alloc = (size_t)(c->n_total / ATTNE_CHUNK_WORDS) + 2;
+  c->chunk = attne_alloc(n_alloc * sizeof *c->chunk);
+  if (!c->chunk) return attne_no_memory(err);
   uint64_t n_word = 0, n_before = 0;
-  c->chunk[0] = (attn_chunk){0, 0};
+  c->chunk[0] = (attne_chunk){0, 0};
   for (uint64_t i = 0; i < c->n_id; i++) {
-    int at_end = attn_corpus_id(c, i) == ATTN_TEXT_END;
+    int at_end = attne_corpus_id(c, i) == ATTNE_TEXT_END;
     n_word += !at_end;
-    if (i + 1 == c->n_id || (at_end && n_word - n_before >= ATTN_CHUNK_WORDS) ||
-        n_word - n_before == ATTN_CHUNK_MAX) {
-      c->chunk[++c->n_chunk] = (attn_chunk){i + 1, n_before = n_word};
+    if (i + 1 == c->n_id || (at_end && n_word - n_before >= ATTNE_CHUNK_WORDS) ||
+        n_word - n_before == ATTNE_CHUNK_MAX) {
+      c->chunk[++c->n_chunk] = (attne_chunk){i + 1, n_before = n_word};
     }
   }
   return ATTN_OK;
 }
 
 /* Of the words n are kept. */
-static attn_status check_words(const attn_names *words, size_t n, uint32_t min_count,
+static attn_status check_words(const attne_names *words, size_t n, uint32_t min_count,
                                attn_error *err) {
   uint64_t most = 0;
   for (uint32_t i = 0; i < words->n; i++) {
     if (words->count[i] > most) most = words->count[i];
   }
   if (most == 0) {
-    return attn_fail(err, ATTN_INVALID,
-                     "the corpus is empty: there is no word in the texts of the query");
+    return attne_fail(err, ATTN_INVALID,
+                      "the corpus is empty: there is no word in the texts of the query");
   }
   if (n < 2) {
-    return attn_fail(err, ATTN_INVALID,
-                     "the corpus has %u different words, the most frequent of which comes "
-                     "%llu times, and %zu that come %u times or more (min_count); expected "
-                     "2 at least",
-                     words->n, (unsigned long long)most, n, min_count);
+    return attne_fail(
+        err, ATTN_INVALID,
+        "the corpus has %u different words, the most frequent of which comes "
+        "%llu times, and %zu that come %u times or more (min_count); expected "
+        "2 at least",
+        words->n, (unsigned long long)most, n, min_count);
   }
   return ATTN_OK;
 }
 
-attn_status attn_corpus_finish(attn_corpus *c, uint32_t min_count, uint32_t max_word,
-                               attn_error *err) {
+attn_status attne_corpus_finish(attne_corpus *c, uint32_t min_count, uint32_t max_word,
+                                attn_error *err) {
   const uint32_t n_word = c->words.n;
-  ranked *rank = attn_alloc((n_word + UINT64_C(1)) * sizeof *rank);
-  uint32_t *id = attn_alloc_zero((n_word + UINT64_C(1)) * sizeof *id);
+  ranked *rank = attne_alloc((n_word + UINT64_C(1)) * sizeof *rank);
+  uint32_t *id = attne_alloc_zero((n_word + UINT64_C(1)) * sizeof *id);
   size_t n = 0;
-  attn_status rc = rank && id ? ATTN_OK : attn_no_memory(err);
+  attn_status rc = rank && id ? ATTN_OK : attne_no_memory(err);
   for (uint32_t i = 0; rc == ATTN_OK && i < n_word; i++) {
     if (c->words.count[i] >= min_count) rank[n++] = (ranked){c->words.count[i], i};
   }
@@ -171,12 +173,12 @@ attn_status attn_corpus_finish(attn_corpus *c, uint32_t min_count, uint32_t max_
   if (rc == ATTN_OK) rc = order_words(c, rank, n, id, err);
   if (rc == ATTN_OK) renumber(c, id);
   if (rc == ATTN_OK) rc = cut(c, err);
-  attn_release(rank);
-  attn_release(id);
+  attne_release(rank);
+  attne_release(id);
   return rc;
 }
 
-uint32_t attn_corpus_keep(const attn_corpus *c, double sample, size_t i) {
+uint32_t attne_corpus_keep(const attne_corpus *c, double sample, size_t i) {
   double r = sample * (double)c->n_total / (double)c->words.count[i], p = sqrt(r) + r;
   return sample > 0 && p < 1 ? (uint32_t)(p * 0x1p32) : UINT32_MAX;
 }
@@ -189,15 +191,15 @@ static void hash_numbers(attn_sha256 *hash, const uint64_t *number, size_t n) {
   }
 }
 
-void attn_corpus_hash(const attn_corpus *c, char hex[65]) {
+void attne_corpus_hash(const attne_corpus *c, char hex[65]) {
   attn_sha256 hash;
   attn_sha256_init(&hash);
-  const attn_names *words = &c->words;
+  const attne_names *words = &c->words;
   hash_numbers(&hash, words->begin, words->n ? words->n + UINT64_C(1) : 0);
   hash_numbers(&hash, words->count, words->n);
   if (words->n) attn_sha256_update(&hash, words->text, (size_t)words->begin[words->n]);
   for (uint64_t i = 0; i < c->n_id; i++) {
-    uint32_t id = attn_corpus_id(c, i);
+    uint32_t id = attne_corpus_id(c, i);
     const unsigned char bytes[4] = {(unsigned char)id, (unsigned char)(id >> 8),
                                     (unsigned char)(id >> 16), (unsigned char)(id >> 24)};
     attn_sha256_update(&hash, bytes, 4);

@@ -1,6 +1,6 @@
 /*
-** encoder_trainer.c - a small BERT that learns by cloze: some words of a text are hidden, and the
-** encoder says which they were.
+** encoder_trainer.c - a small BERT that learns by cloze: some words of a text are hidden,
+** and the encoder says which they were.
 **
 ** Devlin, Chang, Lee and Toutanova (2019), with their numbers:
 **   hidden      15 % (`mask`) of the known words of a text, at least one.  Of these 80 %
@@ -11,15 +11,16 @@
 **
 ** The vocabulary is [PAD] [UNK] [CLS] [SEP] [MASK] and the words of the corpus, the most
 ** frequent first; rarer ones are [UNK], which is never hidden.  A long text is cut into
-** pieces of max_length tokens, the special ones included.  Each epoch takes the pieces in an
-** order of its own.
+** pieces of max_length tokens, the special ones included.  Each epoch takes the pieces in
+** an order of its own.
 **
-** The result has the tensors of BertForMaskedLM: the encoder, of which embed takes the mean,
-** and cls.predictions, the head that names the hidden word (its matrix is that of the words).
+** The result has the tensors of BertForMaskedLM: the encoder, of which embed takes the
+** mean, and cls.predictions, the head that names the hidden word (its matrix is that of
+** the words).
 **
 ** Memory: 4 bytes a word of the corpus, 16 bytes a parameter and 8 for each of a matrix,
-** and what a batch needs (bert.h): for each of its tokens and each layer about
-** 4 (12 d_model + 2 d_ff + n_head max_length) bytes, 4 bytes a hidden word and word of the
+** and what a batch needs (bert.h): for each of its tokens and each layer about 4 (12
+** d_model + 2 d_ff + n_head max_length) bytes, 4 bytes a hidden word and word of the
 ** vocabulary.
 */
 #include "trainer.h"
@@ -29,13 +30,31 @@
 #include <math.h>
 
 enum {
-  D_MODEL, N_LAYER, N_HEAD, D_FF, MAX_LENGTH, BATCH, EPOCHS, STEPS, LEARNING_RATE, WARMUP,
-  WEIGHT_DECAY, DROPOUT, MASK, CLIP, SEED, THREADS, MIN_COUNT, MAX_VOCAB, LOWERCASE, N_OPTION
+  D_MODEL,
+  N_LAYER,
+  N_HEAD,
+  D_FF,
+  MAX_LENGTH,
+  BATCH,
+  EPOCHS,
+  STEPS,
+  LEARNING_RATE,
+  WARMUP,
+  WEIGHT_DECAY,
+  DROPOUT,
+  MASK,
+  CLIP,
+  SEED,
+  THREADS,
+  MIN_COUNT,
+  MAX_VOCAB,
+  LOWERCASE,
+  N_OPTION
 };
 
 static const attn_train_option options[N_OPTION] = {
     [D_MODEL] = {"d_model", ATTN_OPTION_INTEGER, 128, 1, 4096, 0},
-    [N_LAYER] = {"n_layer", ATTN_OPTION_INTEGER, 2, 1, ATTN_BERT_LAYERS, 0},
+    [N_LAYER] = {"n_layer", ATTN_OPTION_INTEGER, 2, 1, ATTNE_BERT_LAYERS, 0},
     [N_HEAD] = {"n_head", ATTN_OPTION_INTEGER, 4, 1, 256, 0},
     [D_FF] = {"d_ff", ATTN_OPTION_INTEGER, 512, 1, 16384, 0},
     [MAX_LENGTH] = {"max_length", ATTN_OPTION_INTEGER, 64, 4, 2048, 0},
@@ -57,7 +76,8 @@ static const attn_train_option options[N_OPTION] = {
 
 enum { PAD, UNKNOWN, CLS, SEP, MASKED, N_SPECIAL };
 
-static const char *const special[N_SPECIAL] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+static const char *const special[N_SPECIAL] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]",
+                                               "[MASK]"};
 
 /* Part of a text: ids begin .. begin + n of the corpus. */
 typedef struct piece {
@@ -67,16 +87,16 @@ typedef struct piece {
 
 typedef struct encoder {
   attn_trainer base;
-  attn_corpus corpus;
-  attn_bert bert;
+  attne_corpus corpus;
+  attne_bert bert;
   piece *piece;
-  uint32_t *order; /* [n_piece]: of an epoch */
+  uint32_t *order;               /* [n_piece]: of an epoch */
   uint64_t n_piece, order_epoch; /* UINT64_MAX: of none */
   uint32_t n_thread;
 
   uint32_t *id, *begin, *masked_begin, *row, *target, *known; /* a batch; scratch */
   double loss, n_loss; /* sum and number since it was last asked */
-  attn_bert_tensor *name;
+  attne_bert_tensor *name;
   attn_tensor *tensor;
   const float **data;
 } encoder;
@@ -96,13 +116,13 @@ static uint64_t n_step(const encoder *e) {
 
 /* Streams of random numbers: of an epoch's order, of a step. */
 static uint64_t random_key(const encoder *e, uint64_t kind, uint64_t number) {
-  return attn_random_key(attn_random_key((uint64_t)e->base.value[SEED], kind), number);
+  return attne_random_key(attne_random_key((uint64_t)e->base.value[SEED], kind), number);
 }
 
 /* -------------------------------------------------------------------- preparing */
 
 static attn_status add_text(attn_trainer *base, attn_text text, attn_error *err) {
-  return attn_corpus_add(&((encoder *)base)->corpus, base->words, text, err);
+  return attne_corpus_add(&((encoder *)base)->corpus, base->words, text, err);
 }
 
 /* Calls for each piece of a text with a known word: counts them, or writes them down. */
@@ -111,13 +131,13 @@ static uint64_t cut_texts(const encoder *e, piece *out) {
   uint64_t n_piece = 0;
   piece at = {0, 0, 0};
   for (uint64_t i = 0; i <= e->corpus.n_id; i++) {
-    uint32_t id = i < e->corpus.n_id ? attn_corpus_id(&e->corpus, i) : ATTN_TEXT_END;
-    if (id == ATTN_TEXT_END || at.n == most) {
+    uint32_t id = i < e->corpus.n_id ? attne_corpus_id(&e->corpus, i) : ATTNE_TEXT_END;
+    if (id == ATTNE_TEXT_END || at.n == most) {
       if (at.n_known && out) out[n_piece] = at;
       n_piece += at.n_known > 0;
-      at = (piece){i + (id == ATTN_TEXT_END), 0, 0};
+      at = (piece){i + (id == ATTNE_TEXT_END), 0, 0};
     }
-    if (id != ATTN_TEXT_END) {
+    if (id != ATTNE_TEXT_END) {
       at.n++;
       at.n_known += id != 0;
     }
@@ -133,28 +153,29 @@ static uint32_t n_hidden(const encoder *e, uint32_t n_known) {
 static attn_status make_pieces(encoder *e, attn_error *err) {
   e->n_piece = cut_texts(e, NULL);
   if (e->n_piece > UINT32_MAX) {
-    return attn_fail(err, ATTN_INVALID, "the corpus has %llu texts; at most %u are supported",
-                     (unsigned long long)e->n_piece, UINT32_MAX);
+    return attne_fail(err, ATTN_INVALID,
+                      "the corpus has %llu texts; at most %u are supported",
+                      (unsigned long long)e->n_piece, UINT32_MAX);
   }
-  e->piece = attn_alloc(e->n_piece * sizeof *e->piece);
-  e->order = attn_alloc(e->n_piece * sizeof *e->order);
+  e->piece = attne_alloc(e->n_piece * sizeof *e->piece);
+  e->order = attne_alloc(e->n_piece * sizeof *e->order);
   e->order_epoch = UINT64_MAX;
-  if (!e->piece || !e->order) return attn_no_memory(err);
+  if (!e->piece || !e->order) return attne_no_memory(err);
   cut_texts(e, e->piece);
   return ATTN_OK;
 }
 
 static attn_status make_batch(encoder *e, attn_error *err) {
   uint64_t batch = option(e, BATCH), n_token = e->bert.shape.max_token;
-  e->id = attn_alloc(n_token * sizeof *e->id);
-  e->known = attn_alloc(n_token * sizeof *e->known);
-  e->begin = attn_alloc((batch + 1) * sizeof *e->begin);
-  e->masked_begin = attn_alloc((batch + 1) * sizeof *e->masked_begin);
-  e->row = attn_alloc(n_token * sizeof *e->row);
-  e->target = attn_alloc(n_token * sizeof *e->target);
+  e->id = attne_alloc(n_token * sizeof *e->id);
+  e->known = attne_alloc(n_token * sizeof *e->known);
+  e->begin = attne_alloc((batch + 1) * sizeof *e->begin);
+  e->masked_begin = attne_alloc((batch + 1) * sizeof *e->masked_begin);
+  e->row = attne_alloc(n_token * sizeof *e->row);
+  e->target = attne_alloc(n_token * sizeof *e->target);
   return e->id && e->known && e->begin && e->masked_begin && e->row && e->target
              ? ATTN_OK
-             : attn_no_memory(err);
+             : attne_no_memory(err);
 }
 
 static attn_status make_network(encoder *e, attn_error *err) {
@@ -165,24 +186,25 @@ static attn_status make_network(encoder *e, attn_error *err) {
   }
   attn_get_threads(&e->n_thread, &running);
   if (option(e, THREADS)) e->n_thread = option(e, THREADS);
-  attn_bert_place(&e->bert,
-                  &(attn_bert_shape){.n_vocab = (uint32_t)e->corpus.words.n + N_SPECIAL,
-                                     .d_model = option(e, D_MODEL),
-                                     .n_layer = option(e, N_LAYER),
-                                     .n_head = option(e, N_HEAD),
-                                     .d_ff = option(e, D_FF),
-                                     .max_length = option(e, MAX_LENGTH),
-                                     .max_token = batch * (longest + 2),
-                                     .max_masked = batch * n_hidden(e, longest)});
-  attn_status rc = attn_bert_alloc(&e->bert, e->n_thread, err);
-  if (rc == ATTN_OK) attn_bert_first_weights(&e->bert, (uint64_t)e->base.value[SEED]);
+  attne_bert_place(&e->bert,
+                   &(attne_bert_shape){.n_vocab = (uint32_t)e->corpus.words.n + N_SPECIAL,
+                                       .d_model = option(e, D_MODEL),
+                                       .n_layer = option(e, N_LAYER),
+                                       .n_head = option(e, N_HEAD),
+                                       .d_ff = option(e, D_FF),
+                                       .max_length = option(e, MAX_LENGTH),
+                                       .max_token = batch * (longest + 2),
+                                       .max_masked = batch * n_hidden(e, longest)});
+  attn_status rc = attne_bert_alloc(&e->bert, e->n_thread, err);
+  if (rc == ATTN_OK) attne_bert_first_weights(&e->bert, (uint64_t)e->base.value[SEED]);
   return rc;
 }
 
 static attn_status check_options(const encoder *e, attn_error *err) {
   if (option(e, D_MODEL) % option(e, N_HEAD)) {
-    return attn_fail(err, ATTN_INVALID, "option d_model is %u; expected a multiple of n_head, %u",
-                     option(e, D_MODEL), option(e, N_HEAD));
+    return attne_fail(err, ATTN_INVALID,
+                      "option d_model is %u; expected a multiple of n_head, %u",
+                      option(e, D_MODEL), option(e, N_HEAD));
   }
   return ATTN_OK;
 }
@@ -192,7 +214,7 @@ static attn_status prepare(attn_trainer *base, attn_error *err) {
   e->corpus.keeps_unknown = 1;
   attn_status rc = check_options(e, err);
   if (rc == ATTN_OK) {
-    rc = attn_corpus_finish(&e->corpus, option(e, MIN_COUNT), option(e, MAX_VOCAB), err);
+    rc = attne_corpus_finish(&e->corpus, option(e, MIN_COUNT), option(e, MAX_VOCAB), err);
   }
   if (rc == ATTN_OK) rc = make_pieces(e, err);
   if (rc == ATTN_OK) rc = make_network(e, err);
@@ -200,7 +222,7 @@ static attn_status prepare(attn_trainer *base, attn_error *err) {
 }
 
 static void hash_corpus(const attn_trainer *base, char sha256[65]) {
-  attn_corpus_hash(&((const encoder *)base)->corpus, sha256);
+  attne_corpus_hash(&((const encoder *)base)->corpus, sha256);
 }
 
 /* ------------------------------------------------------------------------- a batch */
@@ -210,7 +232,7 @@ static void shuffle(encoder *e, uint64_t epoch) {
   uint64_t key = random_key(e, 1, epoch);
   if (e->order_epoch == epoch) return;
   for (uint32_t i = 0; i < e->n_piece; i++) {
-    uint32_t k = attn_random_below(attn_random_at(key, i), i + 1);
+    uint32_t k = attne_random_below(attne_random_at(key, i), i + 1);
     e->order[i] = e->order[k];
     e->order[k] = i;
   }
@@ -222,7 +244,7 @@ static uint32_t seen_as(const encoder *e, uint32_t id, uint64_t random) {
   uint32_t which = (uint32_t)(random & UINT32_MAX) % 10;
   if (which == 0) return id;
   if (which > 1) return MASKED;
-  return N_SPECIAL + attn_random_below(random, (uint32_t)e->corpus.words.n);
+  return N_SPECIAL + attne_random_below(random, (uint32_t)e->corpus.words.n);
 }
 
 /* Text i of the batch, its rows and masked words behind those before it. */
@@ -230,34 +252,35 @@ static void lay_out(encoder *e, uint32_t i, const piece *p, uint64_t key) {
   uint32_t row = e->begin[i], n_known = 0, masked = e->masked_begin[i];
   e->id[row++] = CLS;
   for (uint32_t k = 0; k < p->n; k++, row++) {
-    uint32_t id = attn_corpus_id(&e->corpus, p->begin + k);
+    uint32_t id = attne_corpus_id(&e->corpus, p->begin + k);
     e->id[row] = id ? id - 1 + N_SPECIAL : UNKNOWN;
     if (id) e->known[n_known++] = row;
   }
   e->id[row++] = SEP;
   uint32_t n = n_hidden(e, n_known);
   for (uint32_t k = 0; k < n; k++) {
-    uint32_t other = k + attn_random_below(attn_random_at(key, 2 * k), n_known - k);
+    uint32_t other = k + attne_random_below(attne_random_at(key, 2 * k), n_known - k);
     uint32_t at = e->known[other];
     e->known[other] = e->known[k];
     e->row[masked] = at;
     e->target[masked++] = e->id[at];
-    e->id[at] = seen_as(e, e->id[at], attn_random_at(key, 2 * k + 1));
+    e->id[at] = seen_as(e, e->id[at], attne_random_at(key, 2 * k + 1));
   }
   e->begin[i + 1] = row;
   e->masked_begin[i + 1] = masked;
 }
 
-static attn_bert_batch make_step(encoder *e, uint64_t key) {
+static attne_bert_batch make_step(encoder *e, uint64_t key) {
   const uint64_t size = option(e, BATCH), per_epoch = steps_of_epoch(e);
   uint64_t first = e->base.step % per_epoch * size, n = e->n_piece - first;
   if (n > size) n = size;
   shuffle(e, e->base.step / per_epoch);
   e->begin[0] = e->masked_begin[0] = 0;
   for (uint32_t i = 0; i < n; i++) {
-    lay_out(e, i, &e->piece[e->order[first + i]], attn_random_key(key, i));
+    lay_out(e, i, &e->piece[e->order[first + i]], attne_random_key(key, i));
   }
-  return (attn_bert_batch){(size_t)n, e->id, e->begin, e->masked_begin, e->row, e->target};
+  return (attne_bert_batch){(size_t)n,       e->id,  e->begin,
+                            e->masked_begin, e->row, e->target};
 }
 
 /* --------------------------------------------------------------------- training */
@@ -265,28 +288,29 @@ static attn_bert_batch make_step(encoder *e, uint64_t key) {
 static double rate(const encoder *e, uint64_t step) {
   double n = (double)n_step(e), warm = floor(e->base.value[WARMUP] * n);
   double at = (double)step;
-  return e->base.value[LEARNING_RATE] * (at < warm ? (at + 1) / warm : (n - at) / (n - warm));
+  return e->base.value[LEARNING_RATE] *
+         (at < warm ? (at + 1) / warm : (n - at) / (n - warm));
 }
 
 static attn_status step(attn_trainer *base, attn_error *err) {
   encoder *e = (encoder *)base;
   double loss = 0;
   uint64_t key = random_key(e, 2, base->step);
-  attn_bert_batch batch = make_step(e, key);
-  attn_bert_pass pass = {.batch = &batch,
-                         .dropout = base->value[DROPOUT],
-                         .key = random_key(e, 3, base->step),
-                         .stop = base->stop,
-                         .ctx = base->stop_ctx};
-  attn_status rc = attn_bert_gradient(&e->bert, &pass, &loss);
-  if (rc != ATTN_OK) return attn_fail(err, rc, "interrupted");
-  attn_bert_step(&e->bert, &(attn_adamw){.rate = rate(e, base->step),
-                                         .beta1 = 0.9,
-                                         .beta2 = 0.999,
-                                         .eps = 1e-8,
-                                         .decay = base->value[WEIGHT_DECAY],
-                                         .clip = base->value[CLIP],
-                                         .step = base->step + 1});
+  attne_bert_batch batch = make_step(e, key);
+  attne_bert_pass pass = {.batch = &batch,
+                          .dropout = base->value[DROPOUT],
+                          .key = random_key(e, 3, base->step),
+                          .stop = base->stop,
+                          .ctx = base->stop_ctx};
+  attn_status rc = attne_bert_gradient(&e->bert, &pass, &loss);
+  if (rc != ATTN_OK) return attne_fail(err, rc, "interrupted");
+  attne_bert_step(&e->bert, &(attne_adamw){.rate = rate(e, base->step),
+                                           .beta1 = 0.9,
+                                           .beta2 = 0.999,
+                                           .eps = 1e-8,
+                                           .decay = base->value[WEIGHT_DECAY],
+                                           .clip = base->value[CLIP],
+                                           .step = base->step + 1});
   e->loss += loss * batch.masked_begin[batch.n];
   e->n_loss += batch.masked_begin[batch.n];
   base->step++;
@@ -311,7 +335,7 @@ static void progress(attn_trainer *base, attn_train_progress *out) {
 }
 
 static int blocks(const attn_trainer *base, attn_train_block *block) {
-  const attn_bert *b = &((const encoder *)base)->bert;
+  const attne_bert *b = &((const encoder *)base)->bert;
   block[0] = (attn_train_block){"weight", b->weight, b->n};
   block[1] = (attn_train_block){"first", b->first, b->n};
   block[2] = (attn_train_block){"second", b->second, b->n};
@@ -321,20 +345,20 @@ static int blocks(const attn_trainer *base, attn_train_block *block) {
 static attn_status seek(attn_trainer *base, uint64_t to, attn_error *err) {
   encoder *e = (encoder *)base;
   if (to > n_step(e)) {
-    return attn_fail(err, ATTN_INVALID, "step %llu of %llu", (unsigned long long)to,
-                     (unsigned long long)n_step(e));
+    return attne_fail(err, ATTN_INVALID, "step %llu of %llu", (unsigned long long)to,
+                      (unsigned long long)n_step(e));
   }
   base->step = to;
   return ATTN_OK;
 }
 
-#define SPECIAL(id, text)                                                                  \
-  "{\"id\":" #id ",\"content\":\"" text "\",\"single_word\":false,\"lstrip\":false,"       \
+#define SPECIAL(id, text)                                                                \
+  "{\"id\":" #id ",\"content\":\"" text "\",\"single_word\":false,\"lstrip\":false,"     \
   "\"rstrip\":false,\"normalized\":false,\"special\":true}"
 
 static attn_status config(const attn_trainer *base, attn_error *err, char **out) {
   const encoder *e = (const encoder *)base;
-  return attn_format_text(
+  return attne_format_text(
       err, out,
       "{\"transformer\":{\"architectures\":[\"BertForMaskedLM\"],\"model_type\":\"bert\","
       "\"vocab_size\":%u,\"hidden_size\":%u,\"num_hidden_layers\":%u,"
@@ -350,35 +374,49 @@ static attn_status config(const attn_trainer *base, attn_error *err, char **out)
       "{\"type\":\"Normalize\",\"class\":\"sentence_transformers.models.Normalize\","
       "\"path\":\"2_Normalize\"}],"
       "\"tokenizer\":{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,"
-      "\"added_tokens\":["
-      SPECIAL(0, "[PAD]") "," SPECIAL(1, "[UNK]") "," SPECIAL(2, "[CLS]") ","
-      SPECIAL(3, "[SEP]") "," SPECIAL(4, "[MASK]") "],"
-      "\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,"
-      "\"handle_chinese_chars\":true,\"strip_accents\":null,\"lowercase\":%s},"
-      "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},"
-      "\"post_processor\":{\"type\":\"BertProcessing\",\"cls\":[\"[CLS]\",2],"
-      "\"sep\":[\"[SEP]\",3]},"
-      "\"decoder\":null,\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"[UNK]\"}}}",
+      "\"added_tokens\":[" SPECIAL(0, "[PAD]") "," SPECIAL(1, "[UNK]") "," SPECIAL(
+          2,
+          "[CLS]") "," SPECIAL(3,
+                               "[SEP]") "," SPECIAL(4,
+                                                    "[MASK]") "],"
+                                                              "\"normalizer\":{\"type\":"
+                                                              "\"BertNormalizer\","
+                                                              "\"clean_text\":true,"
+                                                              "\"handle_chinese_chars\":"
+                                                              "true,\"strip_accents\":"
+                                                              "null,\"lowercase\":%s},"
+                                                              "\"pre_tokenizer\":{"
+                                                              "\"type\":"
+                                                              "\"BertPreTokenizer\"},"
+                                                              "\"post_processor\":{"
+                                                              "\"type\":"
+                                                              "\"BertProcessing\","
+                                                              "\"cls\":[\"[CLS]\",2],"
+                                                              "\"sep\":[\"[SEP]\",3]},"
+                                                              "\"decoder\":null,"
+                                                              "\"model\":{\"type\":"
+                                                              "\"WordLevel\",\"unk_"
+                                                              "token\":\"[UNK]\"}}}",
       e->bert.shape.n_vocab, option(e, D_MODEL), option(e, N_LAYER), option(e, N_HEAD),
       option(e, D_FF), option(e, MAX_LENGTH), option(e, MAX_LENGTH), option(e, D_MODEL),
       base->value[LOWERCASE] > 0 ? "true" : "false");
 }
 
 static attn_text token(const attn_trainer *base, uint32_t id) {
-  const attn_corpus *corpus = &((const encoder *)base)->corpus;
+  const attne_corpus *corpus = &((const encoder *)base)->corpus;
   if (id < N_SPECIAL) return (attn_text){special[id], strlen(special[id])};
-  return attn_names_text(&corpus->words, id - N_SPECIAL);
+  return attne_names_text(&corpus->words, id - N_SPECIAL);
 }
 
 static attn_status result(attn_trainer *base, attn_error *err, attn_train_result *out) {
   encoder *e = (encoder *)base;
-  e->name = attn_alloc(ATTN_BERT_TENSORS * sizeof *e->name);
-  e->tensor = attn_alloc(ATTN_BERT_TENSORS * sizeof *e->tensor);
-  e->data = attn_alloc(ATTN_BERT_TENSORS * sizeof *e->data);
-  if (!e->name || !e->tensor || !e->data) return attn_no_memory(err);
-  out->n_tensor = attn_bert_tensors(&e->bert, e->name);
+  e->name = attne_alloc(ATTNE_BERT_TENSORS * sizeof *e->name);
+  e->tensor = attne_alloc(ATTNE_BERT_TENSORS * sizeof *e->tensor);
+  e->data = attne_alloc(ATTNE_BERT_TENSORS * sizeof *e->data);
+  if (!e->name || !e->tensor || !e->data) return attne_no_memory(err);
+  out->n_tensor = attne_bert_tensors(&e->bert, e->name);
   for (size_t i = 0; i < out->n_tensor; i++) {
-    const attn_bert_tensor *t = &e->name[i];
+    const attne_bert_tensor *t = &e->name[i];
     int64_t n = t->n_row * (t->n_column ? t->n_column : 1);
     e->tensor[i] = (attn_tensor){.name = t->name,
                                  .dtype = ATTN_F32,
@@ -396,14 +434,15 @@ static attn_status result(attn_trainer *base, attn_error *err, attn_train_result
 
 static void clear(attn_trainer *base) {
   encoder *e = (encoder *)base;
-  void *const memory[] = {e->piece,  e->order, e->id,   e->begin,  e->masked_begin, e->row,
-                          e->target, e->known, e->name, e->tensor, e->data};
-  attn_corpus_free(&e->corpus);
-  attn_bert_free(&e->bert);
-  for (size_t i = 0; i < sizeof memory / sizeof *memory; i++) attn_release(memory[i]);
+  void *const memory[] = {e->piece,        e->order,  e->id,     e->begin,
+                          e->masked_begin, e->row,    e->target, e->known,
+                          e->name,         e->tensor, e->data};
+  attne_corpus_free(&e->corpus);
+  attne_bert_free(&e->bert);
+  for (size_t i = 0; i < sizeof memory / sizeof *memory; i++) attne_release(memory[i]);
 }
 
-const attn_train_kind attn_train_encoder = {
+const attne_train_kind attne_train_encoder = {
     .name = "encoder",
     .option = options,
     .n_option = N_OPTION,

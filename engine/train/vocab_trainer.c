@@ -1,5 +1,6 @@
 /*
-** vocab_trainer.c - learning the vocabulary of a tokenizer (Sennrich, Haddow and Birch 2016).
+** vocab_trainer.c - learning the vocabulary of a tokenizer (Sennrich, Haddow and Birch
+** 2016).
 **
 ** The first tokens are the special ones, then the characters of the texts in order of
 ** their code points, then those that have a prefix or a suffix.  Every word begins as its
@@ -7,13 +8,13 @@
 ** token, again and again, until there are enough tokens.  Of equal pairs the one of the
 ** lower ids comes first.
 **
-** As Hugging Face's BpeTrainer does it: pairs wait in a heap, with the words in which they
-** appeared, and with the count that they had when they were put there.  One whose count
-** has changed goes back with the new one.  A pair that appears in further words later is
-** in the heap once more, with these words, and makes one more merge, of which the last
-** counts.  The library goes through its words in the order of a hash table that differs
-** from run to run, so where ids depend on it they are random there; here the characters
-** with a prefix or a suffix are in order, and of the rarest characters, which
+** As Hugging Face's BpeTrainer does it: pairs wait in a heap, with the words in which
+** they appeared, and with the count that they had when they were put there.  One whose
+** count has changed goes back with the new one.  A pair that appears in further words
+** later is in the heap once more, with these words, and makes one more merge, of which
+** the last counts.  The library goes through its words in the order of a hash table that
+** differs from run to run, so where ids depend on it they are random there; here the
+** characters with a prefix or a suffix are in order, and of the rarest characters, which
 ** limit_alphabet drops, the higher ones go first.
 */
 #include "names.h"
@@ -21,7 +22,7 @@
 #include "../tokenizer/words.h"
 
 #define NONE UINT32_MAX
-enum { ASK_EVERY = 4096 };
+enum { CHECK_EVERY = 4096 };
 
 typedef struct symbol {
   uint32_t id, n_char;
@@ -48,7 +49,7 @@ typedef struct candidate {
 
 struct attn_vocab_trainer {
   const attn_vocab_options *options;
-  attn_names words, tokens;
+  attne_names words, tokens;
   symbol *symbol;   /* the words, one behind the other */
   uint64_t *begin;  /* of a word among them: [n + 1]; it may end before the next begins */
   uint32_t *length; /* of a word, in symbols */
@@ -78,8 +79,8 @@ static attn_status reserve(void *list, size_t n, size_t *n_alloc, size_t size,
   void **at = list;
   if (n < *n_alloc) return ATTN_OK;
   size_t more = 2 * *n_alloc + 64;
-  void *p = attn_resize(*at, (uint64_t)more * size);
-  if (!p) return attn_no_memory(err);
+  void *p = attne_resize(*at, (uint64_t)more * size);
+  if (!p) return attne_no_memory(err);
   *at = p;
   *n_alloc = more;
   return ATTN_OK;
@@ -87,22 +88,22 @@ static attn_status reserve(void *list, size_t n, size_t *n_alloc, size_t size,
 
 attn_status attn_vocab_trainer_new(const attn_vocab_options *options, attn_error *err,
                                    attn_vocab_trainer **out) {
-  *out = attn_alloc_zero(sizeof **out);
-  if (!*out) return attn_no_memory(err);
+  *out = attne_alloc_zero(sizeof **out);
+  if (!*out) return attne_no_memory(err);
   (*out)->options = options;
   return ATTN_OK;
 }
 
 void attn_vocab_trainer_free(attn_vocab_trainer *t) {
   if (!t) return;
-  attn_names_free(&t->words);
-  attn_names_free(&t->tokens);
-  for (size_t i = 0; i < t->n_pair; i++) attn_release(t->pair[i].words.word);
-  for (size_t i = 0; i < t->n_heap; i++) attn_release(t->heap[i].words.word);
-  void *memory[] = {t->symbol, t->begin, t->length, t->pair,          t->slot,   t->heap,
+  attne_names_free(&t->words);
+  attne_names_free(&t->tokens);
+  for (size_t i = 0; i < t->n_pair; i++) attne_release(t->pair[i].words.word);
+  for (size_t i = 0; i < t->n_heap; i++) attne_release(t->heap[i].words.word);
+  void *memory[] = {t->symbol,  t->begin, t->length,        t->pair,    t->slot,  t->heap,
                     t->touched, t->merge, (void *)t->token, t->n_token, t->merged};
-  for (size_t i = 0; i < sizeof memory / sizeof *memory; i++) attn_release(memory[i]);
-  attn_release(t);
+  for (size_t i = 0; i < sizeof memory / sizeof *memory; i++) attne_release(memory[i]);
+  attne_release(t);
 }
 
 /* ------------------------------------------------------------------------- counting */
@@ -116,7 +117,7 @@ static attn_status count_word(void *ctx, attn_text word) {
   adding *a = ctx;
   trainer *t = a->trainer;
   uint32_t i = 0;
-  attn_status rc = attn_names_add(&t->words, word, a->err, &i);
+  attn_status rc = attne_names_add(&t->words, word, a->err, &i);
   if (rc == ATTN_OK) t->words.count[i]++;
   return rc;
 }
@@ -124,7 +125,7 @@ static attn_status count_word(void *ctx, attn_text word) {
 attn_status attn_vocab_trainer_add(attn_vocab_trainer *t, const attn_tokenizer *words,
                                    attn_text text, attn_error *err) {
   adding a = {t, err};
-  return attn_tokenizer_words(words, text, UINT64_MAX, count_word, &a, err);
+  return attne_tokenizer_words(words, text, UINT64_MAX, count_word, &a, err);
 }
 
 /* ------------------------------------------------------------------------- alphabet */
@@ -132,7 +133,7 @@ attn_status attn_vocab_trainer_add(attn_vocab_trainer *t, const attn_tokenizer *
 /* The next character of a text, which is cut off. */
 static attn_text take_char(attn_text *text) {
   uint32_t c;
-  attn_text out = {text->text, attn_utf8_decode(text->text, text->n_text, &c)};
+  attn_text out = {text->text, attne_utf8_decode(text->text, text->n_text, &c)};
   text->text += out.n_text;
   text->n_text -= out.n_text;
   return out;
@@ -161,32 +162,32 @@ static int by_count(const void *a, const void *b) {
 
 static attn_status add_token(trainer *t, attn_text text, attn_error *err) {
   uint32_t id;
-  return attn_names_add(&t->tokens, text, err, &id);
+  return attne_names_add(&t->tokens, text, err, &id);
 }
 
 /* The letters of a list of names as sorted tokens, the first n of them by count. */
-static attn_status add_sorted(trainer *t, const attn_names *names, uint32_t limit,
+static attn_status add_sorted(trainer *t, const attne_names *names, uint32_t limit,
                               attn_error *err) {
-  letter *list = attn_alloc((names->n + UINT64_C(1)) * sizeof *list);
-  if (!list) return attn_no_memory(err);
+  letter *list = attne_alloc((names->n + UINT64_C(1)) * sizeof *list);
+  if (!list) return attne_no_memory(err);
   for (uint32_t i = 0; i < names->n; i++) {
-    list[i] = (letter){attn_names_text(names, i), names->count[i]};
+    list[i] = (letter){attne_names_text(names, i), names->count[i]};
   }
   uint32_t n = names->n < limit ? names->n : limit;
   attn_sort_first(list, names->n, n, sizeof *list, by_count);
   attn_sort(list, n, sizeof *list, by_text);
   attn_status rc = ATTN_OK;
   for (uint32_t i = 0; rc == ATTN_OK && i < n; i++) rc = add_token(t, list[i].text, err);
-  attn_release(list);
+  attne_release(list);
   return rc;
 }
 
-static attn_status count_letters(attn_names *letters, attn_text text, uint64_t n,
+static attn_status count_letters(attne_names *letters, attn_text text, uint64_t n,
                                  attn_error *err) {
   attn_status rc = ATTN_OK;
   while (rc == ATTN_OK && text.n_text) {
     uint32_t i = 0;
-    rc = attn_names_add(letters, take_char(&text), err, &i);
+    rc = attne_names_add(letters, take_char(&text), err, &i);
     if (rc != ATTN_OK) return rc;
     letters->count[i] = n == UINT64_MAX ? n : letters->count[i] + n;
   }
@@ -194,14 +195,14 @@ static attn_status count_letters(attn_names *letters, attn_text text, uint64_t n
 }
 
 static attn_status add_alphabet(trainer *t, attn_error *err) {
-  attn_names letters = {0};
+  attne_names letters = {0};
   attn_status rc = ATTN_OK;
   for (uint32_t i = 0; rc == ATTN_OK && i < t->words.n; i++) {
-    rc = count_letters(&letters, attn_names_text(&t->words, i), t->words.count[i], err);
+    rc = count_letters(&letters, attne_names_text(&t->words, i), t->words.count[i], err);
   }
   if (rc == ATTN_OK) rc = count_letters(&letters, t->options->alphabet, UINT64_MAX, err);
   if (rc == ATTN_OK) rc = add_sorted(t, &letters, t->options->limit_alphabet, err);
-  attn_names_free(&letters);
+  attne_names_free(&letters);
   return rc;
 }
 
@@ -211,10 +212,11 @@ static attn_status write_letter(const trainer *t, attn_text c, int is_first, int
   const attn_vocab_options *o = t->options;
   out->n = 0;
   attn_status rc = ATTN_OK;
-  if (!is_first) rc = attn_buffer_add(out, o->prefix.text, o->prefix.n_text);
-  if (rc == ATTN_OK) rc = attn_buffer_add(out, c.text, c.n_text);
-  if (rc == ATTN_OK && is_last) rc = attn_buffer_add(out, o->suffix.text, o->suffix.n_text);
-  return rc == ATTN_OK ? rc : attn_no_memory(err);
+  if (!is_first) rc = attne_buffer_add(out, o->prefix.text, o->prefix.n_text);
+  if (rc == ATTN_OK) rc = attne_buffer_add(out, c.text, c.n_text);
+  if (rc == ATTN_OK && is_last)
+    rc = attne_buffer_add(out, o->suffix.text, o->suffix.n_text);
+  return rc == ATTN_OK ? rc : attne_no_memory(err);
 }
 
 /* Calls `use` for each character of a word that is in the alphabet. */
@@ -226,7 +228,7 @@ static attn_status each_letter(trainer *t, attn_text word, attn_buffer *buffer,
   attn_status rc = ATTN_OK;
   for (int is_first = 1; rc == ATTN_OK && word.n_text; is_first = 0) {
     attn_text c = take_char(&word);
-    if (attn_names_find(&t->tokens, c) == NONE) continue;
+    if (attne_names_find(&t->tokens, c) == NONE) continue;
     rc = write_letter(t, c, is_first, word.n_text == 0, err, buffer);
     if (rc == ATTN_OK) rc = use(t, ctx, (attn_text){buffer->text, buffer->n}, err);
   }
@@ -235,29 +237,29 @@ static attn_status each_letter(trainer *t, attn_text word, attn_buffer *buffer,
 
 static attn_status note_form(trainer *t, void *ctx, attn_text written, attn_error *err) {
   uint32_t i;
-  if (attn_names_find(&t->tokens, written) != NONE) return ATTN_OK;
-  return attn_names_add(ctx, written, err, &i);
+  if (attne_names_find(&t->tokens, written) != NONE) return ATTN_OK;
+  return attne_names_add(ctx, written, err, &i);
 }
 
 static attn_status put_symbol(trainer *t, void *ctx, attn_text written, attn_error *err) {
   uint64_t *n = ctx;
   (void)err;
-  t->symbol[(*n)++] = (symbol){attn_names_find(&t->tokens, written), 1};
+  t->symbol[(*n)++] = (symbol){attne_names_find(&t->tokens, written), 1};
   return ATTN_OK;
 }
 
 /* Adds the characters with a prefix or a suffix. */
 static attn_status add_forms(trainer *t, attn_error *err) {
-  attn_names forms = {0};
+  attne_names forms = {0};
   attn_buffer buffer = {0};
   attn_status rc = ATTN_OK;
   if (t->options->prefix.n_text == 0 && t->options->suffix.n_text == 0) return ATTN_OK;
   for (uint32_t i = 0; rc == ATTN_OK && i < t->words.n; i++) {
-    rc = each_letter(t, attn_names_text(&t->words, i), &buffer, note_form, &forms, err);
+    rc = each_letter(t, attne_names_text(&t->words, i), &buffer, note_form, &forms, err);
   }
   if (rc == ATTN_OK) rc = add_sorted(t, &forms, UINT32_MAX, err);
   attn_buffer_free(&buffer);
-  attn_names_free(&forms);
+  attne_names_free(&forms);
   return rc;
 }
 
@@ -265,14 +267,14 @@ static attn_status add_forms(trainer *t, attn_error *err) {
 static attn_status put_words(trainer *t, attn_error *err) {
   attn_buffer buffer = {0};
   uint64_t n = 0, n_text = t->words.begin[t->words.n];
-  t->symbol = attn_alloc(n_text * sizeof *t->symbol);
-  t->begin = attn_alloc((t->words.n + UINT64_C(1)) * sizeof *t->begin);
-  t->length = attn_alloc(t->words.n * sizeof *t->length);
-  if (!t->symbol || !t->begin || !t->length) return attn_no_memory(err);
+  t->symbol = attne_alloc(n_text * sizeof *t->symbol);
+  t->begin = attne_alloc((t->words.n + UINT64_C(1)) * sizeof *t->begin);
+  t->length = attne_alloc(t->words.n * sizeof *t->length);
+  if (!t->symbol || !t->begin || !t->length) return attne_no_memory(err);
   attn_status rc = ATTN_OK;
   for (uint32_t i = 0; rc == ATTN_OK && i < t->words.n; i++) {
     t->begin[i] = n;
-    rc = each_letter(t, attn_names_text(&t->words, i), &buffer, put_symbol, &n, err);
+    rc = each_letter(t, attne_names_text(&t->words, i), &buffer, put_symbol, &n, err);
     t->length[i] = (uint32_t)(n - t->begin[i]);
   }
   attn_buffer_free(&buffer);
@@ -299,9 +301,9 @@ static uint32_t *find_slot(const trainer *t, uint32_t left, uint32_t right) {
 
 static attn_status grow_slots(trainer *t, attn_error *err) {
   unsigned n_log2 = t->n_slot_log2 ? t->n_slot_log2 + 1 : 12;
-  uint32_t *slot = n_log2 > 31 ? NULL : attn_alloc_zero(sizeof *slot << n_log2);
-  if (!slot) return attn_no_memory(err);
-  attn_release(t->slot);
+  uint32_t *slot = n_log2 > 31 ? NULL : attne_alloc_zero(sizeof *slot << n_log2);
+  if (!slot) return attne_no_memory(err);
+  attne_release(t->slot);
   t->slot = slot;
   t->n_slot_log2 = n_log2;
   for (size_t i = 0; i < t->n_pair; i++) {
@@ -375,7 +377,8 @@ static candidate pop(trainer *t) {
   candidate top = t->heap[0], last = t->heap[--t->n_heap];
   size_t i = 0, child;
   while ((child = 2 * i + 1) < t->n_heap) {
-    if (child + 1 < t->n_heap && is_before(t, &t->heap[child + 1], &t->heap[child])) child++;
+    if (child + 1 < t->n_heap && is_before(t, &t->heap[child + 1], &t->heap[child]))
+      child++;
     if (!is_before(t, &t->heap[child], &last)) break;
     t->heap[i] = t->heap[child];
     i = child;
@@ -394,7 +397,7 @@ static attn_status push_touched(trainer *t, attn_error *err) {
     if (p->count > 0) {
       push(t, (candidate){p->count, i, t->n_pushed++, p->words});
     } else {
-      attn_release(p->words.word);
+      attne_release(p->words.word);
     }
     p->words = (list){0};
   }
@@ -438,18 +441,18 @@ static attn_status merge_word(trainer *t, uint32_t word, uint32_t left, uint32_t
 /* The token of a pair: that of the left, and of the right without its prefix. */
 static attn_status name_pair(trainer *t, const pair *p, attn_error *err, uint32_t *id) {
   attn_buffer name = {0};
-  attn_text left = attn_names_text(&t->tokens, p->left);
-  attn_text right = attn_names_text(&t->tokens, p->right), prefix = t->options->prefix;
+  attn_text left = attne_names_text(&t->tokens, p->left);
+  attn_text right = attne_names_text(&t->tokens, p->right), prefix = t->options->prefix;
   if (right.n_text >= prefix.n_text &&
       (prefix.n_text == 0 || memcmp(right.text, prefix.text, prefix.n_text) == 0)) {
     right.text += prefix.n_text;
     right.n_text -= prefix.n_text;
   }
-  attn_status rc = attn_buffer_add(&name, left.text, left.n_text);
-  if (rc == ATTN_OK) rc = attn_buffer_add(&name, right.text, right.n_text);
+  attn_status rc = attne_buffer_add(&name, left.text, left.n_text);
+  if (rc == ATTN_OK) rc = attne_buffer_add(&name, right.text, right.n_text);
   rc = rc == ATTN_OK
-           ? attn_names_add(&t->tokens, (attn_text){name.text, name.n}, err, id)
-           : attn_no_memory(err);
+           ? attne_names_add(&t->tokens, (attn_text){name.text, name.n}, err, id)
+           : attne_no_memory(err);
   attn_buffer_free(&name);
   return rc;
 }
@@ -464,7 +467,7 @@ static attn_status merge_pair(trainer *t, const candidate *top, attn_error *err)
   t->pair[top->pair].rank = (uint32_t)t->n_merge;
   t->merge[t->n_merge++] = top->pair;
   for (uint32_t i = 0; rc == ATTN_OK && i < top->words.n; i++) {
-    if (i % ASK_EVERY == ASK_EVERY - 1 && t->stop(t->ctx)) return ATTN_INTERRUPTED;
+    if (i % CHECK_EVERY == CHECK_EVERY - 1 && t->stop(t->ctx)) return ATTN_INTERRUPTED;
     rc = merge_word(t, top->words.word[i], left, right, id, err);
   }
   return rc == ATTN_OK ? push_touched(t, err) : rc;
@@ -483,7 +486,7 @@ static attn_status merge_all(trainer *t, attn_error *err) {
     }
     int is_done = count > 0 && (uint64_t)count < t->options->min_frequency;
     if (count > 0 && !is_done) rc = merge_pair(t, &top, err);
-    attn_release(top.words.word);
+    attne_release(top.words.word);
     if (is_done) break;
   }
   return rc;
@@ -492,7 +495,7 @@ static attn_status merge_all(trainer *t, attn_error *err) {
 static attn_status count_pairs(trainer *t, attn_error *err) {
   attn_status rc = ATTN_OK;
   for (uint32_t word = 0; rc == ATTN_OK && word < t->words.n; word++) {
-    if (word % ASK_EVERY == 0 && t->stop(t->ctx)) return ATTN_INTERRUPTED;
+    if (word % CHECK_EVERY == 0 && t->stop(t->ctx)) return ATTN_INTERRUPTED;
     const symbol *s = t->symbol + t->begin[word];
     for (uint32_t i = 1; rc == ATTN_OK && i < t->length[word]; i++) {
       rc = change_count(t, s[i - 1].id, s[i].id, word, 1, err);
@@ -512,7 +515,7 @@ attn_status attn_vocab_trainer_learn(attn_vocab_trainer *t, int (*stop)(void *ct
   t->stop = stop ? stop : never;
   t->ctx = ctx;
   if (t->words.n == 0) {
-    return attn_fail(err, ATTN_INVALID, "the texts have no word to learn from");
+    return attne_fail(err, ATTN_INVALID, "the texts have no word to learn from");
   }
   for (size_t i = 0; rc == ATTN_OK && i < t->options->n_special; i++) {
     rc = add_token(t, t->options->special[i], err);
@@ -520,7 +523,8 @@ attn_status attn_vocab_trainer_learn(attn_vocab_trainer *t, int (*stop)(void *ct
   if (rc == ATTN_OK) rc = add_alphabet(t, err);
   if (rc == ATTN_OK) rc = add_forms(t, err);
   if (rc == ATTN_OK && t->tokens.n > t->options->vocab_size) {
-    rc = attn_fail(err, ATTN_INVALID,
+    rc =
+        attne_fail(err, ATTN_INVALID,
                    "vocab_size is %u, while the special tokens and the characters of the "
                    "texts are %u already; limit_alphabet can leave out rare ones",
                    (unsigned)t->options->vocab_size, (unsigned)t->tokens.n);
@@ -535,20 +539,20 @@ attn_status attn_vocab_trainer_learn(attn_vocab_trainer *t, int (*stop)(void *ct
 attn_status attn_vocab_trainer_result(attn_vocab_trainer *t, attn_error *err,
                                       attn_vocab *out) {
   uint32_t n = t->tokens.n, n_merge = 0;
-  t->token = attn_alloc(n * sizeof *t->token);
-  t->n_token = attn_alloc(n * sizeof *t->n_token);
-  t->merged = attn_alloc(2 * (uint64_t)t->n_merge * sizeof *t->merged);
-  if (!t->token || !t->n_token || !t->merged) return attn_no_memory(err);
+  t->token = attne_alloc(n * sizeof *t->token);
+  t->n_token = attne_alloc(n * sizeof *t->n_token);
+  t->merged = attne_alloc(2 * (uint64_t)t->n_merge * sizeof *t->merged);
+  if (!t->token || !t->n_token || !t->merged) return attne_no_memory(err);
   for (uint32_t i = 0; i < n; i++) {
-    attn_text text = attn_names_text(&t->tokens, i);
+    attn_text text = attne_names_text(&t->tokens, i);
     t->token[i] = text.text;
     t->n_token[i] = (uint32_t)text.n_text;
   }
   for (size_t i = 0; i < t->n_merge; i++) {
     const pair *p = &t->pair[t->merge[i]];
     if (p->rank != i) continue; /* it comes again */
-    t->merged[2 * (size_t)n_merge] = attn_names_text(&t->tokens, p->left);
-    t->merged[2 * (size_t)n_merge++ + 1] = attn_names_text(&t->tokens, p->right);
+    t->merged[2 * (size_t)n_merge] = attne_names_text(&t->tokens, p->left);
+    t->merged[2 * (size_t)n_merge++ + 1] = attne_names_text(&t->tokens, p->right);
   }
   *out = (attn_vocab){.token = t->token,
                       .n_token = t->n_token,

@@ -1,7 +1,7 @@
 /*
 ** vector.c - vectors in the format of sqlite-vec: arithmetic and distances.
 */
-#include "vector.h"
+#include "../attn.h"
 #include "../base/base.h"
 #include <float.h>
 #include <math.h>
@@ -106,14 +106,14 @@ size_t attn_vector_bytes(const attn_vector *v) {
 
 attn_status attn_vector_new(attn_vector_type type, size_t n, attn_error *err,
                             attn_vector *out) {
-  *out = (attn_vector){type, n, NULL, attn_alloc((uint64_t)n * types[type].bits / 8)};
-  if (!out->owned) return attn_no_memory(err);
+  *out = (attn_vector){type, n, NULL, attne_alloc((uint64_t)n * types[type].bits / 8)};
+  if (!out->owned) return attne_no_memory(err);
   out->data = out->owned;
   return ATTN_OK;
 }
 
 void attn_vector_free(attn_vector *v) {
-  attn_release(v->owned);
+  attne_release(v->owned);
   *v = (attn_vector){0};
 }
 
@@ -121,9 +121,9 @@ attn_status attn_vector_from_blob(attn_vector_type type, const void *blob, size_
                                   attn_error *err, attn_vector *out) {
   *out = (attn_vector){type, 0, blob, NULL};
   if (n_byte == 0)
-    return attn_fail(err, ATTN_INVALID, "zero-length vectors are not supported.");
+    return attne_fail(err, ATTN_INVALID, "zero-length vectors are not supported.");
   if (type == ATTN_VECTOR_FLOAT32 && n_byte % 4)
-    return attn_fail(
+    return attne_fail(
         err, ATTN_INVALID,
         "invalid float32 vector BLOB length. Must be divisible by 4, found %zu", n_byte);
   out->n = type == ATTN_VECTOR_BIT ? n_byte * 8 : n_byte / (types[type].bits / 8);
@@ -152,15 +152,16 @@ attn_vector attn_vector_of_floats(const float *values, size_t n, float *stored) 
 attn_status attn_vector_match(const attn_vector *a, const attn_vector *b,
                               attn_error *err) {
   if (a->type != b->type)
-    return attn_fail(err, ATTN_INVALID,
-                     "Vector type mistmatch. First vector has type %s, while the second "
-                     "has type %s.",
-                     types[a->type].name, types[b->type].name);
+    return attne_fail(err, ATTN_INVALID,
+                      "Vector type mistmatch. First vector has type %s, while the second "
+                      "has type %s.",
+                      types[a->type].name, types[b->type].name);
   if (a->n != b->n)
-    return attn_fail(err, ATTN_INVALID,
-                     "Vector dimension mistmatch. First vector has %zu dimensions, while "
-                     "the second has %zu dimensions.",
-                     a->n, b->n);
+    return attne_fail(
+        err, ATTN_INVALID,
+        "Vector dimension mistmatch. First vector has %zu dimensions, while "
+        "the second has %zu dimensions.",
+        a->n, b->n);
   return ATTN_OK;
 }
 
@@ -169,7 +170,7 @@ static attn_status combine(const attn_vector *a, int sign, const attn_vector *b,
                            const char *verb, attn_error *err, attn_vector *out) {
   *out = (attn_vector){0};
   if (a->type == ATTN_VECTOR_BIT)
-    return attn_fail(err, ATTN_INVALID, "Cannot %s two bitvectors together.", verb);
+    return attne_fail(err, ATTN_INVALID, "Cannot %s two bitvectors together.", verb);
   if (attn_vector_new(a->type, a->n, err, out)) return ATTN_NOMEM;
   if (a->type == ATTN_VECTOR_FLOAT32) {
     float s = (float)sign;
@@ -196,9 +197,9 @@ attn_status attn_vector_quantize_int8(const attn_vector *v, attn_error *err,
                                       attn_vector *out) {
   *out = (attn_vector){0};
   if (v->type != ATTN_VECTOR_FLOAT32)
-    return attn_fail(err, ATTN_INVALID,
-                     "Can only quantize float32 vectors to int8, found %s",
-                     types[v->type].name);
+    return attne_fail(err, ATTN_INVALID,
+                      "Can only quantize float32 vectors to int8, found %s",
+                      types[v->type].name);
   if (attn_vector_new(ATTN_VECTOR_INT8, v->n, err, out)) return ATTN_NOMEM;
   double step = (double)(float)(2.0 / 255);
   for (size_t i = 0; i < v->n; i++) {
@@ -213,10 +214,12 @@ attn_status attn_vector_quantize_binary(const attn_vector *v, attn_error *err,
                                         attn_vector *out) {
   *out = (attn_vector){0};
   if (v->n % 8)
-    return attn_fail(err, ATTN_INVALID,
-                     "Binary quantization requires vectors with a length divisible by 8");
+    return attne_fail(
+        err, ATTN_INVALID,
+        "Binary quantization requires vectors with a length divisible by 8");
   if (v->type == ATTN_VECTOR_BIT)
-    return attn_fail(err, ATTN_INVALID, "Can only binary quantize float or int8 vectors");
+    return attne_fail(err, ATTN_INVALID,
+                      "Can only binary quantize float or int8 vectors");
   if (attn_vector_new(ATTN_VECTOR_BIT, v->n, err, out)) return ATTN_NOMEM;
   memset(out->owned, 0, v->n / 8);
   for (size_t i = 0; i < v->n; i++)
@@ -351,8 +354,8 @@ attn_status attn_vector_normalize(const attn_vector *v, attn_error *err,
                                   attn_vector *out) {
   *out = (attn_vector){0};
   if (v->type != ATTN_VECTOR_FLOAT32)
-    return attn_fail(err, ATTN_INVALID,
-                     "only float32 vectors are supported when normalizing");
+    return attne_fail(err, ATTN_INVALID,
+                      "only float32 vectors are supported when normalizing");
   if (attn_vector_new(v->type, v->n, err, out)) return ATTN_NOMEM;
   double norm = sqrt(dot(v, v)), scale = norm == 0 ? 1 : 1 / norm;
   for (size_t i = 0; i < v->n; i++)
@@ -372,8 +375,8 @@ attn_status attn_vector_distance(attn_metric metric, const attn_vector *a,
                  {"dot", negative_dot}};
   *out = 0;
   if ((metric == ATTN_HAMMING) != (a->type == ATTN_VECTOR_BIT))
-    return attn_fail(err, ATTN_INVALID, "Cannot calculate %s distance between two %s.",
-                     metrics[metric].name, types[a->type].plural);
+    return attne_fail(err, ATTN_INVALID, "Cannot calculate %s distance between two %s.",
+                      metrics[metric].name, types[a->type].plural);
   *out = metrics[metric].between(a, b);
   return ATTN_OK;
 }

@@ -4,7 +4,7 @@
 ** These are parsed here, not by the host's JSON functions: a vector literal is
 ** part of a query and often 10 KB long.
 */
-#include "vector.h"
+#include "../attn.h"
 #include "../base/base.h"
 #include "../base/decimal.h"
 #include <math.h>
@@ -41,14 +41,14 @@ static attn_status read_element(attn_vector_type type, const char **p, const cha
     ((int8_t *)elements)[i] = (int8_t)x;
   } else {
     float x = 0;
-    n = attn_decimal_read(*p, n_text, &x);
+    n = attne_decimal_read(*p, n_text, &x);
     in_range = !isinf(x);
     ((float *)elements)[i] = x;
   }
-  if (n == 0) return attn_fail(err, ATTN_INVALID, "JSON parsing error");
+  if (n == 0) return attne_fail(err, ATTN_INVALID, "JSON parsing error");
   if (!in_range)
-    return attn_fail(err, ATTN_INVALID, "JSON parsing error: value out of range for %s",
-                     attn_vector_type_name(type));
+    return attne_fail(err, ATTN_INVALID, "JSON parsing error: value out of range for %s",
+                      attn_vector_type_name(type));
   *p += n;
   return ATTN_OK;
 }
@@ -60,20 +60,22 @@ static attn_status read_elements(const char *text, const char *p, const char *en
   for (char last = ','; last != ']'; n++) {
     p = skip_space(p, end);
     if (p < end && *p == ']' && n == 0)
-      return attn_fail(err, ATTN_INVALID, "zero-length vectors are not supported.");
+      return attne_fail(err, ATTN_INVALID, "zero-length vectors are not supported.");
     if (p < end && read_element(out->type, &p, end, n, err, out->owned))
       return ATTN_INVALID;
     p = skip_space(p, end);
     if (p == end)
-      return attn_fail(err, ATTN_INVALID, "JSON parsing error: the text ends before ']'");
+      return attne_fail(err, ATTN_INVALID,
+                        "JSON parsing error: the text ends before ']'");
     last = *p++;
     if (last != ',' && last != ']')
-      return attn_fail(err, ATTN_INVALID, "JSON parsing error");
+      return attne_fail(err, ATTN_INVALID, "JSON parsing error");
   }
   p = skip_space(p, end);
   if (p < end)
-    return attn_fail(err, ATTN_INVALID, "JSON parsing error: text after ']', at byte %zu",
-                     (size_t)(p - text));
+    return attne_fail(err, ATTN_INVALID,
+                      "JSON parsing error: text after ']', at byte %zu",
+                      (size_t)(p - text));
   if (out->type == ATTN_VECTOR_FLOAT32)
     attn_vector_from_floats((float *)(void *)out->owned, n, out);
   return ATTN_OK;
@@ -85,10 +87,10 @@ attn_status attn_vector_from_json(attn_vector_type type, const char *text, size_
   size_t n = 1;
   *out = (attn_vector){0};
   if (n_text == 0)
-    return attn_fail(err, ATTN_INVALID, "zero-length vectors are not supported.");
+    return attne_fail(err, ATTN_INVALID, "zero-length vectors are not supported.");
   if (p == end || *p != '[')
-    return attn_fail(err, ATTN_INVALID,
-                     "JSON array parsing error: Input does not start with '['");
+    return attne_fail(err, ATTN_INVALID,
+                      "JSON array parsing error: Input does not start with '['");
   for (const char *q = p; (q = memchr(q, ',', (size_t)(end - q))); q++) n++;
   attn_status status = attn_vector_new(type, n, err, out);
   if (!status) status = read_elements(text, p + 1, end, err, out);
@@ -110,11 +112,11 @@ static size_t write_integer(int x, char *out) {
 attn_status attn_vector_to_json(const attn_vector *v, attn_error *err, char **text,
                                 size_t *n_text) {
   int is_float = v->type == ATTN_VECTOR_FLOAT32, overflow = 0;
-  uint64_t longest = is_float ? ATTN_DECIMAL_MAX : sizeof "-128" - 1;
-  uint64_t size = attn_add(attn_mul(v->n, longest + 1, &overflow), 1, &overflow);
-  char *p = *text = overflow ? NULL : attn_alloc(size);
+  uint64_t longest = is_float ? ATTNE_DECIMAL_MAX : sizeof "-128" - 1;
+  uint64_t size = attne_add(attne_mul(v->n, longest + 1, &overflow), 1, &overflow);
+  char *p = *text = overflow ? NULL : attne_alloc(size);
   *n_text = 0;
-  if (!p) return attn_no_memory(err);
+  if (!p) return attne_no_memory(err);
   for (size_t i = 0; i < v->n; i++) {
     double x = attn_vector_get(v, i);
     *p++ = i ? ',' : '[';
@@ -122,7 +124,7 @@ attn_status attn_vector_to_json(const attn_vector *v, attn_error *err, char **te
       memcpy(p, "null", 4);
       p += 4;
     } else {
-      p += is_float ? attn_decimal_write((float)x, p) : write_integer((int)x, p);
+      p += is_float ? attne_decimal_write((float)x, p) : write_integer((int)x, p);
     }
   }
   *p++ = ']';

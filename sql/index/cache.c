@@ -27,9 +27,9 @@ typedef struct slab {
   char *memory;
 } slab;
 
-struct attn_codes {
-  attn_codes *next; /* in a bucket */
-  slab *slab;       /* NULL: memory of its own */
+struct attnx_codes {
+  attnx_codes *next; /* in a bucket */
+  slab *slab;        /* NULL: memory of its own */
   sqlite3_int64 stamp;
   sqlite3_uint64 n_byte;
   int n_user; /* the cache itself is one */
@@ -39,7 +39,7 @@ struct attn_codes {
 enum { N_BUCKET = 4096, SLAB = 8 << 20, LEAST = SLAB / 64, MOST = SLAB / 4 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static attn_codes *bucket[N_BUCKET];
+static attnx_codes *bucket[N_BUCKET];
 static sqlite3_int64 limit = (sqlite3_int64)512 << 20, used;
 static slab *slabs;
 static int n_index;
@@ -103,47 +103,47 @@ static void give_place(slab *s, void *place) {
   if (s->free == all_places(s->size)) trim_slabs();
 }
 
-attn_codes *attn_codes_new(sqlite3_uint64 n) {
+attnx_codes *attnx_codes_new(sqlite3_uint64 n) {
   slab *slab;
-  sqlite3_uint64 head = (sizeof(attn_codes) + 63) / 64 * 64;
+  sqlite3_uint64 head = (sizeof(attnx_codes) + 63) / 64 * 64;
   pthread_mutex_lock(&mutex);
-  attn_codes *codes = take_place(head + (n + 63) / 64 * 64, &slab);
+  attnx_codes *codes = take_place(head + (n + 63) / 64 * 64, &slab);
   pthread_mutex_unlock(&mutex);
   if (!codes) return NULL;
-  *codes = (attn_codes){.slab = slab, .n_byte = n, .n_user = 1};
+  *codes = (attnx_codes){.slab = slab, .n_byte = n, .n_user = 1};
   codes->data = (char *)codes + head;
   return codes;
 }
 
-void *attn_codes_data(attn_codes *codes) {
+void *attnx_codes_data(attnx_codes *codes) {
   return codes->data;
 }
 
-void attn_codes_retain(attn_codes *codes) {
+void attnx_codes_retain(attnx_codes *codes) {
   pthread_mutex_lock(&mutex);
   codes->n_user++;
   pthread_mutex_unlock(&mutex);
 }
 
-static void release(attn_codes *codes) {
+static void release(attnx_codes *codes) {
   if (--codes->n_user == 0) give_place(codes->slab, codes);
 }
 
-void attn_codes_release(attn_codes *codes) {
+void attnx_codes_release(attnx_codes *codes) {
   if (!codes) return;
   pthread_mutex_lock(&mutex);
   release(codes);
   pthread_mutex_unlock(&mutex);
 }
 
-static attn_codes **find(sqlite3_int64 stamp) {
-  attn_codes **at = &bucket[(sqlite3_uint64)stamp % N_BUCKET];
+static attnx_codes **find(sqlite3_int64 stamp) {
+  attnx_codes **at = &bucket[(sqlite3_uint64)stamp % N_BUCKET];
   while (*at && (*at)->stamp != stamp) at = &(*at)->next;
   return at;
 }
 
-static void remove_entry(attn_codes **at) {
-  attn_codes *codes = *at;
+static void remove_entry(attnx_codes **at) {
+  attnx_codes *codes = *at;
   *at = codes->next;
   used -= (sqlite3_int64)codes->n_byte;
   release(codes);
@@ -153,15 +153,15 @@ static void remove_entry(attn_codes **at) {
 static int make_room(sqlite3_int64 n) {
   if (n > limit) return 0;
   while (used > limit - n) {
-    attn_codes **at = &bucket[hand++ % N_BUCKET];
+    attnx_codes **at = &bucket[hand++ % N_BUCKET];
     if (*at) remove_entry(at);
   }
   return 1;
 }
 
-attn_codes *attn_cache_get(sqlite3_int64 stamp, sqlite3_uint64 n) {
+attnx_codes *attnx_code_cache_get(sqlite3_int64 stamp, sqlite3_uint64 n) {
   pthread_mutex_lock(&mutex);
-  attn_codes *codes = *find(stamp);
+  attnx_codes *codes = *find(stamp);
   if (codes && codes->n_byte == n) {
     codes->n_user++;
   } else {
@@ -171,10 +171,10 @@ attn_codes *attn_cache_get(sqlite3_int64 stamp, sqlite3_uint64 n) {
   return codes;
 }
 
-void attn_cache_put(sqlite3_int64 stamp, attn_codes *codes) {
+void attnx_code_cache_put(sqlite3_int64 stamp, attnx_codes *codes) {
   pthread_mutex_lock(&mutex);
   if (n_index && !*find(stamp) && make_room((sqlite3_int64)codes->n_byte)) {
-    attn_codes **at = find(stamp);
+    attnx_codes **at = find(stamp);
     codes->stamp = stamp;
     codes->next = NULL;
     codes->n_user++;
@@ -184,9 +184,9 @@ void attn_cache_put(sqlite3_int64 stamp, attn_codes *codes) {
   pthread_mutex_unlock(&mutex);
 }
 
-void attn_cache_drop(sqlite3_int64 stamp) {
+void attnx_code_cache_drop(sqlite3_int64 stamp) {
   pthread_mutex_lock(&mutex);
-  attn_codes **at = find(stamp);
+  attnx_codes **at = find(stamp);
   if (*at) remove_entry(at);
   pthread_mutex_unlock(&mutex);
 }
@@ -197,13 +197,13 @@ static void clear(void) {
   }
 }
 
-void attn_cache_open(void) {
+void attnx_code_cache_open(void) {
   pthread_mutex_lock(&mutex);
   n_index++;
   pthread_mutex_unlock(&mutex);
 }
 
-void attn_cache_close(void) {
+void attnx_code_cache_close(void) {
   pthread_mutex_lock(&mutex);
   if (--n_index == 0) {
     clear();
@@ -212,7 +212,7 @@ void attn_cache_close(void) {
   pthread_mutex_unlock(&mutex);
 }
 
-sqlite3_int64 attn_cache_limit(sqlite3_int64 n_byte) {
+sqlite3_int64 attnx_code_cache_limit(sqlite3_int64 n_byte) {
   pthread_mutex_lock(&mutex);
   if (n_byte >= 0) {
     limit = n_byte;
@@ -223,7 +223,7 @@ sqlite3_int64 attn_cache_limit(sqlite3_int64 n_byte) {
   return result;
 }
 
-sqlite3_int64 attn_cache_used(void) {
+sqlite3_int64 attnx_code_cache_used(void) {
   pthread_mutex_lock(&mutex);
   sqlite3_int64 result = used;
   pthread_mutex_unlock(&mutex);

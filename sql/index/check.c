@@ -13,86 +13,88 @@
 #include <string.h>
 
 typedef struct checker {
-  attn_index *index;
+  attnx_index *index;
   sqlite3_blob *codes_blob, *vector_blob;
-  sqlite3_stmt *place; /* of a vector: the row that it belongs to */
-  attn_codes *scratch; /* where codes are made again */
+  sqlite3_stmt *place;  /* of a vector: the row that it belongs to */
+  attnx_codes *scratch; /* where codes are made again */
   float *vector;
   sqlite3_int64 n_part; /* that should be in _vectors */
 } checker;
 
 /* ------------------------------------------------------------------------ chunks */
 
-static int check_slot(checker *c, const attn_chunk_entry *entry, const void *data,
+static int check_slot(checker *c, const attnx_chunk_entry *entry, const void *data,
                       uint32_t slot) {
-  attn_index *index = c->index;
+  attnx_index *index = c->index;
   attn_error err = {""};
-  sqlite3_int64 place = entry->id << ATTN_CHUNK_SHIFT | slot;
+  sqlite3_int64 place = entry->id << ATTNX_CHUNK_SHIFT | slot;
   sqlite3_int64 id = attn_chunk_rowid(data)[slot], found = -1;
-  int rc = attn_chunks_vector(index, place, &c->vector_blob, c->vector);
+  int rc = attnx_chunks_vector(index, place, &c->vector_blob, c->vector);
   if (rc != SQLITE_OK) return rc;
-  if (attn_chunk_put(attn_codes_data(c->scratch), slot, id, c->vector, &err) != ATTN_OK) {
-    return attn_index_corrupt(index, "%s_vectors: row %lld: %s", index->config.table, id,
-                              err.message);
+  if (attn_chunk_put(attnx_codes_data(c->scratch), slot, id, c->vector, &err) !=
+      ATTN_OK) {
+    return attnx_index_corrupt(index, "%s_vectors: row %lld: %s", index->config.table, id,
+                               err.message);
   }
   rc = sqlite3_bind_int64(c->place, 1, index->config.window ? place : id);
-  if (rc == SQLITE_OK) rc = attn_storage_step(index, c->place);
+  if (rc == SQLITE_OK) rc = attnx_storage_step(index, c->place);
   if (rc != SQLITE_ROW && rc != SQLITE_OK) return rc;
   if (rc == SQLITE_ROW) found = sqlite3_column_int64(c->place, 0);
   sqlite3_reset(c->place);
   if (found == (index->config.window ? id : place)) return SQLITE_OK;
-  return attn_index_corrupt(index,
-                            "%s: the vector at place %lld is of row %lld, which has %lld",
-                            index->config.table, place, id, found);
+  return attnx_index_corrupt(
+      index, "%s: the vector at place %lld is of row %lld, which has %lld",
+      index->config.table, place, id, found);
 }
 
-static void count_parts(checker *c, const attn_chunk_entry *entry, const uint64_t *live) {
-  for (uint32_t p = 0; p < entry->n_slot / ATTN_PART_SLOTS; p++) {
+static void count_parts(checker *c, const attnx_chunk_entry *entry,
+                        const uint64_t *live) {
+  for (uint32_t p = 0; p < entry->n_slot / ATTNX_PART_SLOTS; p++) {
     c->n_part += live[p] != 0;
   }
 }
 
-static int check_chunk(checker *c, const attn_chunk_entry *entry) {
-  attn_index *index = c->index;
-  attn_chunk_shape shape = attn_chunks_shape(index, entry->n_slot);
+static int check_chunk(checker *c, const attnx_chunk_entry *entry) {
+  attnx_index *index = c->index;
+  attn_chunk_shape shape = attnx_chunks_shape(index, entry->n_slot);
   sqlite3_uint64 n = attn_chunk_size(&shape);
-  attn_codes *codes;
-  int rc = attn_chunks_read(index, entry, &c->codes_blob, &codes);
+  attnx_codes *codes;
+  int rc = attnx_chunks_read(index, entry, &c->codes_blob, &codes);
   if (rc != SQLITE_OK) return rc;
-  c->scratch = attn_codes_new(n);
+  c->scratch = attnx_codes_new(n);
   if (!c->scratch) {
-    attn_codes_release(codes);
+    attnx_codes_release(codes);
     return SQLITE_NOMEM;
   }
-  const void *data = attn_codes_data(codes);
+  const void *data = attnx_codes_data(codes);
   const uint64_t *live = attn_chunk_live(data);
-  memcpy(attn_codes_data(c->scratch), data, n);
+  memcpy(attnx_codes_data(c->scratch), data, n);
   for (uint32_t slot = 0; rc == SQLITE_OK && slot < entry->n_slot; slot++) {
     if (live[slot / 64] >> slot % 64 & 1) rc = check_slot(c, entry, data, slot);
   }
   if (rc == SQLITE_OK) count_parts(c, entry, live);
-  if (rc == SQLITE_OK && entry->list != ATTN_NO_LIST &&
-      memcmp(attn_chunk_center(data), attn_lists_center(index->lists, entry->list),
+  if (rc == SQLITE_OK && entry->list != ATTNX_NO_LIST &&
+      memcmp(attn_chunk_center(data), attn_ivf_center(index->lists, entry->list),
              index->dimension * sizeof(float)) != 0) {
-    rc = attn_index_corrupt(index, "%s_codes: chunk %lld has not the center of list %u",
-                            index->config.table, entry->id, (unsigned)entry->list);
+    rc = attnx_index_corrupt(index, "%s_codes: chunk %lld has not the center of list %u",
+                             index->config.table, entry->id, (unsigned)entry->list);
   }
-  if (rc == SQLITE_OK && memcmp(data, attn_codes_data(c->scratch), n) != 0) {
-    rc = attn_index_corrupt(index, "%s_codes: chunk %lld is not that of its vectors",
-                            index->config.table, entry->id);
+  if (rc == SQLITE_OK && memcmp(data, attnx_codes_data(c->scratch), n) != 0) {
+    rc = attnx_index_corrupt(index, "%s_codes: chunk %lld is not that of its vectors",
+                             index->config.table, entry->id);
   }
-  attn_codes_release(c->scratch);
-  attn_codes_release(codes);
+  attnx_codes_release(c->scratch);
+  attnx_codes_release(codes);
   return rc;
 }
 
-static int check_chunks(attn_index *index, sqlite3_int64 *n_part) {
+static int check_chunks(attnx_index *index, sqlite3_int64 *n_part) {
   checker c = {.index = index};
-  int rc = attn_storage_prepare(index,
-                                index->config.window
-                                    ? "SELECT id FROM $windows WHERE place = ?1"
-                                    : "SELECT place FROM $rows WHERE id = ?1",
-                                &c.place);
+  int rc = attnx_storage_prepare(index,
+                                 index->config.window
+                                     ? "SELECT id FROM $windows WHERE place = ?1"
+                                     : "SELECT place FROM $rows WHERE id = ?1",
+                                 &c.place);
   if (rc == SQLITE_OK) {
     c.vector = sqlite3_malloc64(index->dimension * sizeof *c.vector);
     if (!c.vector) rc = SQLITE_NOMEM;
@@ -110,27 +112,27 @@ static int check_chunks(attn_index *index, sqlite3_int64 *n_part) {
 
 /* ------------------------------------------------------------------------ counts */
 
-static int expect(attn_index *index, const char *sql, sqlite3_int64 expected,
+static int expect(attnx_index *index, const char *sql, sqlite3_int64 expected,
                   const char *what) {
   sqlite3_stmt *stmt;
-  int rc = attn_storage_prepare(index, sql, &stmt);
-  if (rc == SQLITE_OK) rc = attn_storage_step(index, stmt);
+  int rc = attnx_storage_prepare(index, sql, &stmt);
+  if (rc == SQLITE_OK) rc = attnx_storage_step(index, stmt);
   if (rc == SQLITE_ROW) {
     sqlite3_int64 found = sqlite3_column_int64(stmt, 0);
     rc = SQLITE_OK;
     if (found != expected) {
-      rc = attn_index_corrupt(index, "%s: %lld %s; expected %lld", index->config.table,
-                              found, what, expected);
+      rc = attnx_index_corrupt(index, "%s: %lld %s; expected %lld", index->config.table,
+                               found, what, expected);
     }
   }
   sqlite3_finalize(stmt);
   return rc;
 }
 
-static int check_counts(attn_index *index, sqlite3_int64 n_part) {
-  const attn_config *config = &index->config;
+static int check_counts(attnx_index *index, sqlite3_int64 n_part) {
+  const attnx_config *config = &index->config;
   sqlite3_int64 n_live = (sqlite3_int64)index->directory.n_live;
-  int own = config->content == ATTN_CONTENT_OWN && config->n_text, rc;
+  int own = config->content == ATTNX_CONTENT_OWN && config->n_text, rc;
   const struct {
     int applies;
     const char *sql;
@@ -167,39 +169,39 @@ static int check_counts(attn_index *index, sqlite3_int64 n_part) {
 
 /* ------------------------------------------------------------------------- texts */
 
-static int check_text(attn_index *index, sqlite3_int64 id, sqlite3_int64 hash,
+static int check_text(attnx_index *index, sqlite3_int64 id, sqlite3_int64 hash,
                       sqlite3_value **column) {
   sqlite3_stmt *stmt;
   char *text = NULL;
   size_t n_text;
-  int rc = attn_storage_statement(index, ATTN_SOURCE_GET, &stmt);
+  int rc = attnx_storage_statement(index, ATTNX_SOURCE_GET, &stmt);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, id);
-  if (rc == SQLITE_OK) rc = attn_storage_step(index, stmt);
+  if (rc == SQLITE_OK) rc = attnx_storage_step(index, stmt);
   if (rc != SQLITE_ROW) return rc;
   for (int i = 0; i < index->config.n_column; i++)
     column[i] = sqlite3_column_value(stmt, i + 1);
-  rc = attn_index_text(index, &id, column, &text, &n_text);
-  if (rc == SQLITE_OK && (!text || attn_index_hash(text, n_text) != hash)) {
-    rc = attn_index_corrupt(index, "%s: the vector of row %lld was made of another text",
-                            index->config.table, id);
+  rc = attnx_index_text(index, &id, column, &text, &n_text);
+  if (rc == SQLITE_OK && (!text || attnx_index_hash(text, n_text) != hash)) {
+    rc = attnx_index_corrupt(index, "%s: the vector of row %lld was made of another text",
+                             index->config.table, id);
   }
   sqlite3_free(text);
   sqlite3_reset(stmt);
   return rc;
 }
 
-static int check_texts(attn_index *index) {
+static int check_texts(attnx_index *index) {
   sqlite3_stmt *rows;
-  if (index->config.content != ATTN_CONTENT_OWN || !index->config.n_text)
+  if (index->config.content != ATTNX_CONTENT_OWN || !index->config.n_text)
     return SQLITE_OK;
   sqlite3_value **column =
       sqlite3_malloc64((sqlite3_uint64)index->config.n_column * sizeof(sqlite3_value *));
   if (!column) return SQLITE_NOMEM;
-  int rc = attn_storage_prepare(index,
-                                "SELECT id, hash FROM $rows WHERE hash IS NOT NULL"
-                                " AND id NOT IN (SELECT id FROM $pending)",
-                                &rows);
-  while (rc == SQLITE_OK && (rc = attn_storage_step(index, rows)) == SQLITE_ROW) {
+  int rc = attnx_storage_prepare(index,
+                                 "SELECT id, hash FROM $rows WHERE hash IS NOT NULL"
+                                 " AND id NOT IN (SELECT id FROM $pending)",
+                                 &rows);
+  while (rc == SQLITE_OK && (rc = attnx_storage_step(index, rows)) == SQLITE_ROW) {
     rc = check_text(index, sqlite3_column_int64(rows, 0), sqlite3_column_int64(rows, 1),
                     column);
   }
@@ -208,7 +210,7 @@ static int check_texts(attn_index *index) {
   return rc;
 }
 
-int attn_check(attn_index *index, char **problem) {
+int attnx_check(attnx_index *index, char **problem) {
   sqlite3_int64 n_part = 0;
   *problem = NULL;
   int rc = check_chunks(index, &n_part);

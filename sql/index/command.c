@@ -17,70 +17,70 @@
 typedef struct command {
   const char *name;
   enum { RANK_NONE, RANK_OPTIONAL, RANK_NEEDED } rank;
-  int (*run)(attn_index *index, sqlite3_int64 rank, sqlite3_value *rowid);
+  int (*run)(attnx_index *index, sqlite3_int64 rank, sqlite3_value *rowid);
 } command;
 
-static int run_step(attn_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
+static int run_step(attnx_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
   (void)rowid;
-  return attn_sync_step(index, rank);
+  return attnx_sync_step(index, rank);
 }
 
-static int run_rebuild(attn_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
+static int run_rebuild(attnx_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
   (void)rowid;
-  return attn_sync_rebuild(index, rank < 0 && index->deferred ? 0 : rank);
+  return attnx_sync_rebuild(index, rank < 0 && index->deferred ? 0 : rank);
 }
 
-static int run_optimize(attn_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
+static int run_optimize(attnx_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
   (void)rank, (void)rowid;
-  return attn_sync_optimize(index);
+  return attnx_sync_optimize(index);
 }
 
-static int run_check(attn_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
+static int run_check(attnx_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
   char *problem = NULL;
   (void)rank, (void)rowid;
-  int rc = attn_check(index, &problem);
-  if (rc == SQLITE_OK && problem) rc = attn_index_corrupt(index, "%s", problem);
+  int rc = attnx_check(index, &problem);
+  if (rc == SQLITE_OK && problem) rc = attnx_index_corrupt(index, "%s", problem);
   sqlite3_free(problem);
   return rc;
 }
 
-static int run_delete_all(attn_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
+static int run_delete_all(attnx_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
   (void)rank, (void)rowid;
-  return attn_sync_delete_all(index);
+  return attnx_sync_delete_all(index);
 }
 
-static int run_delete(attn_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
+static int run_delete(attnx_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
   (void)rank;
   if (sqlite3_value_type(rowid) != SQLITE_INTEGER) return SQLITE_MISMATCH;
-  return attn_rows_delete(index, sqlite3_value_int64(rowid));
+  return attnx_rows_delete(index, sqlite3_value_int64(rowid));
 }
 
-static int set(attn_index *index, const char *name, int *setting, int value) {
+static int set(attnx_index *index, const char *name, int *setting, int value) {
   *setting = value;
   index->dirty = 1;
-  return attn_storage_set_int(index, name, value);
+  return attnx_storage_set_int(index, name, value);
 }
 
-static int run_deferred(attn_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
+static int run_deferred(attnx_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
   (void)rowid;
   return set(index, "deferred", &index->deferred, rank != 0);
 }
 
-static int run_exact(attn_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
+static int run_exact(attnx_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
   (void)rowid;
   return set(index, "exact", &index->exact, rank != 0);
 }
 
 static int at_most(sqlite3_int64 n) {
-  return n < ATTN_MAX_LISTS ? (int)n : ATTN_MAX_LISTS;
+  return n < ATTN_MAX_IVF_LISTS ? (int)n : ATTN_MAX_IVF_LISTS;
 }
 
-static int run_lists(attn_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
+static int run_lists(attnx_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
   (void)rowid;
   return set(index, "lists", &index->n_list, at_most(rank));
 }
 
-static int run_probes(attn_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
+static int run_probes(attnx_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
   (void)rowid;
   return set(index, "probes", &index->n_probe, at_most(rank));
 }
@@ -101,22 +101,22 @@ static const command *find_command(const char *name) {
 }
 
 /* The argument; -1 for none. */
-static int read_rank(attn_index *index, const command *c, sqlite3_value *value,
+static int read_rank(attnx_index *index, const command *c, sqlite3_value *value,
                      sqlite3_int64 *out) {
   *out = -1;
   if (sqlite3_value_type(value) == SQLITE_NULL) {
     if (c->rank != RANK_NEEDED) return SQLITE_OK;
-    return attn_index_fail(index, "%s: command '%s' without a rank", index->config.table,
-                           c->name);
+    return attnx_index_fail(index, "%s: command '%s' without a rank", index->config.table,
+                            c->name);
   }
-  const char *found = attn_value_found(value);
+  const char *found = attns_value_found(value);
   if (c->rank == RANK_NONE) {
-    return attn_index_fail(index, "%s: command '%s' with rank %!.40s; expected none",
-                           index->config.table, c->name, found);
+    return attnx_index_fail(index, "%s: command '%s' with rank %!.40s; expected none",
+                            index->config.table, c->name, found);
   }
   if (sqlite3_value_numeric_type(value) != SQLITE_INTEGER ||
       sqlite3_value_int64(value) < 0) {
-    return attn_index_fail(
+    return attnx_index_fail(
         index, "%s: command '%s' with rank %!.40s; expected a whole number from 0 on",
         index->config.table, c->name, found);
   }
@@ -124,9 +124,10 @@ static int read_rank(attn_index *index, const command *c, sqlite3_value *value,
   return SQLITE_OK;
 }
 
-/* A command is one statement, but SQLite does not take back what it wrote before it failed
-** where a transaction goes on: that must not be committed. */
-static int run(attn_index *index, const command *c, sqlite3_int64 rank, sqlite3_value *rowid) {
+/* A command is one statement, but SQLite does not take back what it wrote before it
+** failed where a transaction goes on: that must not be committed. */
+static int run(attnx_index *index, const command *c, sqlite3_int64 rank,
+               sqlite3_value *rowid) {
   int n_change = sqlite3_total_changes(index->db);
   int rc = c->run(index, rank, rowid);
   if (rc != SQLITE_OK && index->writing &&
@@ -136,24 +137,25 @@ static int run(attn_index *index, const command *c, sqlite3_int64 rank, sqlite3_
   return rc;
 }
 
-int attn_command(attn_index *index, sqlite3_value *rowid, sqlite3_value **column) {
+int attnx_command(attnx_index *index, sqlite3_value *rowid, sqlite3_value **column) {
   sqlite3_value **hidden = column + index->config.n_column;
-  const char *name = (const char *)sqlite3_value_text(hidden[ATTN_HIDDEN_MATCH]);
+  const char *name = (const char *)sqlite3_value_text(hidden[ATTNX_HIDDEN_MATCH]);
   sqlite3_int64 rank;
   if (!name) return SQLITE_NOMEM;
   const command *c = find_command(name);
   if (!c) {
-    return attn_index_fail(index,
-                           "%s: unknown command '%s'; expected rebuild, step, optimize, "
-                           "integrity-check, delete-all, delete, deferred, exact, lists or "
-                           "probes",
-                           index->config.table, name);
+    return attnx_index_fail(
+        index,
+        "%s: unknown command '%s'; expected rebuild, step, optimize, "
+        "integrity-check, delete-all, delete, deferred, exact, lists or "
+        "probes",
+        index->config.table, name);
   }
-  int rc = read_rank(index, c, hidden[ATTN_HIDDEN_RANK], &rank);
-  if (rc == SQLITE_OK) rc = attn_index_begin(index);
+  int rc = read_rank(index, c, hidden[ATTNX_HIDDEN_RANK], &rank);
+  if (rc == SQLITE_OK) rc = attnx_index_begin(index);
   if (rc == SQLITE_CORRUPT_VTAB && c->run == run_rebuild && index->dimension) {
-    rc = attn_sync_salvage(index);
+    rc = attnx_sync_salvage(index);
   }
-  if (rc == SQLITE_OK) rc = attn_index_flush(index);
+  if (rc == SQLITE_OK) rc = attnx_index_flush(index);
   return rc == SQLITE_OK ? run(index, c, rank, rowid) : rc;
 }

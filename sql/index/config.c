@@ -97,7 +97,7 @@ typedef struct option {
   int least; /* of an OPTION_INT */
 } option;
 
-#define AT(member) offsetof(attn_config, member)
+#define AT(member) offsetof(attnx_config, member)
 
 static const option options[] = {
     {"model", OPTION_TEXT, AT(model), 0},
@@ -131,17 +131,18 @@ static int read_bool(const option *o, int *to, const char *value, char **error) 
       return SQLITE_OK;
     }
   }
-  return attn_sql_fail(error, SQLITE_ERROR,
-                       "attn: option %s is \"%s\"; expected on or off", o->name, value);
+  return attns_sql_fail(error, SQLITE_ERROR,
+                        "attn: option %s is \"%s\"; expected on or off", o->name, value);
 }
 
 static int read_int(const option *o, int *to, const char *value, char **error) {
   char *end;
   long n = strtol(value, &end, 10);
   if (end == value || *end || n < o->least || n > MAX_INT_OPTION) {
-    return attn_sql_fail(error, SQLITE_ERROR,
-                         "attn: option %s is \"%s\"; expected a whole number from %d to %d",
-                         o->name, value, o->least, MAX_INT_OPTION);
+    return attns_sql_fail(
+        error, SQLITE_ERROR,
+        "attn: option %s is \"%s\"; expected a whole number from %d to %d", o->name,
+        value, o->least, MAX_INT_OPTION);
   }
   *to = (int)n;
   return SQLITE_OK;
@@ -158,23 +159,24 @@ static int read_metric(attn_metric *to, const char *value, char **error) {
       return SQLITE_OK;
     }
   }
-  return attn_sql_fail(error, SQLITE_ERROR,
-                       "attn: option metric is \"%s\"; expected cosine, dot or l2",
-                       value);
+  return attns_sql_fail(error, SQLITE_ERROR,
+                        "attn: option metric is \"%s\"; expected cosine, dot or l2",
+                        value);
 }
 
-static int set_option(attn_config *config, const char *name, const char *value,
+static int set_option(attnx_config *config, const char *name, const char *value,
                       unsigned *given, char **error) {
   int i = 0;
   while (i < N_OPTION && sqlite3_stricmp(name, options[i].name) != 0) i++;
   if (i == N_OPTION) {
-    return attn_sql_fail(error, SQLITE_ERROR,
-                         "attn: unknown option \"%s\"; expected model, metric, content, "
-                         "content_rowid, prompts, deferred, exact, chunk, overlap, lists or probes",
-                         name);
+    return attns_sql_fail(
+        error, SQLITE_ERROR,
+        "attn: unknown option \"%s\"; expected model, metric, content, "
+        "content_rowid, prompts, deferred, exact, chunk, overlap, lists or probes",
+        name);
   }
   if (*given & 1u << i) {
-    return attn_sql_fail(error, SQLITE_ERROR, "attn: option %s is given twice", name);
+    return attns_sql_fail(error, SQLITE_ERROR, "attn: option %s is given twice", name);
   }
   *given |= 1u << i;
   void *to = (char *)config + options[i].offset;
@@ -195,18 +197,18 @@ static int set_option(attn_config *config, const char *name, const char *value,
 static const char *const hidden[] = {"k", "distance", "rank"};
 static const char *const hidden_type[] = {"INTEGER", "REAL", ""};
 
-static int check_name(const attn_config *config, const char *name, char **error) {
+static int check_name(const attnx_config *config, const char *name, char **error) {
   for (int i = 0; i < config->n_column; i++) {
     if (sqlite3_stricmp(config->column[i].name, name) == 0) {
-      return attn_sql_fail(error, SQLITE_ERROR, "attn: two columns are named \"%s\"",
-                           name);
+      return attns_sql_fail(error, SQLITE_ERROR, "attn: two columns are named \"%s\"",
+                            name);
     }
   }
   int taken =
       sqlite3_stricmp(name, config->table) == 0 || sqlite3_stricmp(name, "rowid") == 0;
   for (int i = 0; i < 3; i++) taken |= sqlite3_stricmp(name, hidden[i]) == 0;
   if (!taken) return SQLITE_OK;
-  return attn_sql_fail(
+  return attns_sql_fail(
       error, SQLITE_ERROR,
       "attn: a column is named \"%s\", a name that the table itself uses", name);
 }
@@ -233,37 +235,37 @@ static int is_vector_type(const char *type, long *d) {
   return *skip_space(end) == ']' && *skip_space(skip_space(end) + 1) == 0;
 }
 
-static int set_kind(attn_config *config, attn_column *column, char **error) {
+static int set_kind(attnx_config *config, attnx_column *column, char **error) {
   long d = 0;
   if (!*column->type) {
-    column->kind = ATTN_COLUMN_TEXT;
+    column->kind = ATTNX_COLUMN_TEXT;
     config->n_text++;
     return SQLITE_OK;
   }
-  column->kind = ATTN_COLUMN_PLAIN;
+  column->kind = ATTNX_COLUMN_PLAIN;
   if (sqlite3_stricmp(column->type, "unindexed") == 0) {
     *column->type = 0;
     return SQLITE_OK;
   }
   if (is_vector_type(column->type, &d)) {
     if (d < 1 || d > ATTN_MAX_DIMENSION) {
-      return attn_sql_fail(error, SQLITE_ERROR,
-                           "attn: column %s is a %s; expected 1 to %d numbers",
-                           column->name, column->type, ATTN_MAX_DIMENSION);
+      return attns_sql_fail(error, SQLITE_ERROR,
+                            "attn: column %s is a %s; expected 1 to %d numbers",
+                            column->name, column->type, ATTN_MAX_DIMENSION);
     }
     if (config->vector >= 0) {
-      return attn_sql_fail(error, SQLITE_ERROR,
-                           "attn: a second vector column, %s; expected one",
-                           column->name);
+      return attns_sql_fail(error, SQLITE_ERROR,
+                            "attn: a second vector column, %s; expected one",
+                            column->name);
     }
-    column->kind = ATTN_COLUMN_VECTOR;
+    column->kind = ATTNX_COLUMN_VECTOR;
     config->vector = (int)(column - config->column);
     config->dimension = (uint32_t)d;
     return SQLITE_OK;
   }
   for (const char *p = column->type; *p; p++) {
     if (!is_word(*p) && !is_space(*p) && !strchr("(),", *p)) {
-      return attn_sql_fail(
+      return attns_sql_fail(
           error, SQLITE_ERROR,
           "attn: column %s has the type \"%s\"; expected words, or FLOAT[n]",
           column->name, column->type);
@@ -274,9 +276,9 @@ static int set_kind(attn_config *config, attn_column *column, char **error) {
 }
 
 /* Takes the name over. */
-static int add_column(attn_config *config, char *name, const char *type, char **error) {
+static int add_column(attnx_config *config, char *name, const char *type, char **error) {
   int rc = check_name(config, name, error);
-  attn_column *column = NULL;
+  attnx_column *column = NULL;
   if (rc == SQLITE_OK) {
     column = sqlite3_realloc64(config->column,
                                sizeof *column * ((sqlite3_uint64)config->n_column + 1));
@@ -290,19 +292,20 @@ static int add_column(attn_config *config, char *name, const char *type, char **
   column += config->n_column++;
   size_t n = strlen(type);
   while (n && is_space(type[n - 1])) n--;
-  *column = (attn_column){name, sqlite3_mprintf("%.*s", (int)n, type), ATTN_COLUMN_TEXT, 0};
+  *column =
+      (attnx_column){name, sqlite3_mprintf("%.*s", (int)n, type), ATTNX_COLUMN_TEXT, 0};
   return column->type ? set_kind(config, column, error) : SQLITE_NOMEM;
 }
 
-static int read_argument(attn_config *config, const char *argument, unsigned *given,
+static int read_argument(attnx_config *config, const char *argument, unsigned *given,
                          char **error) {
   char *name, *value = NULL;
   const char *begin = skip_space(argument), *end;
   int rc = read_name(begin, &end, &name);
   if (rc == SQLITE_OK && !end) {
-    rc = attn_sql_fail(error, SQLITE_ERROR,
-                       "attn: argument \"%s\"; expected a column or option=value",
-                       argument);
+    rc = attns_sql_fail(error, SQLITE_ERROR,
+                        "attn: argument \"%s\"; expected a column or option=value",
+                        argument);
   }
   if (rc == SQLITE_OK && *skip_space(end) != '=') {
     return add_column(config, name, skip_space(end), error);
@@ -312,9 +315,9 @@ static int read_argument(attn_config *config, const char *argument, unsigned *gi
     rc = read_name(begin, &end, &value);
   }
   if (rc == SQLITE_OK && (!end || *skip_space(end))) {
-    rc = attn_sql_fail(error, SQLITE_ERROR,
-                       "attn: option %s is %s; expected one word or quoted text", name,
-                       *begin ? begin : "empty");
+    rc = attns_sql_fail(error, SQLITE_ERROR,
+                        "attn: option %s is %s; expected one word or quoted text", name,
+                        *begin ? begin : "empty");
   }
   if (rc == SQLITE_OK) rc = set_option(config, name, value, given, error);
   sqlite3_free(name);
@@ -325,58 +328,63 @@ static int read_argument(attn_config *config, const char *argument, unsigned *gi
 /* ------------------------------------------------------------------- the whole */
 
 /* What the arguments say together. */
-static int check_config(attn_config *config, char **error) {
+static int check_config(attnx_config *config, char **error) {
   if (config->n_text == 0 && config->vector < 0) {
-    return attn_sql_fail(
+    return attns_sql_fail(
         error, SQLITE_ERROR,
         "attn: no column to search by; expected one for text (a name without "
         "a type) or a vector (FLOAT[n])");
   }
   if (config->n_text == 0 && config->model) {
-    return attn_sql_fail(error, SQLITE_ERROR,
-                         "attn: option model without a column of text to embed");
+    return attns_sql_fail(error, SQLITE_ERROR,
+                          "attn: option model without a column of text to embed");
   }
   if (config->window && (config->vector >= 0 || config->n_text == 0)) {
-    return attn_sql_fail(
+    return attns_sql_fail(
         error, SQLITE_ERROR,
         "attn: option chunk is for tables of text without a vector column");
   }
   if (config->overlap < 0) config->overlap = config->window / 4;
   if (config->window && config->overlap >= config->window) {
-    return attn_sql_fail(error, SQLITE_ERROR,
-                         "attn: option overlap is %d; expected less than chunk, %d",
-                         config->overlap, config->window);
+    return attns_sql_fail(error, SQLITE_ERROR,
+                          "attn: option overlap is %d; expected less than chunk, %d",
+                          config->overlap, config->window);
   }
   if (config->content_table) {
-    config->content = *config->content_table ? ATTN_CONTENT_EXTERNAL : ATTN_CONTENT_NONE;
+    config->content =
+        *config->content_table ? ATTNX_CONTENT_EXTERNAL : ATTNX_CONTENT_NONE;
   }
-  if (config->content_rowid && config->content != ATTN_CONTENT_EXTERNAL) {
-    return attn_sql_fail(error, SQLITE_ERROR,
-                         "attn: option content_rowid without a content table");
+  if (config->content_rowid && config->content != ATTNX_CONTENT_EXTERNAL) {
+    return attns_sql_fail(error, SQLITE_ERROR,
+                          "attn: option content_rowid without a content table");
   }
   if (!config->content_rowid) config->content_rowid = sqlite3_mprintf("rowid");
   return config->content_rowid ? SQLITE_OK : SQLITE_NOMEM;
 }
 
-int attn_config_check_new(const attn_config *config, char **error) {
-  static const char *const words[] = {"AS",     "CHECK", "CONSTRAINT", "DEFAULT",    "GENERATED",
-                                      "HIDDEN", "ON",    "PRIMARY",    "REFERENCES", "UNIQUE"};
+int attnx_config_check_new(const attnx_config *config, char **error) {
+  static const char *const words[] = {"AS",         "CHECK",  "CONSTRAINT", "DEFAULT",
+                                      "GENERATED",  "HIDDEN", "ON",         "PRIMARY",
+                                      "REFERENCES", "UNIQUE"};
   for (int i = 0; i < config->n_column; i++) {
     for (size_t k = 0; k < sizeof words / sizeof words[0]; k++) {
       if (!has_word(config->column[i].type, words[k])) continue;
-      return attn_sql_fail(error, SQLITE_ERROR,
-                           "attn: column %s has %s; expected a type, and NOT NULL or COLLATE "
-                           "at most",
-                           config->column[i].name, words[k]);
+      return attns_sql_fail(
+          error, SQLITE_ERROR,
+          "attn: column %s has %s; expected a type, and NOT NULL or COLLATE "
+          "at most",
+          config->column[i].name, words[k]);
     }
   }
   return SQLITE_OK;
 }
 
-int attn_config_parse(int argc, const char *const *argv, char **error, attn_config *out) {
+int attnx_config_parse(int argc, const char *const *argv, char **error,
+                       attnx_config *out) {
   unsigned given = 0;
   int rc = SQLITE_OK;
-  *out = (attn_config){.vector = -1, .metric = ATTN_COSINE, .prompts = 1, .overlap = -1, .lists = -1};
+  *out = (attnx_config){
+      .vector = -1, .metric = ATTN_COSINE, .prompts = 1, .overlap = -1, .lists = -1};
   out->schema = sqlite3_mprintf("%s", argv[1]);
   out->table = sqlite3_mprintf("%s", argv[2]);
   if (!out->schema || !out->table) rc = SQLITE_NOMEM;
@@ -384,11 +392,11 @@ int attn_config_parse(int argc, const char *const *argv, char **error, attn_conf
     rc = read_argument(out, argv[i], &given, error);
   }
   if (rc == SQLITE_OK) rc = check_config(out, error);
-  if (rc != SQLITE_OK) attn_config_free(out);
+  if (rc != SQLITE_OK) attnx_config_free(out);
   return rc;
 }
 
-void attn_config_free(attn_config *config) {
+void attnx_config_free(attnx_config *config) {
   for (int i = 0; i < config->n_column; i++) {
     sqlite3_free(config->column[i].name);
     sqlite3_free(config->column[i].type);
@@ -402,14 +410,14 @@ void attn_config_free(attn_config *config) {
   memset(config, 0, sizeof *config);
 }
 
-char *attn_config_declaration(const attn_config *config) {
+char *attnx_config_declaration(const attnx_config *config) {
   sqlite3_str *s = sqlite3_str_new(NULL);
   sqlite3_str_appendall(s, "CREATE TABLE x(");
   for (int i = 0; i < config->n_column; i++) {
-    const attn_column *column = &config->column[i];
+    const attnx_column *column = &config->column[i];
     /* "FLOAT[384]" is no type name that SQLite could parse. */
     sqlite3_str_appendf(s, "\"%w\" %s, ", column->name,
-                        column->kind == ATTN_COLUMN_VECTOR ? "BLOB" : column->type);
+                        column->kind == ATTNX_COLUMN_VECTOR ? "BLOB" : column->type);
   }
   sqlite3_str_appendf(s, "\"%w\" HIDDEN", config->table);
   for (int i = 0; i < 3; i++) {
@@ -419,22 +427,22 @@ char *attn_config_declaration(const attn_config *config) {
   return sqlite3_str_finish(s);
 }
 
-int attn_config_keeps(const attn_config *config, int column) {
+int attnx_config_keeps(const attnx_config *config, int column) {
   switch (config->column[column].kind) {
-  case ATTN_COLUMN_VECTOR:
+  case ATTNX_COLUMN_VECTOR:
     return 0;
-  case ATTN_COLUMN_PLAIN:
-    return config->content != ATTN_CONTENT_EXTERNAL;
+  case ATTNX_COLUMN_PLAIN:
+    return config->content != ATTNX_CONTENT_EXTERNAL;
   default:
-    return config->content == ATTN_CONTENT_OWN;
+    return config->content == ATTNX_CONTENT_OWN;
   }
 }
 
-int attn_config_forgets(const attn_config *config, int column) {
-  return config->content == ATTN_CONTENT_NONE &&
-         config->column[column].kind == ATTN_COLUMN_TEXT;
+int attnx_config_forgets(const attnx_config *config, int column) {
+  return config->content == ATTNX_CONTENT_NONE &&
+         config->column[column].kind == ATTNX_COLUMN_TEXT;
 }
 
-int attn_config_embeds(const attn_config *config) {
+int attnx_config_embeds(const attnx_config *config) {
   return config->n_text && (config->vector < 0 || config->model);
 }

@@ -1,25 +1,25 @@
 /*
 ** cursor.h - a query that is under way.
 */
-#ifndef ATTN_CURSOR_H
-#define ATTN_CURSOR_H
+#ifndef ATTNX_CURSOR_H
+#define ATTNX_CURSOR_H
 
 #include "index.h"
 
 /* Rowids, ascending once they are complete. */
-typedef struct attn_ids {
+typedef struct attnx_ids {
   sqlite3_int64 *id;
   size_t n, n_alloc;
-} attn_ids;
+} attnx_ids;
 
 /* A set of them. */
-typedef struct attn_id_set {
+typedef struct attnx_id_set {
   sqlite3_uint64 *key; /* id + 1; 0: an empty slot */
   size_t n, n_slot;    /* n_slot: a power of 2 */
   int has_last;        /* has -1 */
-} attn_id_set;
+} attnx_id_set;
 
-typedef struct attn_cursor {
+typedef struct attnx_cursor {
   sqlite3_vtab_cursor base;
   int flags, eof;
   sqlite3_int64 rowid;  /* of the current row */
@@ -36,7 +36,7 @@ typedef struct attn_cursor {
   int low_open, high_open;
   int has_filter;
   uint32_t n_unscanned; /* lists that the search did without */
-  attn_ids filter;
+  attnx_ids filter;
 
   /* Where the search is. */
   attn_search *search;
@@ -46,32 +46,33 @@ typedef struct attn_cursor {
   sqlite3_uint64 n_given;
   sqlite3_uint64 n_change; /* of the index, when it was made */
   double sigma;            /* of its bound; 0: exact */
-  attn_id_set seen;        /* rows that were given, where the order does not tell */
+  attnx_id_set seen;       /* rows that were given, where the order does not tell */
   double distance;         /* of the current row */
   sqlite3_int64 place;
   int rc; /* why vectors could not be fetched */
-} attn_cursor;
+} attnx_cursor;
 
 /* The type of the pointer that the table-named column reads as in a search. */
-#define ATTN_CURSOR_TYPE "attn_cursor"
+#define ATTNX_CURSOR_TYPE "attn_cursor"
 
-static inline attn_index *attn_cursor_index(const attn_cursor *cursor) {
-  return (attn_index *)cursor->base.pVtab;
+static inline attnx_index *attnx_cursor_index(const attnx_cursor *cursor) {
+  return (attnx_index *)cursor->base.pVtab;
 }
 
-int attn_cursor_open(sqlite3_vtab *base, sqlite3_vtab_cursor **out);
-int attn_cursor_close(sqlite3_vtab_cursor *base);
-int attn_cursor_filter(sqlite3_vtab_cursor *base, int flags, const char *text, int argc,
-                       sqlite3_value **argv);
-int attn_cursor_next(sqlite3_vtab_cursor *base);
-int attn_cursor_eof(sqlite3_vtab_cursor *base);
-int attn_cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *out);
-int attn_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int i);
-int attn_cursor_find_function(sqlite3_vtab *base, int n, const char *name,
-                              void (**function)(sqlite3_context *, int, sqlite3_value **),
-                              void **user_data);
+int attnx_cursor_open(sqlite3_vtab *base, sqlite3_vtab_cursor **out);
+int attnx_cursor_close(sqlite3_vtab_cursor *base);
+int attnx_cursor_filter(sqlite3_vtab_cursor *base, int flags, const char *text, int argc,
+                        sqlite3_value **argv);
+int attnx_cursor_next(sqlite3_vtab_cursor *base);
+int attnx_cursor_eof(sqlite3_vtab_cursor *base);
+int attnx_cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *out);
+int attnx_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int i);
+int attnx_cursor_find_function(sqlite3_vtab *base, int n, const char *name,
+                               void (**function)(sqlite3_context *, int,
+                                                 sqlite3_value **),
+                               void **user_data);
 
 /* Makes cursor->source stand on the current row. */
-int attn_cursor_source(attn_cursor *cursor);
+int attnx_cursor_source(attnx_cursor *cursor);
 
 #endif

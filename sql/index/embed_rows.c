@@ -11,10 +11,10 @@
 #include <math.h>
 #include <string.h>
 
-static int remember(attn_index *index, const attn_model_row *row, uint32_t d) {
-  int rc = attn_storage_set_text(index, "model", row->name);
-  if (rc == SQLITE_OK) rc = attn_storage_set_text(index, "sha256", row->sha256);
-  if (rc == SQLITE_OK) rc = attn_storage_set_int(index, "dimension", d);
+static int remember(attnx_index *index, const attns_model_row *row, uint32_t d) {
+  int rc = attnx_storage_set_text(index, "model", row->name);
+  if (rc == SQLITE_OK) rc = attnx_storage_set_text(index, "sha256", row->sha256);
+  if (rc == SQLITE_OK) rc = attnx_storage_set_int(index, "dimension", d);
   if (rc != SQLITE_OK) return rc;
   sqlite3_free(index->model);
   sqlite3_free(index->sha256);
@@ -24,11 +24,11 @@ static int remember(attn_index *index, const attn_model_row *row, uint32_t d) {
   return index->model && index->sha256 ? SQLITE_OK : SQLITE_NOMEM;
 }
 
-static int check_model(attn_index *index, int adopt, const attn_model_row *row,
+static int check_model(attnx_index *index, int adopt, const attns_model_row *row,
                        uint32_t d) {
   const char *table = index->config.table;
   if (!adopt && strcmp(row->sha256, index->sha256 ? index->sha256 : "") != 0) {
-    return attn_index_fail(
+    return attnx_index_fail(
         index,
         "%s: model \"%s\" is not the one that made the vectors (content "
         "%.12s; expected %.12s); INSERT INTO %s(%s) VALUES('rebuild') "
@@ -37,64 +37,64 @@ static int check_model(attn_index *index, int adopt, const attn_model_row *row,
   }
   uint32_t expected = adopt ? index->config.dimension : index->dimension;
   if (expected && d != expected) {
-    return attn_index_fail(index,
-                           "%s: model \"%s\" makes vectors of %u numbers; expected %u",
-                           table, row->name, d, expected);
+    return attnx_index_fail(index,
+                            "%s: model \"%s\" makes vectors of %u numbers; expected %u",
+                            table, row->name, d, expected);
   }
   return SQLITE_OK;
 }
 
-int attn_index_model(attn_index *index, int adopt, const attn_model **out) {
-  attn_model_row row = {0};
+int attnx_index_model(attnx_index *index, int adopt, const attn_model **out) {
+  attns_model_row row = {0};
   char **error = &index->base.zErrMsg;
   const char *name = adopt ? index->config.model : index->model;
   *out = NULL;
-  if (!attn_config_embeds(&index->config)) {
-    return attn_index_fail(index, "%s has no model; expected a vector",
-                           index->config.table);
+  if (!attnx_config_embeds(&index->config)) {
+    return attnx_index_fail(index, "%s has no model; expected a vector",
+                            index->config.table);
   }
-  int rc = attn_store_find(index->db, name, error, &row);
+  int rc = attns_store_find(index->db, name, error, &row);
   if (rc == SQLITE_OK)
-    rc = attn_connection_model(index->connection, row.name, error, out);
+    rc = attns_connection_model(index->connection, row.name, error, out);
   if (rc == SQLITE_OK) {
     uint32_t d = attn_model_get_info(*out)->dimension;
     rc = check_model(index, adopt, &row, d);
     if (rc == SQLITE_OK && adopt) rc = remember(index, &row, d);
   }
-  attn_model_row_free(&row);
+  attns_model_row_free(&row);
   if (rc != SQLITE_OK) *out = NULL;
   return rc;
 }
 
-int attn_index_embed(attn_index *index, const attn_text *text, size_t n,
-                     attn_prompt prompt, float *out) {
+int attnx_index_embed(attnx_index *index, const attn_text *text, size_t n,
+                      attn_prompt prompt, float *out) {
   const attn_model *model;
   attn_error err = {""};
-  int rc = attn_index_model(index, 0, &model);
+  int rc = attnx_index_model(index, 0, &model);
   if (rc != SQLITE_OK) return rc;
-  attn_workspace *workspace = attn_connection_workspace(index->connection);
+  attn_workspace *workspace = attns_connection_workspace(index->connection);
   if (!workspace) return SQLITE_NOMEM;
   attn_embed_options options = {
       .prompt =
           attn_model_prompt(model, index->config.prompts ? prompt : ATTN_PROMPT_DEFAULT),
-      .stop = attn_interrupted,
+      .stop = attns_interrupted,
       .ctx = index->db,
   };
-  return attn_sql_status(attn_embed(workspace, model, text, n, &options, &err, out), &err,
-                         &index->base.zErrMsg);
+  return attns_sql_status(attn_embed(workspace, model, text, n, &options, &err, out),
+                          &err, &index->base.zErrMsg);
 }
 
 /* ---------------------------------------------------------------------- vectors */
 
 /* Text that is no JSON array of numbers may be something to embed. */
-static int parse(attn_index *index, sqlite3_value *value, const char *what, int or_text,
+static int parse(attnx_index *index, sqlite3_value *value, const char *what, int or_text,
                  float **out, size_t *n) {
   char *reason = NULL;
-  int rc = attn_value_floats(value, &reason, out, n);
+  int rc = attns_value_floats(value, &reason, out, n);
   if (rc == SQLITE_ERROR && or_text && sqlite3_value_type(value) == SQLITE_TEXT) {
     rc = SQLITE_OK;
   } else if (rc == SQLITE_ERROR) {
-    rc = attn_index_fail(index, "%s: %s: %s", index->config.table, what, reason);
+    rc = attnx_index_fail(index, "%s: %s: %s", index->config.table, what, reason);
   }
   sqlite3_free(reason);
   return rc;
@@ -106,25 +106,26 @@ static int is_zero(const float *x, size_t n) {
   return i == n;
 }
 
-static int check_vector(attn_index *index, const char *what, const float *x, size_t n) {
+static int check_vector(attnx_index *index, const char *what, const float *x, size_t n) {
   if (n != index->dimension) {
-    return attn_index_fail(index, "%s: %s has %lld numbers; expected %u",
-                           index->config.table, what, (sqlite3_int64)n, index->dimension);
+    return attnx_index_fail(index, "%s: %s has %lld numbers; expected %u",
+                            index->config.table, what, (sqlite3_int64)n,
+                            index->dimension);
   }
   if (!attn_floats_are_finite(n, x)) {
     size_t i = 0;
     while (isfinite(x[i])) i++;
-    return attn_index_fail(index, "%s: %s: number %lld is %s; expected a finite one",
-                           index->config.table, what, (sqlite3_int64)i + 1,
-                           isnan(x[i]) ? "not a number" : "infinite");
+    return attnx_index_fail(index, "%s: %s: number %lld is %s; expected a finite one",
+                            index->config.table, what, (sqlite3_int64)i + 1,
+                            isnan(x[i]) ? "not a number" : "infinite");
   }
   if (index->config.metric != ATTN_COSINE || !is_zero(x, n)) return SQLITE_OK;
-  return attn_index_fail(index, "%s: %s is zero, which has no cosine",
-                         index->config.table, what);
+  return attnx_index_fail(index, "%s: %s is zero, which has no cosine",
+                          index->config.table, what);
 }
 
-int attn_index_vector(attn_index *index, sqlite3_value *value, const char *what,
-                      int or_text, float **out) {
+int attnx_index_vector(attnx_index *index, sqlite3_value *value, const char *what,
+                       int or_text, float **out) {
   size_t n = 0;
   *out = NULL;
   if (or_text && sqlite3_value_type(value) != SQLITE_BLOB) {
@@ -144,21 +145,21 @@ int attn_index_vector(attn_index *index, sqlite3_value *value, const char *what,
 
 /* ------------------------------------------------------------------------ texts */
 
-static int not_text(attn_index *index, const sqlite3_int64 *id, const char *column) {
+static int not_text(attnx_index *index, const sqlite3_int64 *id, const char *column) {
   const char *table = index->config.table;
-  return id ? attn_index_fail(index, "%s: row %lld: %s is a blob; expected text", table, *id,
-                              column)
-            : attn_index_fail(index, "%s: %s is a blob; expected text", table, column);
+  return id ? attnx_index_fail(index, "%s: row %lld: %s is a blob; expected text", table,
+                               *id, column)
+            : attnx_index_fail(index, "%s: %s is a blob; expected text", table, column);
 }
 
-int attn_index_text(attn_index *index, const sqlite3_int64 *id, sqlite3_value **column,
-                    char **text, size_t *n_text) {
-  const attn_config *config = &index->config;
+int attnx_index_text(attnx_index *index, const sqlite3_int64 *id, sqlite3_value **column,
+                     char **text, size_t *n_text) {
+  const attnx_config *config = &index->config;
   sqlite3_str *s = NULL;
   *text = NULL;
   *n_text = 0;
   for (int i = 0; i < config->n_column; i++) {
-    if (config->column[i].kind != ATTN_COLUMN_TEXT ||
+    if (config->column[i].kind != ATTNX_COLUMN_TEXT ||
         sqlite3_value_type(column[i]) == SQLITE_NULL) {
       continue;
     }
@@ -186,7 +187,7 @@ int attn_index_text(attn_index *index, const sqlite3_int64 *id, sqlite3_value **
   return rc;
 }
 
-sqlite3_int64 attn_index_hash(const char *text, size_t n_text) {
+sqlite3_int64 attnx_index_hash(const char *text, size_t n_text) {
   attn_sha256 hash;
   char hex[65];
   uint64_t result = 0;

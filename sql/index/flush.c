@@ -8,26 +8,26 @@
 #include "chunks.h"
 #include <string.h>
 
-static int write_blob(attn_index *index, sqlite3_blob *blob, const void *from, uint64_t n,
-                      uint64_t offset) {
+static int write_blob(attnx_index *index, sqlite3_blob *blob, const void *from,
+                      uint64_t n, uint64_t offset) {
   int rc = sqlite3_blob_write(blob, from, (int)n, (int)offset);
-  return rc == SQLITE_OK ? rc : attn_index_db_error(index);
+  return rc == SQLITE_OK ? rc : attnx_index_db_error(index);
 }
 
-static int delete_row(attn_index *index, attn_statement which, sqlite3_int64 id) {
+static int delete_row(attnx_index *index, attnx_statement which, sqlite3_int64 id) {
   sqlite3_stmt *stmt;
-  int rc = attn_storage_statement(index, which, &stmt);
+  int rc = attnx_storage_statement(index, which, &stmt);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, id);
-  return rc == SQLITE_OK ? attn_storage_step(index, stmt) : rc;
+  return rc == SQLITE_OK ? attnx_storage_step(index, stmt) : rc;
 }
 
-static int put_row(attn_index *index, attn_statement which, sqlite3_int64 id,
+static int put_row(attnx_index *index, attnx_statement which, sqlite3_int64 id,
                    const void *data, sqlite3_uint64 n) {
   sqlite3_stmt *stmt;
-  int rc = attn_storage_statement(index, which, &stmt);
+  int rc = attnx_storage_statement(index, which, &stmt);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, id);
   if (rc == SQLITE_OK) rc = sqlite3_bind_blob64(stmt, 2, data, n, SQLITE_STATIC);
-  if (rc == SQLITE_OK) rc = attn_storage_step(index, stmt);
+  if (rc == SQLITE_OK) rc = attnx_storage_step(index, stmt);
   if (stmt) sqlite3_clear_bindings(stmt);
   return rc;
 }
@@ -41,24 +41,24 @@ static uint32_t next_run(const uint64_t *bits, uint32_t *begin, uint32_t n) {
 }
 
 /* Part number p of the vectors, whose slots are a word of bits. */
-static int flush_part(attn_index *index, const attn_chunk_entry *entry, uint32_t p) {
-  const attn_open_chunk *open = entry->open;
+static int flush_part(attnx_index *index, const attnx_chunk_entry *entry, uint32_t p) {
+  const attnx_open_chunk *open = entry->open;
   const uint64_t *put = &open->put[p];
-  const uint32_t n = ATTN_PART_SLOTS;
+  const uint32_t n = ATTNX_PART_SLOTS;
   size_t d = index->dimension, n_vector = d * sizeof(float);
-  sqlite3_int64 id = entry->id << (ATTN_CHUNK_SHIFT - ATTN_PART_SHIFT) | p;
+  sqlite3_int64 id = entry->id << (ATTNX_CHUNK_SHIFT - ATTNX_PART_SHIFT) | p;
   if (live_slots(entry)[p] == 0) {
-    return open->stored[p] ? delete_row(index, ATTN_VECTORS_DELETE, id) : SQLITE_OK;
+    return open->stored[p] ? delete_row(index, ATTNX_VECTORS_DELETE, id) : SQLITE_OK;
   }
   if (*put == 0) return SQLITE_OK;
   if (open->stored[p] == 0 || ~*put == 0) {
     for (uint32_t slot = 0; slot < n; slot++) {
       if (!get_bit(put, slot)) memset(open->part[p] + slot * d, 0, n_vector);
     }
-    return put_row(index, ATTN_VECTORS_PUT, id, open->part[p], n * n_vector);
+    return put_row(index, ATTNX_VECTORS_PUT, id, open->part[p], n * n_vector);
   }
   sqlite3_blob *blob = NULL;
-  int rc = attn_chunks_open_blob(index, "vectors", id, 1, &blob);
+  int rc = attnx_chunks_open_blob(index, "vectors", id, 1, &blob);
   for (uint32_t begin = 0, end; rc == SQLITE_OK; begin = end) {
     end = next_run(put, &begin, n);
     if (!end) break;
@@ -70,12 +70,12 @@ static int flush_part(attn_index *index, const attn_chunk_entry *entry, uint32_t
 }
 
 /* The parts of packed codes that were changed. */
-static int flush_ranges(attn_index *index, const attn_chunk_entry *entry,
+static int flush_ranges(attnx_index *index, const attnx_chunk_entry *entry,
                         const char *data) {
-  const attn_open_chunk *open = entry->open;
+  const attnx_open_chunk *open = entry->open;
   attn_range range[ATTN_CHUNK_RANGES];
   sqlite3_blob *blob = NULL;
-  int rc = attn_chunks_open_blob(index, "codes", entry->id, 1, &blob);
+  int rc = attnx_chunks_open_blob(index, "codes", entry->id, 1, &blob);
   for (uint32_t begin = 0, end; rc == SQLITE_OK; begin = end) {
     end = next_run(open->changed, &begin, entry->n_slot);
     if (!end) break;
@@ -89,73 +89,73 @@ static int flush_ranges(attn_index *index, const attn_chunk_entry *entry,
   return rc;
 }
 
-static int flush_codes(attn_index *index, const attn_chunk_entry *entry) {
-  attn_open_chunk *open = entry->open;
-  attn_codes *codes = open->codes;
-  char *data = attn_codes_data(codes);
-  int anew, n_changed = attn_popcount(open->changed, entry->n_slot);
+static int flush_codes(attnx_index *index, const attnx_chunk_entry *entry) {
+  attnx_open_chunk *open = entry->open;
+  attnx_codes *codes = open->codes;
+  char *data = attnx_codes_data(codes);
+  int anew, n_changed = attnx_popcount(open->changed, entry->n_slot);
   sqlite3_uint64 n = attn_chunk_pack(data, &anew);
   if (anew) open->is_new = 1; /* also when this fails and is run again */
-  attn_codes_retain(codes); /* an error may roll everything back, and free them */
+  attnx_codes_retain(codes);  /* an error may roll everything back, and free them */
   int rc = open->is_new || n_changed > (int)entry->n_slot / 8
-               ? put_row(index, ATTN_CODES_PUT, entry->id, data, n)
+               ? put_row(index, ATTNX_CODES_PUT, entry->id, data, n)
                : flush_ranges(index, entry, data);
   attn_chunk_unpack(data);
-  attn_codes_release(codes);
+  attnx_codes_release(codes);
   return rc;
 }
 
-static int put_entry(attn_index *index, const attn_chunk_entry *entry) {
+static int put_entry(attnx_index *index, const attnx_chunk_entry *entry) {
   sqlite3_stmt *stmt;
-  int rc = attn_storage_statement(index, ATTN_CHUNK_PUT, &stmt);
+  int rc = attnx_storage_statement(index, ATTNX_CHUNK_PUT, &stmt);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, entry->id);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 2, entry->n_slot);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 3, entry->n_live);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 4, entry->stamp);
   if (rc == SQLITE_OK) {
-    rc = entry->list == ATTN_NO_LIST ? sqlite3_bind_null(stmt, 5)
-                                     : sqlite3_bind_int64(stmt, 5, entry->list);
+    rc = entry->list == ATTNX_NO_LIST ? sqlite3_bind_null(stmt, 5)
+                                      : sqlite3_bind_int64(stmt, 5, entry->list);
   }
-  return rc == SQLITE_OK ? attn_storage_step(index, stmt) : rc;
+  return rc == SQLITE_OK ? attnx_storage_step(index, stmt) : rc;
 }
 
-static int flush_entry(attn_index *index, attn_chunk_entry *entry) {
+static int flush_entry(attnx_index *index, attnx_chunk_entry *entry) {
   int rc = SQLITE_OK;
-  for (uint32_t p = 0; rc == SQLITE_OK && p < entry->n_slot / ATTN_PART_SLOTS; p++) {
+  for (uint32_t p = 0; rc == SQLITE_OK && p < entry->n_slot / ATTNX_PART_SLOTS; p++) {
     rc = flush_part(index, entry, p);
   }
   if (rc == SQLITE_OK && entry->n_live == 0) {
-    rc = delete_row(index, ATTN_CODES_DELETE, entry->id);
-    if (rc == SQLITE_OK) rc = delete_row(index, ATTN_CHUNK_DELETE, entry->id);
+    rc = delete_row(index, ATTNX_CODES_DELETE, entry->id);
+    if (rc == SQLITE_OK) rc = delete_row(index, ATTNX_CHUNK_DELETE, entry->id);
     return rc;
   }
   if (rc == SQLITE_OK) rc = flush_codes(index, entry);
   if (rc == SQLITE_OK) {
-    attn_cache_drop(entry->stamp);
-    entry->stamp = attn_storage_new_stamp(index);
+    attnx_code_cache_drop(entry->stamp);
+    entry->stamp = attnx_storage_new_stamp(index);
     rc = put_entry(index, entry);
   }
   return rc;
 }
 
 /* After all is written: what was open is as stored now. */
-static int close_all(attn_index *index) {
-  attn_directory *dir = &index->directory;
+static int close_all(attnx_index *index) {
+  attnx_directory *dir = &index->directory;
   size_t n = 0;
   for (size_t i = 0; i < dir->n; i++) {
-    attn_chunk_entry *entry = &dir->entry[i];
-    if (entry->open) attn_cache_put(entry->stamp, entry->open->codes);
-    attn_chunks_close(dir, entry);
+    attnx_chunk_entry *entry = &dir->entry[i];
+    if (entry->open) attnx_code_cache_put(entry->stamp, entry->open->codes);
+    attnx_chunks_close(dir, entry);
     if (entry->n_live) dir->entry[n++] = *entry;
   }
   if (n == dir->n) return SQLITE_OK;
   dir->first_free = dir->n_old;
   dir->n = n;
-  return attn_chunks_link(index);
+  return attnx_chunks_link(index);
 }
 
-int attn_chunks_flush(attn_index *index) {
-  attn_directory *dir = &index->directory;
+int attnx_chunks_flush(attnx_index *index) {
+  attnx_directory *dir = &index->directory;
   int rc = SQLITE_OK;
   for (size_t i = 0; rc == SQLITE_OK && i < dir->n; i++) {
     if (dir->entry[i].open) rc = flush_entry(index, &dir->entry[i]);
@@ -165,25 +165,25 @@ int attn_chunks_flush(attn_index *index) {
 
 /* ---------------------------------------------------------------------- optimize */
 
-int attn_chunks_drop_old(attn_index *index) {
-  attn_directory *dir = &index->directory;
-  int rc = attn_chunks_flush(index);
+int attnx_chunks_drop_old(attnx_index *index) {
+  attnx_directory *dir = &index->directory;
+  int rc = attnx_chunks_flush(index);
   for (size_t i = 0; rc == SQLITE_OK && i < dir->n_old; i++) {
     /* A copy: an error may roll everything back, and the directory with it. */
-    const attn_chunk_entry entry = dir->entry[i];
+    const attnx_chunk_entry entry = dir->entry[i];
     for (uint32_t slot = 0; rc == SQLITE_OK && slot < entry.n_slot;
-         slot += ATTN_PART_SLOTS) {
-      rc = delete_row(index, ATTN_VECTORS_DELETE,
-                      (entry.id << ATTN_CHUNK_SHIFT | slot) >> ATTN_PART_SHIFT);
+         slot += ATTNX_PART_SLOTS) {
+      rc = delete_row(index, ATTNX_VECTORS_DELETE,
+                      (entry.id << ATTNX_CHUNK_SHIFT | slot) >> ATTNX_PART_SHIFT);
     }
-    if (rc == SQLITE_OK) rc = delete_row(index, ATTN_CODES_DELETE, entry.id);
-    if (rc == SQLITE_OK) rc = delete_row(index, ATTN_CHUNK_DELETE, entry.id);
+    if (rc == SQLITE_OK) rc = delete_row(index, ATTNX_CODES_DELETE, entry.id);
+    if (rc == SQLITE_OK) rc = delete_row(index, ATTNX_CHUNK_DELETE, entry.id);
     if (rc == SQLITE_OK) dir->n_live -= entry.n_live;
-    attn_cache_drop(entry.stamp);
+    attnx_code_cache_drop(entry.stamp);
   }
   if (rc != SQLITE_OK) return rc;
   dir->n -= dir->n_old;
   memmove(dir->entry, dir->entry + dir->n_old, dir->n * sizeof *dir->entry);
   dir->n_old = dir->first_free = 0;
-  return attn_chunks_link(index);
+  return attnx_chunks_link(index);
 }

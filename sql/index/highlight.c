@@ -14,27 +14,27 @@
 
 enum { MAX_SENTENCES = 256 };
 
-static int read_text(attn_cursor *cursor, char **text, size_t *n) {
-  attn_index *index = attn_cursor_index(cursor);
-  int n_column = index->config.n_column, rc = attn_cursor_source(cursor);
+static int read_text(attnx_cursor *cursor, char **text, size_t *n) {
+  attnx_index *index = attnx_cursor_index(cursor);
+  int n_column = index->config.n_column, rc = attnx_cursor_source(cursor);
   *text = NULL;
   if (rc != SQLITE_OK) return rc;
   sqlite3_value **column = sqlite3_malloc64((sqlite3_uint64)n_column * sizeof *column);
   if (!column) return SQLITE_NOMEM;
   for (int i = 0; i < n_column; i++)
     column[i] = sqlite3_column_value(cursor->source, i + 1);
-  rc = attn_index_text(index, &cursor->rowid, column, text, n);
+  rc = attnx_index_text(index, &cursor->rowid, column, text, n);
   sqlite3_free(column);
   return rc;
 }
 
 /* The bytes [*first, *last) of the window at the cursor's place. */
-static int find_window(attn_cursor *cursor, size_t n_text, size_t *first, size_t *last) {
-  attn_index *index = attn_cursor_index(cursor);
+static int find_window(attnx_cursor *cursor, size_t n_text, size_t *first, size_t *last) {
+  attnx_index *index = attnx_cursor_index(cursor);
   sqlite3_stmt *stmt;
-  int rc = attn_storage_statement(index, ATTN_WINDOW_GET, &stmt);
+  int rc = attnx_storage_statement(index, ATTNX_WINDOW_GET, &stmt);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, cursor->place);
-  if (rc == SQLITE_OK) rc = attn_storage_step(index, stmt);
+  if (rc == SQLITE_OK) rc = attnx_storage_step(index, stmt);
   if (rc != SQLITE_ROW) return rc;
   sqlite3_int64 begin = sqlite3_column_int64(stmt, 0),
                 end = sqlite3_column_int64(stmt, 1);
@@ -67,9 +67,9 @@ static size_t split(const char *text, size_t n_text, attn_text sentence[MAX_SENT
 }
 
 /* The sentence that is nearest to the query. */
-static int find_sentence(attn_cursor *cursor, const attn_text *sentence, size_t n,
+static int find_sentence(attnx_cursor *cursor, const attn_text *sentence, size_t n,
                          size_t *best) {
-  attn_index *index = attn_cursor_index(cursor);
+  attnx_index *index = attnx_cursor_index(cursor);
   attn_error err = {""};
   size_t d = index->dimension;
   double least = 0, distance;
@@ -77,11 +77,11 @@ static int find_sentence(attn_cursor *cursor, const attn_text *sentence, size_t 
   *best = 0;
   if (!x) return SQLITE_NOMEM;
   stored = x + n * d;
-  int rc = attn_index_embed(index, sentence, n, ATTN_PROMPT_DOCUMENT, x);
+  int rc = attnx_index_embed(index, sentence, n, ATTN_PROMPT_DOCUMENT, x);
   attn_vector query = attn_vector_of_floats(cursor->query, d, stored);
   for (size_t i = 0; rc == SQLITE_OK && i < n; i++) {
     attn_vector one = attn_vector_of_floats(x + i * d, d, stored + d);
-    rc = attn_sql_status(
+    rc = attns_sql_status(
         attn_vector_distance(index->config.metric, &one, &query, &err, &distance), &err,
         &index->base.zErrMsg);
     if (i == 0 || distance < least) {
@@ -93,16 +93,16 @@ static int find_sentence(attn_cursor *cursor, const attn_text *sentence, size_t 
   return rc;
 }
 
-static int highlight_text(attn_cursor *cursor, const char *text, size_t n_text,
+static int highlight_text(attnx_cursor *cursor, const char *text, size_t n_text,
                           attn_text *out) {
   size_t first = 0, last = n_text, best;
   *out = (attn_text){text, n_text};
-  if (attn_cursor_index(cursor)->config.window) {
+  if (attnx_cursor_index(cursor)->config.window) {
     int rc = find_window(cursor, n_text, &first, &last);
     *out = (attn_text){text + first, last - first};
     return rc;
   }
-  if (!attn_config_embeds(&attn_cursor_index(cursor)->config)) return SQLITE_OK;
+  if (!attnx_config_embeds(&attnx_cursor_index(cursor)->config)) return SQLITE_OK;
   attn_text *sentence = sqlite3_malloc64(MAX_SENTENCES * sizeof *sentence);
   if (!sentence) return SQLITE_NOMEM;
   size_t n = split(text, n_text, sentence);
@@ -116,19 +116,19 @@ static int highlight_text(attn_cursor *cursor, const char *text, size_t n_text,
 }
 
 static void highlight(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
-  attn_cursor *cursor = sqlite3_value_pointer(argv[0], ATTN_CURSOR_TYPE);
+  attnx_cursor *cursor = sqlite3_value_pointer(argv[0], ATTNX_CURSOR_TYPE);
   char *text = NULL;
   size_t n_text = 0;
   attn_text best;
   (void)argc;
   if (!cursor) {
-    attn_result_error(
+    attns_result_error(
         ctx, SQLITE_ERROR,
         sqlite3_mprintf("attn_highlight: expected the table-named column of an "
                         "attn table, in a query with MATCH"));
     return;
   }
-  attn_index *index = attn_cursor_index(cursor);
+  attnx_index *index = attnx_cursor_index(cursor);
   int rc = read_text(cursor, &text, &n_text);
   if (rc == SQLITE_OK && text) {
     rc = highlight_text(cursor, text, n_text, &best);
@@ -137,11 +137,11 @@ static void highlight(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   }
   sqlite3_free(text);
   if (rc == SQLITE_OK) return;
-  attn_result_error(ctx, rc, index->base.zErrMsg);
+  attns_result_error(ctx, rc, index->base.zErrMsg);
   index->base.zErrMsg = NULL;
 }
 
-const attn_function attn_highlight_functions[] = {
+const attns_function attns_highlight_functions[] = {
     {"attn_highlight", 1, SQLITE_UTF8, highlight},
     {NULL, 0, 0, NULL},
 };

@@ -65,10 +65,10 @@ static int is_limit(int op) {
 }
 
 /* 1 where a statement can read the column. */
-static int is_stored(const attn_config *config, int column) {
-  return attn_config_keeps(config, column) ||
-         (config->content == ATTN_CONTENT_EXTERNAL &&
-          config->column[column].kind != ATTN_COLUMN_VECTOR);
+static int is_stored(const attnx_config *config, int column) {
+  return attnx_config_keeps(config, column) ||
+         (config->content == ATTNX_CONTENT_EXTERNAL &&
+          config->column[column].kind != ATTNX_COLUMN_VECTOR);
 }
 
 /* What a constraint is to the table. */
@@ -81,18 +81,18 @@ typedef enum role {
   ROLE_LIMIT
 } role;
 
-static role role_of(const attn_config *config, int column, int op) {
+static role role_of(const attnx_config *config, int column, int op) {
   if (is_limit(op)) return ROLE_LIMIT;
   if (column < config->n_column) {
     if (!operator_sql(op)) return ROLE_NONE;
     return column < 0 || is_stored(config, column) ? ROLE_FILTER : ROLE_NONE;
   }
   switch (column - config->n_column) {
-  case ATTN_HIDDEN_MATCH:
+  case ATTNX_HIDDEN_MATCH:
     return op == SQLITE_INDEX_CONSTRAINT_MATCH || op == SQLITE_INDEX_CONSTRAINT_EQ
                ? ROLE_MATCH
                : ROLE_NONE;
-  case ATTN_HIDDEN_K:
+  case ATTNX_HIDDEN_K:
     return op == SQLITE_INDEX_CONSTRAINT_EQ ? ROLE_K : ROLE_NONE;
   default:
     return is_comparison(op) ? ROLE_DISTANCE : ROLE_NONE;
@@ -104,7 +104,7 @@ static role role_of(const attn_config *config, int column, int op) {
 enum { N_OMIT = 16 }; /* constraints that SQLite can leave to a table */
 
 typedef struct builder {
-  attn_index *index;
+  attnx_index *index;
   sqlite3_index_info *info;
   sqlite3_str *plan;
   int n_argument;
@@ -130,7 +130,7 @@ static void take(builder *b, int i, int omit) {
 
 /* A plan needs the values of MATCH and k. */
 static int find_match(builder *b) {
-  const attn_config *config = &b->index->config;
+  const attnx_config *config = &b->index->config;
   for (int i = 0; i < b->info->nConstraint; i++) {
     const struct sqlite3_index_constraint *c = &b->info->aConstraint[i];
     role r = role_of(config, c->iColumn, c->op);
@@ -151,7 +151,7 @@ static int find_role(const builder *b, role wanted) {
 }
 
 static void take_terms(builder *b) {
-  const attn_config *config = &b->index->config;
+  const attnx_config *config = &b->index->config;
   int n_match = 0, n_k = 0;
   for (int i = 0; i < b->info->nConstraint; i++) {
     const struct sqlite3_index_constraint *c = &b->info->aConstraint[i];
@@ -165,16 +165,16 @@ static void take_terms(builder *b) {
       take(b, i, 1);
     } else if (c->usable && r == ROLE_FILTER) {
       /* Another table's column may compare otherwise than it was declared here. */
-      take(b, i, c->iColumn < 0 || config->content != ATTN_CONTENT_EXTERNAL);
+      take(b, i, c->iColumn < 0 || config->content != ATTNX_CONTENT_EXTERNAL);
     } else {
       b->all = 0;
     }
   }
 }
 
-/* Whether SQLite compares with the hidden column of MATCH: it asks again about what stands
-** behind its first sixteen constraints, whatever it is told. */
-static int asks_value(const builder *b) {
+/* Whether SQLite compares with the hidden column of MATCH: it asks again about what
+** stands behind its first sixteen constraints, whatever it is told. */
+static int needs_value(const builder *b) {
   const int i = find_role(b, ROLE_MATCH);
   return i >= N_OMIT && b->info->aConstraint[i].op == SQLITE_INDEX_CONSTRAINT_EQ;
 }
@@ -187,9 +187,9 @@ static void take_limit(builder *b) {
   }
 }
 
-static int is_distance(const attn_config *config, int column) {
-  return column == config->n_column + ATTN_HIDDEN_DISTANCE ||
-         column == config->n_column + ATTN_HIDDEN_RANK;
+static int is_distance(const attnx_config *config, int column) {
+  return column == config->n_column + ATTNX_HIDDEN_DISTANCE ||
+         column == config->n_column + ATTNX_HIDDEN_RANK;
 }
 
 /* Rows come by distance, then rowid; or by rowid.  Returns 1 if that is what is asked. */
@@ -212,8 +212,9 @@ static double expected_hits(const builder *b) {
   const int i = find_role(b, ROLE_K);
   sqlite3_value *value;
   if (i < 0) return 100;
-  return sqlite3_vtab_rhs_value(b->info, i, &value) == SQLITE_OK ? sqlite3_value_double(value)
-                                                                 : 10;
+  return sqlite3_vtab_rhs_value(b->info, i, &value) == SQLITE_OK
+             ? sqlite3_value_double(value)
+             : 10;
 }
 
 static void estimate(const builder *b) {
@@ -237,8 +238,8 @@ static void estimate(const builder *b) {
 /* What has been changed is read for the estimate only, and what is wrong with it shows
 ** when the statement runs.  Not so the errors with which SQLite takes the whole
 ** transaction back: whoever goes on after one would go on in the next transaction. */
-static int refresh(attn_index *index) {
-  int rc = index->stamp ? SQLITE_OK : attn_index_refresh(index);
+static int refresh(attnx_index *index) {
+  int rc = index->stamp ? SQLITE_OK : attnx_index_refresh(index);
   int code = rc & 0xff;
   if (code == SQLITE_NOMEM || code == SQLITE_IOERR || code == SQLITE_FULL ||
       code == SQLITE_INTERRUPT) {
@@ -249,7 +250,7 @@ static int refresh(attn_index *index) {
   return SQLITE_OK;
 }
 
-int attn_plan_best_index(attn_index *index, sqlite3_index_info *info) {
+int attnx_plan_best_index(attnx_index *index, sqlite3_index_info *info) {
   builder b = {.index = index, .info = info, .all = 1};
   int desc, rc = find_match(&b);
   if (rc == SQLITE_OK) rc = refresh(index);
@@ -257,13 +258,14 @@ int attn_plan_best_index(attn_index *index, sqlite3_index_info *info) {
   b.plan = sqlite3_str_new(NULL);
   take_terms(&b);
   int ordered = is_ordered(&b, &desc);
-  if (b.match && b.all && info->nConstraint <= N_OMIT && (ordered || info->nOrderBy == 0)) {
+  if (b.match && b.all && info->nConstraint <= N_OMIT &&
+      (ordered || info->nOrderBy == 0)) {
     take_limit(&b);
   }
   info->orderByConsumed = ordered;
-  info->idxNum = (b.match ? ATTN_PLAN_MATCH : 0) | (desc ? ATTN_PLAN_DESC : 0) |
-                 (b.match && ordered ? ATTN_PLAN_ORDERED : 0) |
-                 (asks_value(&b) ? ATTN_PLAN_VALUE : 0);
+  info->idxNum = (b.match ? ATTNX_PLAN_MATCH : 0) | (desc ? ATTNX_PLAN_DESC : 0) |
+                 (b.match && ordered ? ATTNX_PLAN_ORDERED : 0) |
+                 (needs_value(&b) ? ATTNX_PLAN_VALUE : 0);
   estimate(&b);
   info->idxStr = sqlite3_str_finish(b.plan);
   info->needToFreeIdxStr = 1;
@@ -272,16 +274,16 @@ int attn_plan_best_index(attn_index *index, sqlite3_index_info *info) {
 
 /* ----------------------------------------------------------------------- reading */
 
-attn_plan *attn_plan_read(const char *text, int argc, sqlite3_value **argv) {
-  const size_t n_term = (size_t)argc * sizeof(attn_term);
+attne_plan *attnx_plan_read(const char *text, int argc, sqlite3_value **argv) {
+  const size_t n_term = (size_t)argc * sizeof(attnx_term);
   const size_t n_text = text ? strlen(text) + 1 : 0;
-  attn_plan *plan = sqlite3_malloc64(sizeof *plan + n_term + n_text);
+  attne_plan *plan = sqlite3_malloc64(sizeof *plan + n_term + n_text);
   if (!plan) return NULL;
   plan->n_term = text ? argc : 0;
   char *p = (char *)plan->term + n_term;
   if (text) memcpy(p, text, n_text);
   for (int i = 0; i < plan->n_term; i++) {
-    attn_term *term = &plan->term[i];
+    attnx_term *term = &plan->term[i];
     term->op = (int)strtol(p, &p, 10);
     term->column = (int)strtol(p + 1, &p, 10);
     term->is_list = (int)strtol(p + 1, &p, 10);
@@ -294,9 +296,9 @@ attn_plan *attn_plan_read(const char *text, int argc, sqlite3_value **argv) {
   return plan;
 }
 
-const attn_term *attn_plan_find(const attn_plan *plan, int column, int op) {
+const attnx_term *attnx_plan_find(const attne_plan *plan, int column, int op) {
   for (int i = 0; i < plan->n_term; i++) {
-    const attn_term *term = &plan->term[i];
+    const attnx_term *term = &plan->term[i];
     if (is_limit(op) ? term->op == op
                      : !is_limit(term->op) && term->column == column &&
                            (op == 0 || term->op == op)) {
@@ -306,11 +308,11 @@ const attn_term *attn_plan_find(const attn_plan *plan, int column, int op) {
   return NULL;
 }
 
-static int is_filter(const attn_index *index, const attn_term *term) {
+static int is_filter(const attnx_index *index, const attnx_term *term) {
   return !is_limit(term->op) && term->column < index->config.n_column;
 }
 
-int attn_plan_filters(const attn_index *index, const attn_plan *plan) {
+int attnx_plan_filters(const attnx_index *index, const attne_plan *plan) {
   for (int i = 0; i < plan->n_term; i++) {
     if (is_filter(index, &plan->term[i])) return 1;
   }
@@ -325,13 +327,13 @@ typedef struct sources {
   int text;   /* of own texts */
 } sources;
 
-static sources find_sources(const attn_index *index, const attn_plan *plan) {
+static sources find_sources(const attnx_index *index, const attne_plan *plan) {
   sources s = {0};
   for (int i = 0; i < plan->n_term; i++) {
-    const attn_term *term = &plan->term[i];
+    const attnx_term *term = &plan->term[i];
     if (!is_filter(index, term) || term->column < 0) continue;
     s.column = 1;
-    s.text |= index->config.column[term->column].kind == ATTN_COLUMN_TEXT;
+    s.text |= index->config.column[term->column].kind == ATTNX_COLUMN_TEXT;
   }
   return s;
 }
@@ -380,18 +382,18 @@ static int append_list(sqlite3_str *s, sqlite3_value *list) {
   return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-static void append_column(sqlite3_str *s, const attn_index *index, int column) {
-  const attn_config *config = &index->config;
-  if (config->content == ATTN_CONTENT_EXTERNAL) {
+static void append_column(sqlite3_str *s, const attnx_index *index, int column) {
+  const attnx_config *config = &index->config;
+  if (config->content == ATTNX_CONTENT_EXTERNAL) {
     sqlite3_str_appendf(s, "d.\"%w\"", config->column[column].name);
   } else {
-    int text = config->column[column].kind == ATTN_COLUMN_TEXT;
+    int text = config->column[column].kind == ATTNX_COLUMN_TEXT;
     sqlite3_str_appendf(s, "%s.c%d", text ? "c" : "r", column);
   }
 }
 
-static int append_term(sqlite3_str *s, const attn_index *index, const char *id,
-                       const attn_term *term) {
+static int append_term(sqlite3_str *s, const attnx_index *index, const char *id,
+                       const attnx_term *term) {
   if (term->column < 0) {
     sqlite3_str_appendall(s, id);
   } else {
@@ -404,8 +406,8 @@ static int append_term(sqlite3_str *s, const attn_index *index, const char *id,
   return SQLITE_OK;
 }
 
-static int append_terms(sqlite3_str *s, const attn_index *index, const char *id,
-                        const attn_plan *plan) {
+static int append_terms(sqlite3_str *s, const attnx_index *index, const char *id,
+                        const attne_plan *plan) {
   int rc = SQLITE_OK, n = 0;
   for (int i = 0; rc == SQLITE_OK && i < plan->n_term; i++) {
     if (!is_filter(index, &plan->term[i])) continue;
@@ -416,10 +418,10 @@ static int append_terms(sqlite3_str *s, const attn_index *index, const char *id,
 }
 
 /* FROM: the rows of the index, but a search does not need them beside the content. */
-static void append_sources(sqlite3_str *s, const attn_index *index, sources from,
+static void append_sources(sqlite3_str *s, const attnx_index *index, sources from,
                            int search) {
-  const attn_config *config = &index->config;
-  if (config->content == ATTN_CONTENT_EXTERNAL && from.column) {
+  const attnx_config *config = &index->config;
+  if (config->content == ATTNX_CONTENT_EXTERNAL && from.column) {
     sqlite3_str_appendf(s, " FROM \"%w\".\"%w\" d", config->schema,
                         config->content_table);
     if (!search) {
@@ -431,15 +433,15 @@ static void append_sources(sqlite3_str *s, const attn_index *index, sources from
   }
 }
 
-static int has_value(const attn_term *term) {
+static int has_value(const attnx_term *term) {
   return !term->is_list && term->op != SQLITE_INDEX_CONSTRAINT_ISNULL &&
          term->op != SQLITE_INDEX_CONSTRAINT_ISNOTNULL;
 }
 
-static int bind_terms(attn_index *index, const attn_plan *plan, sqlite3_stmt *stmt) {
+static int bind_terms(attnx_index *index, const attne_plan *plan, sqlite3_stmt *stmt) {
   int rc = SQLITE_OK, n = 0;
   for (int i = 0; rc == SQLITE_OK && i < plan->n_term; i++) {
-    const attn_term *term = &plan->term[i];
+    const attnx_term *term = &plan->term[i];
     if (is_filter(index, term) && has_value(term)) {
       rc = sqlite3_bind_value(stmt, ++n, term->value);
     }
@@ -447,12 +449,12 @@ static int bind_terms(attn_index *index, const attn_plan *plan, sqlite3_stmt *st
   return rc;
 }
 
-int attn_plan_rows(attn_index *index, const attn_plan *plan, int flags, int ordered,
-                   sqlite3_stmt **out) {
-  const attn_config *config = &index->config;
+int attnx_plan_rows(attnx_index *index, const attne_plan *plan, int flags, int ordered,
+                    sqlite3_stmt **out) {
+  const attnx_config *config = &index->config;
   sources from = find_sources(index, plan);
-  int search = flags & ATTN_PLAN_MATCH;
-  int content = search && from.column && config->content == ATTN_CONTENT_EXTERNAL;
+  int search = flags & ATTNX_PLAN_MATCH;
+  int content = search && from.column && config->content == ATTNX_CONTENT_EXTERNAL;
   *out = NULL;
   char *id = content ? sqlite3_mprintf("d.\"%w\"", config->content_rowid)
                      : sqlite3_mprintf("r.id");
@@ -462,12 +464,12 @@ int attn_plan_rows(attn_index *index, const attn_plan *plan, int flags, int orde
   append_sources(s, index, from, search);
   int rc = append_terms(s, index, id, plan);
   if (ordered)
-    sqlite3_str_appendf(s, " ORDER BY r.id%s", flags & ATTN_PLAN_DESC ? " DESC" : "");
+    sqlite3_str_appendf(s, " ORDER BY r.id%s", flags & ATTNX_PLAN_DESC ? " DESC" : "");
   sqlite3_free(id);
   if (rc == SQLITE_OK) rc = sqlite3_str_errcode(s);
   char *sql = sqlite3_str_finish(s);
   if (rc == SQLITE_OK && !sql) rc = SQLITE_NOMEM;
-  if (rc == SQLITE_OK) rc = attn_storage_prepare(index, sql, out);
+  if (rc == SQLITE_OK) rc = attnx_storage_prepare(index, sql, out);
   sqlite3_free(sql);
   if (rc == SQLITE_OK) rc = bind_terms(index, plan, *out);
   return rc;

@@ -30,23 +30,23 @@ enum { FIRST_K = 64, GROWTH = 8, PROBES = 64, ROWS_A_HIT = 20 };
 
 /* ------------------------------------------------------------------- sets of ids */
 
-static int append_id(attn_ids *ids, sqlite3_int64 id, char **error) {
+static int append_id(attnx_ids *ids, sqlite3_int64 id, char **error) {
   if (ids->n == ids->n_alloc) {
-    int rc = attn_grow(&ids->id, &ids->n_alloc, 256, sizeof id, error);
+    int rc = attns_grow(&ids->id, &ids->n_alloc, 256, sizeof id, error);
     if (rc != SQLITE_OK) return rc;
   }
   ids->id[ids->n++] = id;
   return SQLITE_OK;
 }
 
-static size_t find_key(const attn_id_set *set, sqlite3_uint64 key) {
+static size_t find_key(const attnx_id_set *set, sqlite3_uint64 key) {
   size_t at = (size_t)((key * 0x9E3779B97F4A7C15u) >> 20) & (set->n_slot - 1);
   while (set->key[at] && set->key[at] != key) at = (at + 1) & (set->n_slot - 1);
   return at;
 }
 
-static int grow_set(attn_id_set *set) {
-  attn_id_set grown = {.n = set->n, .n_slot = set->n_slot ? 2 * set->n_slot : 256};
+static int grow_set(attnx_id_set *set) {
+  attnx_id_set grown = {.n = set->n, .n_slot = set->n_slot ? 2 * set->n_slot : 256};
   grown.has_last = set->has_last;
   grown.key = sqlite3_malloc64(grown.n_slot * sizeof *grown.key);
   if (!grown.key) return SQLITE_NOMEM;
@@ -61,7 +61,7 @@ static int grow_set(attn_id_set *set) {
 
 /* Puts an id into a set, a hash table with linear probing of which 0 marks what is empty;
 ** *is_new: it was not there. */
-static int insert_id(attn_id_set *set, sqlite3_int64 id, int *is_new) {
+static int insert_id(attnx_id_set *set, sqlite3_int64 id, int *is_new) {
   sqlite3_uint64 key = (sqlite3_uint64)id + 1; /* 0: row -1 is known by has_last */
   *is_new = 0;
   if (key == 0) {
@@ -80,7 +80,7 @@ static int insert_id(attn_id_set *set, sqlite3_int64 id, int *is_new) {
   return SQLITE_OK;
 }
 
-static void clear_set(attn_id_set *set) {
+static void clear_set(attnx_id_set *set) {
   sqlite3_free(set->key);
   memset(set, 0, sizeof *set);
 }
@@ -91,17 +91,17 @@ static int compare_ids(const void *a, const void *b) {
 }
 
 /* Statements mostly give rowids in order. */
-static void sort_ids(attn_ids *ids) {
+static void sort_ids(attnx_ids *ids) {
   size_t i = 1;
   while (i < ids->n && ids->id[i - 1] <= ids->id[i]) i++;
   if (i < ids->n) attn_sort(ids->id, ids->n, sizeof *ids->id, compare_ids);
 }
 
-static int collect_ids(attn_cursor *cursor, const attn_plan *plan) {
-  attn_index *index = attn_cursor_index(cursor);
+static int collect_ids(attnx_cursor *cursor, const attne_plan *plan) {
+  attnx_index *index = attnx_cursor_index(cursor);
   sqlite3_stmt *stmt;
-  int rc = attn_plan_rows(index, plan, ATTN_PLAN_MATCH, 0, &stmt);
-  while (rc == SQLITE_OK && (rc = attn_storage_step(index, stmt)) == SQLITE_ROW) {
+  int rc = attnx_plan_rows(index, plan, ATTNX_PLAN_MATCH, 0, &stmt);
+  while (rc == SQLITE_OK && (rc = attnx_storage_step(index, stmt)) == SQLITE_ROW) {
     rc = append_id(&cursor->filter, sqlite3_column_int64(stmt, 0), &index->base.zErrMsg);
   }
   sqlite3_finalize(stmt);
@@ -113,36 +113,37 @@ static int collect_ids(attn_cursor *cursor, const attn_plan *plan) {
 
 static attn_status fetch(void *ctx, const attn_row *row, size_t n, attn_error *err,
                          float *out) {
-  attn_cursor *cursor = ctx;
-  attn_index *index = attn_cursor_index(cursor);
+  attnx_cursor *cursor = ctx;
+  attnx_index *index = attnx_cursor_index(cursor);
   (void)err;
   for (size_t i = 0; i < n; i++) {
     sqlite3_int64 place =
-        index->directory.entry[row[i].chunk].id << ATTN_CHUNK_SHIFT | row[i].slot;
+        index->directory.entry[row[i].chunk].id << ATTNX_CHUNK_SHIFT | row[i].slot;
     cursor->rc =
-        attn_chunks_vector(index, place, &cursor->vectors, out + i * index->dimension);
+        attnx_chunks_vector(index, place, &cursor->vectors, out + i * index->dimension);
     if (cursor->rc != SQLITE_OK) return cursor->rc == SQLITE_NOMEM ? ATTN_NOMEM : ATTN_IO;
   }
   return ATTN_OK;
 }
 
 /* The first error is the one to tell: that of `fetch`, if it failed. */
-static int search_status(attn_cursor *cursor, attn_status status, const attn_error *err) {
+static int search_status(attnx_cursor *cursor, attn_status status,
+                         const attn_error *err) {
   if (status != ATTN_OK && cursor->rc != SQLITE_OK) return cursor->rc;
-  return attn_sql_status(status, err, &attn_cursor_index(cursor)->base.zErrMsg);
+  return attns_sql_status(status, err, &attnx_cursor_index(cursor)->base.zErrMsg);
 }
 
 /* Scans an entry of the directory. */
-static int scan(attn_cursor *cursor, size_t i, sqlite3_blob **blob) {
-  attn_index *index = attn_cursor_index(cursor);
-  const attn_chunk_entry *entry = &index->directory.entry[i];
-  uint64_t filter[ATTN_CHUNK_SLOTS / 64];
+static int scan(attnx_cursor *cursor, size_t i, sqlite3_blob **blob) {
+  attnx_index *index = attnx_cursor_index(cursor);
+  const attnx_chunk_entry *entry = &index->directory.entry[i];
+  uint64_t filter[ATTNX_CHUNK_SLOTS / 64];
   attn_error err = {""};
-  attn_codes *codes;
-  if (attn_interrupted(index->db)) return SQLITE_INTERRUPT;
-  int rc = attn_chunks_codes(index, entry, blob, &codes);
+  attnx_codes *codes;
+  if (attns_interrupted(index->db)) return SQLITE_INTERRUPT;
+  int rc = attnx_chunks_codes(index, entry, blob, &codes);
   if (rc != SQLITE_OK) return rc;
-  const void *data = attn_codes_data(codes);
+  const void *data = attnx_codes_data(codes);
   if (cursor->has_filter) {
     attn_chunk_filter(data, (const int64_t *)cursor->filter.id, cursor->filter.n, filter);
   }
@@ -150,43 +151,43 @@ static int scan(attn_cursor *cursor, size_t i, sqlite3_blob **blob) {
                      attn_search_scan(cursor->search, data, (uint32_t)i,
                                       cursor->has_filter ? filter : NULL, &err),
                      &err);
-  attn_codes_release(codes);
+  attnx_codes_release(codes);
   return rc;
 }
 
-static int scan_all(attn_cursor *cursor, sqlite3_blob **blob) {
+static int scan_all(attnx_cursor *cursor, sqlite3_blob **blob) {
   int rc = SQLITE_OK;
   cursor->n_unscanned = 0;
-  for (size_t i = 0; rc == SQLITE_OK && i < attn_cursor_index(cursor)->directory.n; i++) {
+  for (size_t i = 0; rc == SQLITE_OK && i < attnx_cursor_index(cursor)->directory.n;
+       i++) {
     rc = scan(cursor, i, blob);
   }
   return rc;
 }
 
 /* Rows to meet, at least. */
-static double rows_to_meet(const attn_cursor *cursor, double n_probe) {
-  const attn_index *index = attn_cursor_index(cursor);
-  double mean = (double)index->directory.n_live / attn_lists_count(index->lists);
+static double rows_to_meet(const attnx_cursor *cursor, double n_probe) {
+  const attnx_index *index = attnx_cursor_index(cursor);
+  double mean = (double)index->directory.n_live / attn_ivf_count(index->lists);
   double n = (double)cursor->k * ROWS_A_HIT;
   return cursor->has_filter && n < n_probe * mean ? n_probe * mean : n;
 }
 
 /* Scans the n nearest lists, but not those that were scanned before. */
-static int scan_nearest(attn_cursor *cursor, uint32_t n, uint32_t *list, char *scanned,
+static int scan_nearest(attnx_cursor *cursor, uint32_t n, uint32_t *list, char *scanned,
                         double to_meet, sqlite3_blob **blob) {
-  attn_index *index = attn_cursor_index(cursor);
-  attn_directory *dir = &index->directory;
+  attnx_index *index = attnx_cursor_index(cursor);
+  attnx_directory *dir = &index->directory;
   uint32_t n_probe = (uint32_t)(index->n_probe ? index->n_probe : PROBES);
   attn_error err = {""};
-  int rc = attn_sql_status(
-      attn_lists_nearest(index->lists, cursor->query, n, &err, list), &err,
-      &index->base.zErrMsg);
+  int rc = attns_sql_status(attn_ivf_nearest(index->lists, cursor->query, n, &err, list),
+                            &err, &index->base.zErrMsg);
   for (uint32_t i = 0; rc == SQLITE_OK && i < n; i++) {
-    if (i >= n_probe && (double)attn_search_met(cursor->search) >= to_meet) break;
+    if (i >= n_probe && (double)attn_search_scanned(cursor->search) >= to_meet) break;
     if (scanned[list[i]]) continue;
     scanned[list[i]] = 1;
     cursor->n_unscanned--;
-    for (size_t c = dir->first_of_list[list[i]]; rc == SQLITE_OK && c != ATTN_NO_CHUNK;
+    for (size_t c = dir->first_of_list[list[i]]; rc == SQLITE_OK && c != ATTNX_NO_CHUNK;
          c = dir->entry[c].next) {
       rc = scan(cursor, c, blob);
     }
@@ -194,9 +195,9 @@ static int scan_nearest(attn_cursor *cursor, uint32_t n, uint32_t *list, char *s
   return rc;
 }
 
-static int scan_lists(attn_cursor *cursor, sqlite3_blob **blob) {
-  attn_index *index = attn_cursor_index(cursor);
-  uint32_t n_list = attn_lists_count(index->lists);
+static int scan_lists(attnx_cursor *cursor, sqlite3_blob **blob) {
+  attnx_index *index = attnx_cursor_index(cursor);
+  uint32_t n_list = attn_ivf_count(index->lists);
   uint32_t n = (uint32_t)(index->n_probe ? index->n_probe : PROBES);
   double to_meet = rows_to_meet(cursor, n);
   uint32_t *list = sqlite3_malloc64(n_list * (sizeof *list + 1));
@@ -207,7 +208,7 @@ static int scan_lists(attn_cursor *cursor, sqlite3_blob **blob) {
   if (n > n_list) n = n_list;
   int rc = scan_nearest(cursor, n, list, scanned, to_meet, blob);
   while (rc == SQLITE_OK && n < n_list &&
-         (double)attn_search_met(cursor->search) < to_meet) {
+         (double)attn_search_scanned(cursor->search) < to_meet) {
     n = n > n_list / 8 ? n_list : 8 * n;
     rc = scan_nearest(cursor, n, list, scanned, to_meet, blob);
   }
@@ -215,7 +216,7 @@ static int scan_lists(attn_cursor *cursor, sqlite3_blob **blob) {
   return rc;
 }
 
-static void end_search(attn_cursor *cursor) {
+static void end_search(attnx_cursor *cursor) {
   attn_search_free(cursor->search);
   cursor->search = NULL;
   sqlite3_blob_close(cursor->vectors);
@@ -223,13 +224,13 @@ static void end_search(attn_cursor *cursor) {
 }
 
 /* Searches for cursor->k rows. */
-static int begin_search(attn_cursor *cursor) {
-  attn_index *index = attn_cursor_index(cursor);
+static int begin_search(attnx_cursor *cursor) {
+  attnx_index *index = attnx_cursor_index(cursor);
   attn_error err = {""};
   sqlite3_blob *blob = NULL;
   end_search(cursor);
-  int rc = attn_index_flush(index);
-  if (rc == SQLITE_OK) rc = attn_index_refresh(index);
+  int rc = attnx_index_flush(index);
+  if (rc == SQLITE_OK) rc = attnx_index_refresh(index);
   if (rc != SQLITE_OK) return rc;
   attn_search_options options = {
       .metric = index->config.metric,
@@ -257,26 +258,26 @@ static int begin_search(attn_cursor *cursor) {
 }
 
 /* Whether a row comes behind the one that was given last. */
-static int is_behind(const attn_cursor *cursor, const attn_hit *hit) {
+static int is_behind(const attnx_cursor *cursor, const attn_hit *hit) {
   if (!cursor->n_given) return 1;
   return hit->distance > cursor->distance ||
          (hit->distance == cursor->distance && hit->row.rowid > cursor->rowid);
 }
 
-static int is_wanted(attn_cursor *cursor, const attn_hit *hit, int *wanted) {
+static int is_wanted(attnx_cursor *cursor, const attn_hit *hit, int *wanted) {
   *wanted = hit->distance >= cursor->low &&
             !(cursor->low_open && hit->distance == cursor->low) &&
             !(cursor->high_open && hit->distance == cursor->high);
-  if (cursor->flags & ATTN_PLAN_ORDERED && !is_behind(cursor, hit)) *wanted = 0;
+  if (cursor->flags & ATTNX_PLAN_ORDERED && !is_behind(cursor, hit)) *wanted = 0;
   if (!*wanted) return SQLITE_OK;
-  if (cursor->flags & ATTN_PLAN_ORDERED && !attn_cursor_index(cursor)->config.window) {
+  if (cursor->flags & ATTNX_PLAN_ORDERED && !attnx_cursor_index(cursor)->config.window) {
     return SQLITE_OK;
   }
   return insert_id(&cursor->seen, hit->row.rowid, wanted);
 }
 
-static int next_hit(attn_cursor *cursor) {
-  attn_index *index = attn_cursor_index(cursor);
+static int next_hit(attnx_cursor *cursor) {
+  attnx_index *index = attnx_cursor_index(cursor);
   attn_error err = {""};
   attn_hit hit;
   int rc = SQLITE_OK, wanted = 0;
@@ -307,26 +308,26 @@ static int next_hit(attn_cursor *cursor) {
   cursor->rowid = hit.row.rowid;
   cursor->distance = hit.distance;
   cursor->place =
-      index->directory.entry[hit.row.chunk].id << ATTN_CHUNK_SHIFT | hit.row.slot;
+      index->directory.entry[hit.row.chunk].id << ATTNX_CHUNK_SHIFT | hit.row.slot;
   return SQLITE_OK;
 }
 
 /* ------------------------------------------------------------------- what is asked */
 
 /* A whole number from 0 on, 2.0 also; `what` names it. */
-static int read_count(attn_index *index, sqlite3_value *value, const char *what,
+static int read_count(attnx_index *index, sqlite3_value *value, const char *what,
                       sqlite3_uint64 *out) {
   double real = sqlite3_value_double(value);
   int type = sqlite3_value_numeric_type(value);
   int is_whole = type == SQLITE_FLOAT && real == floor(real) && fabs(real) < 1e15;
   if (type != SQLITE_INTEGER && !is_whole) {
-    return attn_index_fail(index, "%s: %s is %!.40s; expected a whole number",
-                           index->config.table, what, attn_value_found(value));
+    return attnx_index_fail(index, "%s: %s is %!.40s; expected a whole number",
+                            index->config.table, what, attns_value_found(value));
   }
   sqlite3_int64 n = sqlite3_value_int64(value);
   if (n < 0) {
-    return attn_index_fail(index, "%s: %s is %lld; expected 0 or more",
-                           index->config.table, what, n);
+    return attnx_index_fail(index, "%s: %s is %lld; expected 0 or more",
+                            index->config.table, what, n);
   }
   *out = (sqlite3_uint64)n;
   return SQLITE_OK;
@@ -334,9 +335,9 @@ static int read_count(attn_index *index, sqlite3_value *value, const char *what,
 
 /* LIMIT and OFFSET together say how many rows SQLite will take, if it drops none.  Of
 ** `(a, b) > (1, 2)` the table is told `a >= 1` alone: then it asks for more. */
-static void read_limit(const attn_plan *plan, sqlite3_uint64 *wanted) {
-  const attn_term *limit = attn_plan_find(plan, 0, SQLITE_INDEX_CONSTRAINT_LIMIT);
-  const attn_term *offset = attn_plan_find(plan, 0, SQLITE_INDEX_CONSTRAINT_OFFSET);
+static void read_limit(const attne_plan *plan, sqlite3_uint64 *wanted) {
+  const attnx_term *limit = attnx_plan_find(plan, 0, SQLITE_INDEX_CONSTRAINT_LIMIT);
+  const attnx_term *offset = attnx_plan_find(plan, 0, SQLITE_INDEX_CONSTRAINT_OFFSET);
   sqlite3_int64 n = limit ? sqlite3_value_int64(limit->value) : -1;
   sqlite3_int64 skip = offset ? sqlite3_value_int64(offset->value) : 0;
   if (n <= 0) return;
@@ -347,7 +348,7 @@ static void read_limit(const attn_plan *plan, sqlite3_uint64 *wanted) {
 }
 
 /* distance < x and the like narrow [low, high]. */
-static int read_bound(attn_cursor *cursor, const attn_term *term) {
+static int read_bound(attnx_cursor *cursor, const attnx_term *term) {
   int type = sqlite3_value_numeric_type(term->value);
   double x = sqlite3_value_double(term->value);
   int is_open =
@@ -367,15 +368,15 @@ static int read_bound(attn_cursor *cursor, const attn_term *term) {
   return 1;
 }
 
-static int read_bounds(attn_cursor *cursor, const attn_plan *plan) {
-  int n = attn_cursor_index(cursor)->config.n_column;
+static int read_bounds(attnx_cursor *cursor, const attne_plan *plan) {
+  int n = attnx_cursor_index(cursor)->config.n_column;
   cursor->low = -HUGE_VAL;
   cursor->high = HUGE_VAL;
   cursor->low_open = cursor->high_open = 0;
   for (int i = 0; i < plan->n_term; i++) {
-    const attn_term *term = &plan->term[i];
-    if (term->column != n + ATTN_HIDDEN_DISTANCE &&
-        term->column != n + ATTN_HIDDEN_RANK) {
+    const attnx_term *term = &plan->term[i];
+    if (term->column != n + ATTNX_HIDDEN_DISTANCE &&
+        term->column != n + ATTNX_HIDDEN_RANK) {
       continue;
     }
     if (!read_bound(cursor, term)) return 0;
@@ -390,8 +391,8 @@ static int same_value(sqlite3_value *a, sqlite3_value *b) {
 }
 
 /* The vector to search for.  In a join it is mostly the one before. */
-static int read_query(attn_cursor *cursor, sqlite3_value *value) {
-  attn_index *index = attn_cursor_index(cursor);
+static int read_query(attnx_cursor *cursor, sqlite3_value *value) {
+  attnx_index *index = attnx_cursor_index(cursor);
   attn_text text = {0};
   if (cursor->query && same_value(value, cursor->match) &&
       sqlite3_value_subtype(value) == sqlite3_value_subtype(cursor->match)) {
@@ -402,14 +403,14 @@ static int read_query(attn_cursor *cursor, sqlite3_value *value) {
   cursor->query = NULL;
   cursor->match = sqlite3_value_dup(value);
   if (!cursor->match) return SQLITE_NOMEM;
-  int embeds = attn_config_embeds(&index->config);
-  int rc = attn_index_vector(index, value, "query", embeds, &cursor->query);
+  int embeds = attnx_config_embeds(&index->config);
+  int rc = attnx_index_vector(index, value, "query", embeds, &cursor->query);
   if (rc != SQLITE_OK || cursor->query) return rc;
-  rc = attn_value_text(value, "query", &index->base.zErrMsg, &text);
+  rc = attns_value_text(value, "query", &index->base.zErrMsg, &text);
   if (rc != SQLITE_OK) return rc;
   cursor->query = sqlite3_malloc64(index->dimension * sizeof *cursor->query);
   if (!cursor->query) return SQLITE_NOMEM;
-  rc = attn_index_embed(index, &text, 1, ATTN_PROMPT_QUERY, cursor->query);
+  rc = attnx_index_embed(index, &text, 1, ATTN_PROMPT_QUERY, cursor->query);
   if (rc != SQLITE_OK) {
     sqlite3_free(cursor->query);
     cursor->query = NULL;
@@ -417,11 +418,11 @@ static int read_query(attn_cursor *cursor, sqlite3_value *value) {
   return rc;
 }
 
-static int filter_search(attn_cursor *cursor, const attn_plan *plan) {
-  attn_index *index = attn_cursor_index(cursor);
-  const attn_term *match =
-      attn_plan_find(plan, index->config.n_column + ATTN_HIDDEN_MATCH, 0);
-  const attn_term *k = attn_plan_find(plan, index->config.n_column + ATTN_HIDDEN_K, 0);
+static int filter_search(attnx_cursor *cursor, const attne_plan *plan) {
+  attnx_index *index = attnx_cursor_index(cursor);
+  const attnx_term *match =
+      attnx_plan_find(plan, index->config.n_column + ATTNX_HIDDEN_MATCH, 0);
+  const attnx_term *k = attnx_plan_find(plan, index->config.n_column + ATTNX_HIDDEN_K, 0);
   int rc = SQLITE_OK;
   cursor->wanted = UINT64_MAX;
   if (k) rc = read_count(index, k->value, "k", &cursor->wanted);
@@ -430,9 +431,9 @@ static int filter_search(attn_cursor *cursor, const attn_plan *plan) {
   cursor->eof =
       sqlite3_value_type(match->value) == SQLITE_NULL || !read_bounds(cursor, plan);
   if (cursor->eof) return SQLITE_OK;
-  rc = attn_index_refresh(index);
+  rc = attnx_index_refresh(index);
   if (rc == SQLITE_OK) rc = read_query(cursor, match->value);
-  cursor->has_filter = attn_plan_filters(index, plan);
+  cursor->has_filter = attnx_plan_filters(index, plan);
   if (rc == SQLITE_OK && cursor->has_filter) rc = collect_ids(cursor, plan);
   if (rc != SQLITE_OK) return rc;
   sqlite3_uint64 first = cursor->wanted;
@@ -445,16 +446,16 @@ static int filter_search(attn_cursor *cursor, const attn_plan *plan) {
 
 /* ---------------------------------------------------------------------- the cursor */
 
-static int next_row(attn_cursor *cursor) {
-  int rc = attn_storage_step(attn_cursor_index(cursor), cursor->rows);
+static int next_row(attnx_cursor *cursor) {
+  int rc = attnx_storage_step(attnx_cursor_index(cursor), cursor->rows);
   cursor->eof = rc != SQLITE_ROW;
   if (rc != SQLITE_ROW) return rc;
   cursor->rowid = sqlite3_column_int64(cursor->rows, 0);
   return SQLITE_OK;
 }
 
-int attn_cursor_open(sqlite3_vtab *base, sqlite3_vtab_cursor **out) {
-  attn_cursor *cursor = sqlite3_malloc64(sizeof *cursor);
+int attnx_cursor_open(sqlite3_vtab *base, sqlite3_vtab_cursor **out) {
+  attnx_cursor *cursor = sqlite3_malloc64(sizeof *cursor);
   (void)base;
   if (!cursor) return SQLITE_NOMEM;
   memset(cursor, 0, sizeof *cursor);
@@ -464,7 +465,7 @@ int attn_cursor_open(sqlite3_vtab *base, sqlite3_vtab_cursor **out) {
 }
 
 /* Ends what the cursor does; the query's vector stays for the next time. */
-static void reset(attn_cursor *cursor) {
+static void reset(attnx_cursor *cursor) {
   end_search(cursor);
   sqlite3_finalize(cursor->rows);
   cursor->rows = NULL;
@@ -475,8 +476,8 @@ static void reset(attn_cursor *cursor) {
   cursor->eof = 1;
 }
 
-int attn_cursor_close(sqlite3_vtab_cursor *base) {
-  attn_cursor *cursor = (attn_cursor *)base;
+int attnx_cursor_close(sqlite3_vtab_cursor *base) {
+  attnx_cursor *cursor = (attnx_cursor *)base;
   reset(cursor);
   sqlite3_finalize(cursor->source);
   sqlite3_free(cursor->filter.id);
@@ -486,92 +487,92 @@ int attn_cursor_close(sqlite3_vtab_cursor *base) {
   return SQLITE_OK;
 }
 
-int attn_cursor_filter(sqlite3_vtab_cursor *base, int flags, const char *text, int argc,
-                       sqlite3_value **argv) {
-  attn_cursor *cursor = (attn_cursor *)base;
-  attn_index *index = attn_cursor_index(cursor);
-  attn_plan *plan = attn_plan_read(text, argc, argv);
+int attnx_cursor_filter(sqlite3_vtab_cursor *base, int flags, const char *text, int argc,
+                        sqlite3_value **argv) {
+  attnx_cursor *cursor = (attnx_cursor *)base;
+  attnx_index *index = attnx_cursor_index(cursor);
+  attne_plan *plan = attnx_plan_read(text, argc, argv);
   if (!plan) return SQLITE_NOMEM;
   reset(cursor);
   cursor->flags = flags;
-  int rc = attn_storage_idle(index);
-  if (rc == SQLITE_OK && flags & ATTN_PLAN_MATCH) {
+  int rc = attnx_storage_idle(index);
+  if (rc == SQLITE_OK && flags & ATTNX_PLAN_MATCH) {
     rc = filter_search(cursor, plan);
   } else if (rc == SQLITE_OK) {
-    rc = attn_plan_rows(index, plan, flags, 1, &cursor->rows);
+    rc = attnx_plan_rows(index, plan, flags, 1, &cursor->rows);
     if (rc == SQLITE_OK) rc = next_row(cursor);
   }
   sqlite3_free(plan);
   return rc;
 }
 
-int attn_cursor_next(sqlite3_vtab_cursor *base) {
-  attn_cursor *cursor = (attn_cursor *)base;
+int attnx_cursor_next(sqlite3_vtab_cursor *base) {
+  attnx_cursor *cursor = (attnx_cursor *)base;
   cursor->has_row = 0;
   return cursor->rows ? next_row(cursor) : next_hit(cursor);
 }
 
-int attn_cursor_eof(sqlite3_vtab_cursor *base) {
-  return ((attn_cursor *)base)->eof;
+int attnx_cursor_eof(sqlite3_vtab_cursor *base) {
+  return ((attnx_cursor *)base)->eof;
 }
 
-int attn_cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *out) {
-  *out = ((attn_cursor *)base)->rowid;
+int attnx_cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *out) {
+  *out = ((attnx_cursor *)base)->rowid;
   return SQLITE_OK;
 }
 
 /* ----------------------------------------------------------------------- columns */
 
-int attn_cursor_source(attn_cursor *cursor) {
-  attn_index *index = attn_cursor_index(cursor);
+int attnx_cursor_source(attnx_cursor *cursor) {
+  attnx_index *index = attnx_cursor_index(cursor);
   int rc = SQLITE_OK;
   if (cursor->has_row) return SQLITE_OK;
-  if (!cursor->source) rc = attn_storage_source(index, &cursor->source);
+  if (!cursor->source) rc = attnx_storage_source(index, &cursor->source);
   if (rc == SQLITE_OK) rc = sqlite3_reset(cursor->source);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(cursor->source, 1, cursor->rowid);
-  if (rc == SQLITE_OK) rc = attn_storage_step(index, cursor->source);
+  if (rc == SQLITE_OK) rc = attnx_storage_step(index, cursor->source);
   if (rc == SQLITE_ROW) {
     cursor->has_row = 1;
     return SQLITE_OK;
   }
   if (rc != SQLITE_OK) return rc;
-  return attn_index_corrupt(
+  return attnx_index_corrupt(
       index, "%s: missing row %lld in content table %s", index->config.table,
       cursor->rowid, index->config.content_table ? index->config.content_table : "");
 }
 
 /* The stored vector of the current row, where the user has a column for it. */
-static int vector_column(attn_cursor *cursor, sqlite3_context *ctx) {
-  attn_index *index = attn_cursor_index(cursor);
-  attn_row_state row;
+static int vector_column(attnx_cursor *cursor, sqlite3_context *ctx) {
+  attnx_index *index = attnx_cursor_index(cursor);
+  attnx_row_state row;
   sqlite3_blob *blob = NULL;
-  int rc = attn_index_flush(index);
-  if (rc == SQLITE_OK) rc = attn_index_refresh(index);
-  if (rc == SQLITE_OK) rc = attn_storage_row(index, cursor->rowid, &row);
+  int rc = attnx_index_flush(index);
+  if (rc == SQLITE_OK) rc = attnx_index_refresh(index);
+  if (rc == SQLITE_OK) rc = attnx_storage_row(index, cursor->rowid, &row);
   if (rc != SQLITE_OK || row.place < 0) return rc;
   float *vector = sqlite3_malloc64(index->dimension * sizeof *vector);
   if (!vector) return SQLITE_NOMEM;
-  rc = attn_chunks_vector(index, row.place, &blob, vector);
+  rc = attnx_chunks_vector(index, row.place, &blob, vector);
   sqlite3_blob_close(blob);
   if (rc != SQLITE_OK) {
     sqlite3_free(vector);
     return rc;
   }
-  attn_result_floats(ctx, vector, index->dimension);
+  attns_result_floats(ctx, vector, index->dimension);
   return SQLITE_OK;
 }
 
-static void hidden_column(attn_cursor *cursor, sqlite3_context *ctx, int i) {
+static void hidden_column(attnx_cursor *cursor, sqlite3_context *ctx, int i) {
   if (cursor->rows) return;
   switch (i) {
-  case ATTN_HIDDEN_MATCH:
-    if (cursor->flags & ATTN_PLAN_VALUE) {
+  case ATTNX_HIDDEN_MATCH:
+    if (cursor->flags & ATTNX_PLAN_VALUE) {
       sqlite3_result_value(ctx, cursor->match);
     } else {
-      sqlite3_result_pointer(ctx, cursor, ATTN_CURSOR_TYPE, NULL);
+      sqlite3_result_pointer(ctx, cursor, ATTNX_CURSOR_TYPE, NULL);
     }
     break;
-  case ATTN_HIDDEN_K:
+  case ATTNX_HIDDEN_K:
     if (cursor->has_k) sqlite3_result_int64(ctx, (sqlite3_int64)cursor->wanted);
     break;
   default:
@@ -580,20 +581,20 @@ static void hidden_column(attn_cursor *cursor, sqlite3_context *ctx, int i) {
   }
 }
 
-int attn_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int i) {
-  attn_cursor *cursor = (attn_cursor *)base;
-  const attn_config *config = &attn_cursor_index(cursor)->config;
+int attnx_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int i) {
+  attnx_cursor *cursor = (attnx_cursor *)base;
+  const attnx_config *config = &attnx_cursor_index(cursor)->config;
   if (i >= config->n_column) {
     hidden_column(cursor, ctx, i - config->n_column);
     return SQLITE_OK;
   }
   /* An UPDATE asks for what it will not change; without a value it is told apart. */
-  int is_vector = config->column[i].kind == ATTN_COLUMN_VECTOR;
-  if ((is_vector || attn_config_forgets(config, i)) && sqlite3_vtab_nochange(ctx)) {
+  int is_vector = config->column[i].kind == ATTNX_COLUMN_VECTOR;
+  if ((is_vector || attnx_config_forgets(config, i)) && sqlite3_vtab_nochange(ctx)) {
     return SQLITE_OK;
   }
   if (is_vector) return vector_column(cursor, ctx);
-  int rc = attn_cursor_source(cursor);
+  int rc = attnx_cursor_source(cursor);
   if (rc == SQLITE_OK)
     sqlite3_result_value(ctx, sqlite3_column_value(cursor->source, i + 1));
   return rc;
@@ -603,18 +604,20 @@ int attn_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int i) {
 
 /* Of a row that the search for the same has found; there is no other MATCH. */
 static void match(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
-  const attn_cursor *cursor = sqlite3_value_pointer(argv[1], ATTN_CURSOR_TYPE);
+  const attnx_cursor *cursor = sqlite3_value_pointer(argv[1], ATTNX_CURSOR_TYPE);
   (void)argc;
   if (cursor && same_value(argv[0], cursor->match)) {
     sqlite3_result_int(ctx, 1);
   } else {
-    sqlite3_result_error(ctx, "unable to use function MATCH in the requested context", -1);
+    sqlite3_result_error(ctx, "unable to use function MATCH in the requested context",
+                         -1);
   }
 }
 
-int attn_cursor_find_function(sqlite3_vtab *base, int n, const char *name,
-                              void (**function)(sqlite3_context *, int, sqlite3_value **),
-                              void **user_data) {
+int attnx_cursor_find_function(sqlite3_vtab *base, int n, const char *name,
+                               void (**function)(sqlite3_context *, int,
+                                                 sqlite3_value **),
+                               void **user_data) {
   (void)base;
   if (n != 2 || sqlite3_stricmp(name, "match") != 0) return 0;
   *function = match;

@@ -41,14 +41,14 @@
 
 /* ----------------------------------------------------------------------- errors */
 
-static int fail(attn_index *index, int code, const char *format, va_list ap) {
-  char *message = attn_message(format, ap);
+static int fail(attnx_index *index, int code, const char *format, va_list ap) {
+  char *message = attns_message(format, ap);
   sqlite3_free(index->base.zErrMsg);
   index->base.zErrMsg = message;
   return message ? code : SQLITE_NOMEM;
 }
 
-int attn_index_fail(attn_index *index, const char *format, ...) {
+int attnx_index_fail(attnx_index *index, const char *format, ...) {
   va_list ap;
   va_start(ap, format);
   int rc = fail(index, SQLITE_ERROR, format, ap);
@@ -56,7 +56,7 @@ int attn_index_fail(attn_index *index, const char *format, ...) {
   return rc;
 }
 
-int attn_index_corrupt(attn_index *index, const char *format, ...) {
+int attnx_index_corrupt(attnx_index *index, const char *format, ...) {
   va_list ap;
   va_start(ap, format);
   int rc = fail(index, SQLITE_CORRUPT_VTAB, format, ap);
@@ -64,17 +64,17 @@ int attn_index_corrupt(attn_index *index, const char *format, ...) {
   return rc;
 }
 
-int attn_index_db_error(attn_index *index) {
-  return attn_sql_db_error(index->db, index->config.table, &index->base.zErrMsg);
+int attnx_index_db_error(attnx_index *index) {
+  return attns_sql_db_error(index->db, index->config.table, &index->base.zErrMsg);
 }
 
 /* ---------------------------------------------------------------------- the SQL */
 
 /* Writes a list of the columns c0, c1, ... that `keep` chooses, each after a comma. */
-static void append_columns(sqlite3_str *s, const attn_config *config,
-                           attn_column_kind kind, int with_type) {
+static void append_columns(sqlite3_str *s, const attnx_config *config,
+                           attnx_column_kind kind, int with_type) {
   for (int i = 0; i < config->n_column; i++) {
-    if (config->column[i].kind != kind || !attn_config_keeps(config, i)) continue;
+    if (config->column[i].kind != kind || !attnx_config_keeps(config, i)) continue;
     sqlite3_str_appendf(s, ", c%d %s", i, with_type ? config->column[i].type : "");
   }
 }
@@ -83,45 +83,45 @@ static void append_marks(sqlite3_str *s, int n) {
   for (int i = 0; i < n; i++) sqlite3_str_appendf(s, "%s?%d", i ? ", " : "", i + 1);
 }
 
-static int count_kept(const attn_config *config, attn_column_kind kind) {
+static int count_kept(const attnx_config *config, attnx_column_kind kind) {
   int n = 0;
   for (int i = 0; i < config->n_column; i++) {
-    n += config->column[i].kind == kind && attn_config_keeps(config, i);
+    n += config->column[i].kind == kind && attnx_config_keeps(config, i);
   }
   return n;
 }
 
 /* id, place, hash and the plain columns. */
-static void row_put(sqlite3_str *s, const attn_config *config) {
+static void row_put(sqlite3_str *s, const attnx_config *config) {
   sqlite3_str_appendf(s, "REPLACE INTO $rows(id, place%s",
                       config->n_text ? ", hash" : "");
-  append_columns(s, config, ATTN_COLUMN_PLAIN, 0);
+  append_columns(s, config, ATTNX_COLUMN_PLAIN, 0);
   sqlite3_str_appendall(s, ") VALUES(");
-  append_marks(s, (config->n_text ? 3 : 2) + count_kept(config, ATTN_COLUMN_PLAIN));
+  append_marks(s, (config->n_text ? 3 : 2) + count_kept(config, ATTNX_COLUMN_PLAIN));
   sqlite3_str_appendall(s, ")");
 }
 
-static void content_put(sqlite3_str *s, const attn_config *config) {
+static void content_put(sqlite3_str *s, const attnx_config *config) {
   sqlite3_str_appendall(s, "REPLACE INTO $content(id");
-  append_columns(s, config, ATTN_COLUMN_TEXT, 0);
+  append_columns(s, config, ATTNX_COLUMN_TEXT, 0);
   sqlite3_str_appendall(s, ") VALUES(");
-  append_marks(s, 1 + count_kept(config, ATTN_COLUMN_TEXT));
+  append_marks(s, 1 + count_kept(config, ATTNX_COLUMN_TEXT));
   sqlite3_str_appendall(s, ")");
 }
 
 /* The id of a row and the values of its columns, from wherever they are kept.  (Names of
 ** the content table's columns stand behind the table's: alone between double quotes,
 ** one that is not there would be read as a text.) */
-static void source_get(sqlite3_str *s, const attn_config *config) {
-  int external = config->content == ATTN_CONTENT_EXTERNAL;
-  int joined = config->content == ATTN_CONTENT_OWN && config->n_text;
+static void source_get(sqlite3_str *s, const attnx_config *config) {
+  int external = config->content == ATTNX_CONTENT_EXTERNAL;
+  int joined = config->content == ATTNX_CONTENT_OWN && config->n_text;
   sqlite3_str_appendf(s, external ? "SELECT d.\"%w\"" : "SELECT r.id",
                       config->content_rowid);
   for (int i = 0; i < config->n_column; i++) {
     if (external) {
       sqlite3_str_appendf(s, ", d.\"%w\"", config->column[i].name);
-    } else if (attn_config_keeps(config, i)) {
-      int text = config->column[i].kind == ATTN_COLUMN_TEXT;
+    } else if (attnx_config_keeps(config, i)) {
+      int text = config->column[i].kind == ATTNX_COLUMN_TEXT;
       sqlite3_str_appendf(s, ", %s.c%d", text ? "c" : "r", i);
     } else {
       sqlite3_str_appendall(s, ", NULL");
@@ -136,12 +136,12 @@ static void source_get(sqlite3_str *s, const attn_config *config) {
   }
 }
 
-static void row_get(sqlite3_str *s, const attn_config *config) {
+static void row_get(sqlite3_str *s, const attnx_config *config) {
   sqlite3_str_appendf(s, "SELECT place, %s FROM $rows WHERE id = ?1",
                       config->n_text ? "hash" : "NULL");
 }
 
-static void row_place(sqlite3_str *s, const attn_config *config) {
+static void row_place(sqlite3_str *s, const attnx_config *config) {
   sqlite3_str_appendf(s, "UPDATE $rows SET place = ?2%s WHERE id = ?1",
                       config->n_text ? ", hash = ?3" : "");
 }
@@ -149,45 +149,44 @@ static void row_place(sqlite3_str *s, const attn_config *config) {
 /* Fixed SQL, or a function that makes it of the configuration. */
 static const struct {
   const char *sql;
-  void (*make)(sqlite3_str *s, const attn_config *config);
-} statements[ATTN_N_STATEMENT] = {
-    [ATTN_CONFIG_GET] = {"SELECT value FROM $config WHERE key = ?1", NULL},
-    [ATTN_CONFIG_SET] = {"REPLACE INTO $config(key, value) VALUES(?1, ?2)", NULL},
-    [ATTN_CONFIG_ALL] = {"SELECT key, value FROM $config", NULL},
-    [ATTN_ROW_GET] = {NULL, row_get},
-    [ATTN_ROW_LAST] = {"SELECT max(id) FROM $rows", NULL},
-    [ATTN_ROW_PUT] = {NULL, row_put},
-    [ATTN_ROW_PLACE] = {NULL, row_place},
-    [ATTN_ROW_DELETE] = {"DELETE FROM $rows WHERE id = ?1", NULL},
-    [ATTN_CONTENT_PUT] = {NULL, content_put},
-    [ATTN_CONTENT_DELETE] = {"DELETE FROM $content WHERE id = ?1", NULL},
-    [ATTN_SOURCE_GET] = {NULL, source_get},
-    [ATTN_PENDING_PUT] = {"REPLACE INTO $pending(id, text) VALUES(?1, ?2)", NULL},
-    [ATTN_PENDING_DELETE] = {"DELETE FROM $pending WHERE id = ?1", NULL},
-    [ATTN_PENDING_NEXT] =
+  void (*make)(sqlite3_str *s, const attnx_config *config);
+} statements[ATTNX_N_STATEMENT] = {
+    [ATTNX_CONFIG_GET] = {"SELECT value FROM $config WHERE key = ?1", NULL},
+    [ATTNX_CONFIG_SET] = {"REPLACE INTO $config(key, value) VALUES(?1, ?2)", NULL},
+    [ATTNX_CONFIG_ALL] = {"SELECT key, value FROM $config", NULL},
+    [ATTNX_ROW_GET] = {NULL, row_get},
+    [ATTNX_ROW_LAST] = {"SELECT max(id) FROM $rows", NULL},
+    [ATTNX_ROW_PUT] = {NULL, row_put},
+    [ATTNX_ROW_PLACE] = {NULL, row_place},
+    [ATTNX_ROW_DELETE] = {"DELETE FROM $rows WHERE id = ?1", NULL},
+    [ATTNX_CONTENT_PUT] = {NULL, content_put},
+    [ATTNX_CONTENT_DELETE] = {"DELETE FROM $content WHERE id = ?1", NULL},
+    [ATTNX_SOURCE_GET] = {NULL, source_get},
+    [ATTNX_PENDING_PUT] = {"REPLACE INTO $pending(id, text) VALUES(?1, ?2)", NULL},
+    [ATTNX_PENDING_DELETE] = {"DELETE FROM $pending WHERE id = ?1", NULL},
+    [ATTNX_PENDING_NEXT] =
         {"SELECT id, text FROM $pending WHERE id >= ?1 ORDER BY id LIMIT ?2", NULL},
-    [ATTN_WINDOW_PUT] =
+    [ATTNX_WINDOW_PUT] =
         {"REPLACE INTO $windows(place, id, first, last) VALUES(?1, ?2, ?3, ?4)", NULL},
-    [ATTN_WINDOW_LIST] = {"SELECT place FROM $windows WHERE id = ?1", NULL},
-    [ATTN_WINDOW_DELETE] = {"DELETE FROM $windows WHERE id = ?1", NULL},
-    [ATTN_WINDOW_GET] = {"SELECT first, last FROM $windows WHERE place = ?1", NULL},
-    [ATTN_CHUNK_ALL] = {"SELECT id, n_slot, n_live, stamp, list FROM $chunks ORDER BY id",
-                        NULL},
-    [ATTN_CHUNK_PUT] =
-        {"REPLACE INTO $chunks(id, n_slot, n_live, stamp, list)"
-         " VALUES(?1, ?2, ?3, ?4, ?5)",
-         NULL},
-    [ATTN_CHUNK_DELETE] = {"DELETE FROM $chunks WHERE id = ?1", NULL},
-    [ATTN_LIST_ALL] = {"SELECT id, center FROM $lists ORDER BY id", NULL},
-    [ATTN_LIST_PUT] = {"INSERT INTO $lists(id, center) VALUES(?1, ?2)", NULL},
-    [ATTN_CODES_PUT] = {"REPLACE INTO $codes(id, data) VALUES(?1, ?2)", NULL},
-    [ATTN_CODES_DELETE] = {"DELETE FROM $codes WHERE id = ?1", NULL},
-    [ATTN_VECTORS_PUT] = {"REPLACE INTO $vectors(id, data) VALUES(?1, ?2)", NULL},
-    [ATTN_VECTORS_DELETE] = {"DELETE FROM $vectors WHERE id = ?1", NULL},
+    [ATTNX_WINDOW_LIST] = {"SELECT place FROM $windows WHERE id = ?1", NULL},
+    [ATTNX_WINDOW_DELETE] = {"DELETE FROM $windows WHERE id = ?1", NULL},
+    [ATTNX_WINDOW_GET] = {"SELECT first, last FROM $windows WHERE place = ?1", NULL},
+    [ATTNX_CHUNK_ALL] =
+        {"SELECT id, n_slot, n_live, stamp, list FROM $chunks ORDER BY id", NULL},
+    [ATTNX_CHUNK_PUT] = {"REPLACE INTO $chunks(id, n_slot, n_live, stamp, list)"
+                         " VALUES(?1, ?2, ?3, ?4, ?5)",
+                         NULL},
+    [ATTNX_CHUNK_DELETE] = {"DELETE FROM $chunks WHERE id = ?1", NULL},
+    [ATTNX_LIST_ALL] = {"SELECT id, center FROM $lists ORDER BY id", NULL},
+    [ATTNX_LIST_PUT] = {"INSERT INTO $lists(id, center) VALUES(?1, ?2)", NULL},
+    [ATTNX_CODES_PUT] = {"REPLACE INTO $codes(id, data) VALUES(?1, ?2)", NULL},
+    [ATTNX_CODES_DELETE] = {"DELETE FROM $codes WHERE id = ?1", NULL},
+    [ATTNX_VECTORS_PUT] = {"REPLACE INTO $vectors(id, data) VALUES(?1, ?2)", NULL},
+    [ATTNX_VECTORS_DELETE] = {"DELETE FROM $vectors WHERE id = ?1", NULL},
 };
 
 /* Puts the names of shadow tables in place of $name, but not between quotes. */
-static char *expand(const attn_config *config, const char *sql) {
+static char *expand(const attnx_config *config, const char *sql) {
   sqlite3_str *s = sqlite3_str_new(NULL);
   char quote = 0;
   for (const char *p = sql; *p; p++) {
@@ -203,62 +202,64 @@ static char *expand(const attn_config *config, const char *sql) {
   return sqlite3_str_finish(s);
 }
 
-static int prepare(attn_index *index, const char *sql, unsigned flags,
+static int prepare(attnx_index *index, const char *sql, unsigned flags,
                    sqlite3_stmt **out) {
   *out = NULL;
   char *expanded = expand(&index->config, sql);
   if (!expanded) return SQLITE_NOMEM;
   int rc = sqlite3_prepare_v3(index->db, expanded, -1, flags, out, NULL);
   sqlite3_free(expanded);
-  return rc == SQLITE_OK ? rc : attn_index_db_error(index);
+  return rc == SQLITE_OK ? rc : attnx_index_db_error(index);
 }
 
-int attn_storage_prepare(attn_index *index, const char *sql, sqlite3_stmt **out) {
+int attnx_storage_prepare(attnx_index *index, const char *sql, sqlite3_stmt **out) {
   return prepare(index, sql, 0, out);
 }
 
-static int go_in(attn_index *index, sqlite3_stmt *stmt) {
-  int rc = attn_connection_go_in(index->connection, index->config.table, &index->base.zErrMsg);
+static int nest(attnx_index *index, sqlite3_stmt *stmt) {
+  int rc =
+      attns_connection_nest(index->connection, index->config.table, &index->base.zErrMsg);
   if (rc == SQLITE_OK) index->run[index->n_run++] = stmt;
   return rc;
 }
 
-static void go_out(attn_index *index) {
+static void unnest(attnx_index *index) {
   index->n_run--;
-  attn_connection_go_out(index->connection);
+  attns_connection_unnest(index->connection);
 }
 
 /* What a statement does may lead back to the index. */
-static int leads_back(attn_index *index) {
-  return attn_index_fail(index,
-                         "%s: to read or to change it leads back to it; expected a content "
-                         "table, and triggers of shadow tables, that do not need it",
-                         index->config.table);
+static int leads_back(attnx_index *index) {
+  return attnx_index_fail(
+      index,
+      "%s: to read or to change it leads back to it; expected a content "
+      "table, and triggers of shadow tables, that do not need it",
+      index->config.table);
 }
 
-int attn_storage_idle(attn_index *index) {
+int attnx_storage_idle(attnx_index *index) {
   return index->n_run ? leads_back(index) : SQLITE_OK;
 }
 
-/* The statement is not being run: a trigger makes SQLite open a savepoint within it, before
-** which the index is flushed. */
-static int check_rests(attn_index *index, const sqlite3_stmt *stmt) {
+/* The statement is not being run: a trigger makes SQLite open a savepoint within it,
+** before which the index is flushed. */
+static int check_rests(attnx_index *index, const sqlite3_stmt *stmt) {
   int i = 0;
   while (i < index->n_run && index->run[i] != stmt) i++;
   return i < index->n_run ? leads_back(index) : SQLITE_OK;
 }
 
-int attn_storage_exec(attn_index *index, const char *sql) {
-  int rc = go_in(index, NULL);
+int attnx_storage_exec(attnx_index *index, const char *sql) {
+  int rc = nest(index, NULL);
   if (rc != SQLITE_OK) return rc;
   char *expanded = expand(&index->config, sql);
   rc = expanded ? sqlite3_exec(index->db, expanded, NULL, NULL, NULL) : SQLITE_NOMEM;
   sqlite3_free(expanded);
-  go_out(index);
-  return rc == SQLITE_OK || !expanded ? rc : attn_index_db_error(index);
+  unnest(index);
+  return rc == SQLITE_OK || !expanded ? rc : attnx_index_db_error(index);
 }
 
-static int prepare_statement(attn_index *index, attn_statement which) {
+static int prepare_statement(attnx_index *index, attnx_statement which) {
   char *made = NULL;
   if (statements[which].make) {
     sqlite3_str *s = sqlite3_str_new(NULL);
@@ -270,18 +271,19 @@ static int prepare_statement(attn_index *index, attn_statement which) {
                    &index->statement[which]);
   sqlite3_free(made);
   /* Only a shadow table can be missing there; a content table is another matter. */
-  if (rc == SQLITE_ERROR && which != ATTN_SOURCE_GET) rc = SQLITE_CORRUPT_VTAB;
+  if (rc == SQLITE_ERROR && which != ATTNX_SOURCE_GET) rc = SQLITE_CORRUPT_VTAB;
   return rc;
 }
 
-int attn_storage_statement(attn_index *index, attn_statement which, sqlite3_stmt **out) {
+int attnx_storage_statement(attnx_index *index, attnx_statement which,
+                            sqlite3_stmt **out) {
   int rc = index->statement[which] ? check_rests(index, index->statement[which])
                                    : prepare_statement(index, which);
   *out = rc == SQLITE_OK ? index->statement[which] : NULL;
   return rc;
 }
 
-int attn_storage_source(attn_index *index, sqlite3_stmt **out) {
+int attnx_storage_source(attnx_index *index, sqlite3_stmt **out) {
   sqlite3_str *s = sqlite3_str_new(NULL);
   source_get(s, &index->config);
   char *sql = sqlite3_str_finish(s);
@@ -290,21 +292,21 @@ int attn_storage_source(attn_index *index, sqlite3_stmt **out) {
   return rc;
 }
 
-int attn_storage_step(attn_index *index, sqlite3_stmt *stmt) {
-  int rc = go_in(index, stmt);
+int attnx_storage_step(attnx_index *index, sqlite3_stmt *stmt) {
+  int rc = nest(index, stmt);
   if (rc != SQLITE_OK) return rc;
   rc = sqlite3_step(stmt);
-  go_out(index);
+  unnest(index);
   /* PRAGMA count_changes makes a row of what writes. */
   if (rc == SQLITE_ROW && sqlite3_stmt_readonly(stmt)) return rc;
   rc = sqlite3_reset(stmt);
-  if (rc != SQLITE_OK) rc = attn_index_db_error(index);
+  if (rc != SQLITE_OK) rc = attnx_index_db_error(index);
   /* OR IGNORE would go on, with half of a row written. */
   return (rc & 0xff) == SQLITE_CONSTRAINT ? SQLITE_ERROR : rc;
 }
 
-void attn_storage_close(attn_index *index) {
-  for (int i = 0; i < ATTN_N_STATEMENT; i++) {
+void attnx_storage_close(attnx_index *index) {
+  for (int i = 0; i < ATTNX_N_STATEMENT; i++) {
     sqlite3_finalize(index->statement[i]);
     index->statement[i] = NULL;
   }
@@ -317,15 +319,15 @@ static const char *const tables[] = {"config", "rows",    "content", "pending", 
 
 enum { N_TABLE = sizeof tables / sizeof tables[0] };
 
-int attn_storage_is_shadow(const char *suffix) {
+int attnx_storage_is_shadow(const char *suffix) {
   for (int i = 0; i < N_TABLE; i++) {
     if (sqlite3_stricmp(suffix, tables[i]) == 0) return 1;
   }
   return 0;
 }
 
-int attn_storage_create(attn_index *index) {
-  const attn_config *config = &index->config;
+int attnx_storage_create(attnx_index *index) {
+  const attnx_config *config = &index->config;
   sqlite3_str *s = sqlite3_str_new(NULL);
   sqlite3_str_appendall(
       s, "CREATE TABLE $config(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
@@ -337,11 +339,11 @@ int attn_storage_create(attn_index *index) {
          "CREATE TABLE $vectors(id INTEGER PRIMARY KEY, data BLOB);");
   sqlite3_str_appendf(s, "CREATE TABLE $rows(id INTEGER PRIMARY KEY, place INTEGER%s",
                       config->n_text ? ", hash INTEGER" : "");
-  append_columns(s, config, ATTN_COLUMN_PLAIN, 1);
+  append_columns(s, config, ATTNX_COLUMN_PLAIN, 1);
   sqlite3_str_appendall(s, ");");
-  if (config->content == ATTN_CONTENT_OWN && config->n_text) {
+  if (config->content == ATTNX_CONTENT_OWN && config->n_text) {
     sqlite3_str_appendall(s, "CREATE TABLE $content(id INTEGER PRIMARY KEY");
-    append_columns(s, config, ATTN_COLUMN_TEXT, 1);
+    append_columns(s, config, ATTNX_COLUMN_TEXT, 1);
     sqlite3_str_appendall(s, ");");
   }
   if (config->window) {
@@ -353,104 +355,105 @@ int attn_storage_create(attn_index *index) {
   }
   char *sql = sqlite3_str_finish(s);
   if (!sql) return SQLITE_NOMEM;
-  int rc = attn_storage_exec(index, sql);
+  int rc = attnx_storage_exec(index, sql);
   sqlite3_free(sql);
-  if (rc == SQLITE_OK) rc = attn_storage_set_int(index, "version", 2);
+  if (rc == SQLITE_OK) rc = attnx_storage_set_int(index, "version", 2);
   return rc;
 }
 
-static int has_table(const attn_index *index, const char *name) {
-  const attn_config *config = &index->config;
+static int has_table(const attnx_index *index, const char *name) {
+  const attnx_config *config = &index->config;
   if (strcmp(name, "content") == 0) {
-    return config->content == ATTN_CONTENT_OWN && config->n_text;
+    return config->content == ATTNX_CONTENT_OWN && config->n_text;
   }
   return strcmp(name, "windows") != 0 || config->window;
 }
 
-int attn_storage_drop(attn_index *index) {
+int attnx_storage_drop(attnx_index *index) {
   int rc = SQLITE_OK;
   for (int i = 0; rc == SQLITE_OK && i < N_TABLE; i++) {
-    rc = attn_exec(index->db, &index->base.zErrMsg,
-                   "DROP TABLE IF EXISTS \"%w\".\"%w_%s\"", index->config.schema,
-                   index->config.table, tables[i]);
+    rc = attns_exec(index->db, &index->base.zErrMsg,
+                    "DROP TABLE IF EXISTS \"%w\".\"%w_%s\"", index->config.schema,
+                    index->config.table, tables[i]);
   }
   return rc;
 }
 
-int attn_storage_rename(attn_index *index, const char *name) {
-  const attn_config *config = &index->config;
+int attnx_storage_rename(attnx_index *index, const char *name) {
+  const attnx_config *config = &index->config;
   int rc = SQLITE_OK;
   for (int i = 0; rc == SQLITE_OK && i < N_TABLE; i++) {
     if (!has_table(index, tables[i])) continue;
-    rc = attn_exec(index->db, &index->base.zErrMsg,
-                   "ALTER TABLE \"%w\".\"%w_%s\" RENAME TO \"%w_%s\"", config->schema,
-                   config->table, tables[i], name, tables[i]);
+    rc = attns_exec(index->db, &index->base.zErrMsg,
+                    "ALTER TABLE \"%w\".\"%w_%s\" RENAME TO \"%w_%s\"", config->schema,
+                    config->table, tables[i], name, tables[i]);
   }
   return rc;
 }
 
 /* ---------------------------------------------------------------------- _config */
 
-static int set_config(attn_index *index, const char *key, sqlite3_stmt **stmt) {
-  int rc = attn_storage_statement(index, ATTN_CONFIG_SET, stmt);
+static int set_config(attnx_index *index, const char *key, sqlite3_stmt **stmt) {
+  int rc = attnx_storage_statement(index, ATTNX_CONFIG_SET, stmt);
   return rc == SQLITE_OK ? sqlite3_bind_text(*stmt, 1, key, -1, SQLITE_STATIC) : rc;
 }
 
-int attn_storage_set_int(attn_index *index, const char *key, sqlite3_int64 value) {
+int attnx_storage_set_int(attnx_index *index, const char *key, sqlite3_int64 value) {
   sqlite3_stmt *stmt;
   int rc = set_config(index, key, &stmt);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 2, value);
-  return rc == SQLITE_OK ? attn_storage_step(index, stmt) : rc;
+  return rc == SQLITE_OK ? attnx_storage_step(index, stmt) : rc;
 }
 
-int attn_storage_set_text(attn_index *index, const char *key, const char *value) {
+int attnx_storage_set_text(attnx_index *index, const char *key, const char *value) {
   sqlite3_stmt *stmt;
   int rc = set_config(index, key, &stmt);
   if (rc == SQLITE_OK) rc = sqlite3_bind_text(stmt, 2, value, -1, SQLITE_TRANSIENT);
-  return rc == SQLITE_OK ? attn_storage_step(index, stmt) : rc;
+  return rc == SQLITE_OK ? attnx_storage_step(index, stmt) : rc;
 }
 
-int attn_storage_set_blob(attn_index *index, const char *key, const void *data,
-                          sqlite3_uint64 n) {
+int attnx_storage_set_blob(attnx_index *index, const char *key, const void *data,
+                           sqlite3_uint64 n) {
   sqlite3_stmt *stmt;
   int rc = set_config(index, key, &stmt);
   if (rc == SQLITE_OK) rc = sqlite3_bind_blob64(stmt, 2, data, n, SQLITE_TRANSIENT);
-  return rc == SQLITE_OK ? attn_storage_step(index, stmt) : rc;
+  return rc == SQLITE_OK ? attnx_storage_step(index, stmt) : rc;
 }
 
 /* A view in the place of a table would have as many rows as it likes. */
-static int check_tables(attn_index *index) {
-  const attn_config *config = &index->config;
+static int check_tables(attnx_index *index) {
+  const attnx_config *config = &index->config;
   int rc = SQLITE_OK, there = 1;
   for (int i = 0; rc == SQLITE_OK && i < N_TABLE; i++) {
     if (!has_table(index, tables[i])) continue;
     char *name = sqlite3_mprintf("%s_%s", config->table, tables[i]);
     if (!name) return SQLITE_NOMEM;
-    rc = attn_has_table(index->db, config->schema, name, &index->base.zErrMsg, &there);
-    if (rc == SQLITE_OK && !there) rc = attn_index_corrupt(index, "there is no table %s", name);
+    rc = attns_has_table(index->db, config->schema, name, &index->base.zErrMsg, &there);
+    if (rc == SQLITE_OK && !there)
+      rc = attnx_index_corrupt(index, "there is no table %s", name);
     sqlite3_free(name);
   }
   return rc;
 }
 
-int attn_storage_stamp(attn_index *index, sqlite3_int64 *out) {
+int attnx_storage_stamp(attnx_index *index, sqlite3_int64 *out) {
   sqlite3_stmt *stmt;
   *out = 0;
   /* The first statement of all. */
-  int rc = index->statement[ATTN_CONFIG_GET] ? SQLITE_OK : check_tables(index);
-  if (rc == SQLITE_OK) rc = attn_storage_statement(index, ATTN_CONFIG_GET, &stmt);
+  int rc = index->statement[ATTNX_CONFIG_GET] ? SQLITE_OK : check_tables(index);
+  if (rc == SQLITE_OK) rc = attnx_storage_statement(index, ATTNX_CONFIG_GET, &stmt);
   if (rc == SQLITE_OK) rc = sqlite3_bind_text(stmt, 1, "stamp", -1, SQLITE_STATIC);
-  if (rc == SQLITE_OK) rc = attn_storage_step(index, stmt);
+  if (rc == SQLITE_OK) rc = attnx_storage_step(index, stmt);
   if (rc != SQLITE_ROW) {
     return rc == SQLITE_OK
-               ? attn_index_corrupt(index, "%s_config has no stamp", index->config.table)
+               ? attnx_index_corrupt(index, "%s_config has no stamp", index->config.table)
                : rc;
   }
   *out = sqlite3_column_int64(stmt, 0);
   return sqlite3_reset(stmt);
 }
 
-sqlite3_int64 attn_storage_new_stamp(const attn_index *index) {
+sqlite3_int64 attnx_storage_new_stamp(const attnx_index *index) {
   sqlite3_uint64 stamp;
   do {
     sqlite3_randomness(sizeof stamp, &stamp);
@@ -459,9 +462,9 @@ sqlite3_int64 attn_storage_new_stamp(const attn_index *index) {
   return (sqlite3_int64)stamp;
 }
 
-int attn_storage_touch(attn_index *index) {
-  sqlite3_int64 stamp = attn_storage_new_stamp(index);
-  int rc = attn_storage_set_int(index, "stamp", stamp);
+int attnx_storage_touch(attnx_index *index) {
+  sqlite3_int64 stamp = attnx_storage_new_stamp(index);
+  int rc = attnx_storage_set_int(index, "stamp", stamp);
   if (rc == SQLITE_OK) index->stamp = stamp;
   index->n_change++;
   return rc;
@@ -474,12 +477,12 @@ static int copy_text(sqlite3_stmt *stmt, char **to) {
   return *to ? SQLITE_OK : SQLITE_NOMEM;
 }
 
-static int copy_center(attn_index *index, sqlite3_stmt *stmt) {
+static int copy_center(attnx_index *index, sqlite3_stmt *stmt) {
   const void *data = sqlite3_column_blob(stmt, 1);
   size_t n = (size_t)sqlite3_column_bytes(stmt, 1);
   if (!data || n % sizeof(float) || n > ATTN_MAX_DIMENSION * sizeof(float)) {
-    return attn_index_corrupt(index, "%s_config: center is no vector",
-                              index->config.table);
+    return attnx_index_corrupt(index, "%s_config: center is no vector",
+                               index->config.table);
   }
   index->directory.center = sqlite3_malloc64(n);
   if (!index->directory.center) return SQLITE_NOMEM;
@@ -487,12 +490,12 @@ static int copy_center(attn_index *index, sqlite3_stmt *stmt) {
   return SQLITE_OK;
 }
 
-int attn_storage_check_dimension(attn_index *index, uint32_t d) {
+int attnx_storage_check_dimension(attnx_index *index, uint32_t d) {
   attn_error err = {""};
-  return attn_sql_status(attn_limit_check(ATTN_LIMIT_DIMENSION, d, &err,
-                                          "%s has vectors of %u numbers",
-                                          index->config.table, (unsigned)d),
-                         &err, &index->base.zErrMsg);
+  return attns_sql_status(attn_limit_check(ATTN_LIMIT_DIMENSION, d, &err,
+                                           "%s has vectors of %u numbers",
+                                           index->config.table, (unsigned)d),
+                          &err, &index->base.zErrMsg);
 }
 
 /* What waits until all entries are read. */
@@ -501,7 +504,7 @@ typedef struct loaded {
   sqlite3_int64 list_stamp;
 } loaded;
 
-static int load_entry(attn_index *index, sqlite3_stmt *stmt, loaded *out) {
+static int load_entry(attnx_index *index, sqlite3_stmt *stmt, loaded *out) {
   const char *key = (const char *)sqlite3_column_text(stmt, 0);
   sqlite3_int64 number = sqlite3_column_int64(stmt, 1);
   if (!key) return SQLITE_NOMEM;
@@ -517,25 +520,25 @@ static int load_entry(attn_index *index, sqlite3_stmt *stmt, loaded *out) {
   if (strcmp(key, "lists") == 0) index->n_list = (int)number;
   if (strcmp(key, "probes") == 0) index->n_probe = number > 0 ? (int)number : 0;
   if (strcmp(key, "version") == 0 && number != 2) {
-    return attn_index_fail(index, "%s is of version %lld; this libattn reads version 2",
-                           index->config.table, number);
+    return attnx_index_fail(index, "%s is of version %lld; this libattn reads version 2",
+                            index->config.table, number);
   }
   if (strcmp(key, "dimension") == 0) {
     if (number < 1 || number > ATTN_MAX_DIMENSION) {
-      return attn_index_corrupt(index, "%s_config: dimension is %lld",
-                                index->config.table, number);
+      return attnx_index_corrupt(index, "%s_config: dimension is %lld",
+                                 index->config.table, number);
     }
     index->dimension = (uint32_t)number;
-    return attn_storage_check_dimension(index, index->dimension);
+    return attnx_storage_check_dimension(index, index->dimension);
   }
   return SQLITE_OK;
 }
 
-static int load_entries(attn_index *index, loaded *out) {
+static int load_entries(attnx_index *index, loaded *out) {
   sqlite3_stmt *stmt;
-  int rc = attn_storage_statement(index, ATTN_CONFIG_ALL, &stmt);
+  int rc = attnx_storage_statement(index, ATTNX_CONFIG_ALL, &stmt);
   if (rc != SQLITE_OK) return rc;
-  while ((rc = attn_storage_step(index, stmt)) == SQLITE_ROW) {
+  while ((rc = attnx_storage_step(index, stmt)) == SQLITE_ROW) {
     rc = load_entry(index, stmt, out);
     if (rc != SQLITE_OK) break;
   }
@@ -543,43 +546,44 @@ static int load_entries(attn_index *index, loaded *out) {
   if (rc != SQLITE_OK) return rc;
   uint32_t d = index->config.dimension;
   if (index->dimension == 0 || (d && index->dimension != d)) {
-    return attn_index_corrupt(index, "%s_config: dimension is %u", index->config.table,
-                              index->dimension);
+    return attnx_index_corrupt(index, "%s_config: dimension is %u", index->config.table,
+                               index->dimension);
   }
-  if (out->center_bytes && (size_t)out->center_bytes != index->dimension * sizeof(float)) {
-    return attn_index_corrupt(index, "%s_config: center has %d bytes",
-                              index->config.table, out->center_bytes);
+  if (out->center_bytes &&
+      (size_t)out->center_bytes != index->dimension * sizeof(float)) {
+    return attnx_index_corrupt(index, "%s_config: center has %d bytes",
+                               index->config.table, out->center_bytes);
   }
   return SQLITE_OK;
 }
 
-int attn_storage_load(attn_index *index) {
+int attnx_storage_load(attnx_index *index) {
   sqlite3_free(index->model);
   sqlite3_free(index->sha256);
   index->model = index->sha256 = NULL;
   index->dimension = 0;
-  attn_chunks_free(index);
+  attnx_chunks_free(index);
   loaded more = {0};
   int rc = load_entries(index, &more);
-  if (rc == SQLITE_OK) rc = attn_ivf_load(index, more.list_stamp);
-  return rc == SQLITE_OK ? attn_chunks_load(index) : rc;
+  if (rc == SQLITE_OK) rc = attnx_ivf_load(index, more.list_stamp);
+  return rc == SQLITE_OK ? attnx_chunks_load(index) : rc;
 }
 
 /* ------------------------------------------------------------------------ _rows */
 
-int attn_storage_row(attn_index *index, sqlite3_int64 id, attn_row_state *out) {
+int attnx_storage_row(attnx_index *index, sqlite3_int64 id, attnx_row_state *out) {
   sqlite3_stmt *stmt;
-  *out = (attn_row_state){.place = -1};
-  int rc = attn_storage_statement(index, ATTN_ROW_GET, &stmt);
+  *out = (attnx_row_state){.place = -1};
+  int rc = attnx_storage_statement(index, ATTNX_ROW_GET, &stmt);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, id);
-  if (rc == SQLITE_OK) rc = attn_storage_step(index, stmt);
+  if (rc == SQLITE_OK) rc = attnx_storage_step(index, stmt);
   if (rc != SQLITE_ROW) return rc;
   out->found = 1;
   if (sqlite3_column_type(stmt, 0) != SQLITE_NULL) {
     out->place = sqlite3_column_int64(stmt, 0);
     if (out->place < 0) {
-      rc = attn_index_corrupt(index, "%s_rows: row %lld has place %lld",
-                              index->config.table, id, out->place);
+      rc = attnx_index_corrupt(index, "%s_rows: row %lld has place %lld",
+                               index->config.table, id, out->place);
     }
   }
   out->has_hash = sqlite3_column_type(stmt, 1) != SQLITE_NULL;
@@ -588,10 +592,10 @@ int attn_storage_row(attn_index *index, sqlite3_int64 id, attn_row_state *out) {
   return rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
-int attn_storage_set_place(attn_index *index, sqlite3_int64 id,
-                           const attn_row_state *row) {
+int attnx_storage_set_place(attnx_index *index, sqlite3_int64 id,
+                            const attnx_row_state *row) {
   sqlite3_stmt *stmt;
-  int rc = attn_storage_statement(index, ATTN_ROW_PLACE, &stmt);
+  int rc = attnx_storage_statement(index, ATTNX_ROW_PLACE, &stmt);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, id);
   if (rc == SQLITE_OK) {
     rc = row->place < 0 ? sqlite3_bind_null(stmt, 2)
@@ -601,5 +605,5 @@ int attn_storage_set_place(attn_index *index, sqlite3_int64 id,
     rc = row->has_hash ? sqlite3_bind_int64(stmt, 3, row->hash)
                        : sqlite3_bind_null(stmt, 3);
   }
-  return rc == SQLITE_OK ? attn_storage_step(index, stmt) : rc;
+  return rc == SQLITE_OK ? attnx_storage_step(index, stmt) : rc;
 }

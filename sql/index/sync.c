@@ -17,11 +17,11 @@
 
 enum { BATCH = 256 };
 
-static int run_id(attn_index *index, attn_statement which, sqlite3_int64 id) {
+static int run_id(attnx_index *index, attnx_statement which, sqlite3_int64 id) {
   sqlite3_stmt *stmt;
-  int rc = attn_storage_statement(index, which, &stmt);
+  int rc = attnx_storage_statement(index, which, &stmt);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, id);
-  return rc == SQLITE_OK ? attn_storage_step(index, stmt) : rc;
+  return rc == SQLITE_OK ? attnx_storage_step(index, stmt) : rc;
 }
 
 /* ----------------------------------------------------------------------- windows */
@@ -59,13 +59,13 @@ static void drop_special(attn_tokens *tokens) {
   tokens->n = n;
 }
 
-static int add_windows(attn_index *index, const attn_model *model, pieces *p, size_t row,
-                       const attn_queued *text) {
+static int add_windows(attnx_index *index, const attn_model *model, pieces *p, size_t row,
+                       const attnx_queued *text) {
   attn_tokens tokens = {0};
   attn_error err = {""};
   attn_status status = attn_tokenize(attn_model_tokenizer(model), text->text,
                                      text->n_text, 0, &err, &tokens);
-  int rc = attn_sql_status(status, &err, &index->base.zErrMsg);
+  int rc = attns_sql_status(status, &err, &index->base.zErrMsg);
   size_t n_all = tokens.n;
   drop_special(&tokens);
   /* What the model would cut off belongs to the next window. */
@@ -87,10 +87,10 @@ static int add_windows(attn_index *index, const attn_model *model, pieces *p, si
   return rc;
 }
 
-static int make_pieces(attn_index *index, const attn_queued *text, size_t n,
+static int make_pieces(attnx_index *index, const attnx_queued *text, size_t n,
                        pieces *out) {
   const attn_model *model;
-  int rc = attn_index_model(index, 0, &model);
+  int rc = attnx_index_model(index, 0, &model);
   for (size_t i = 0; rc == SQLITE_OK && i < n; i++) {
     rc = index->config.window ? add_windows(index, model, out, i, &text[i])
                               : add_piece(out, i, text[i].text, text[i].n_text);
@@ -100,37 +100,37 @@ static int make_pieces(attn_index *index, const attn_queued *text, size_t n,
 
 /* ----------------------------------------------------------------------- storing */
 
-static int put_window(attn_index *index, const attn_queued *text, const attn_text *piece,
-                      sqlite3_int64 place) {
+static int put_window(attnx_index *index, const attnx_queued *text,
+                      const attn_text *piece, sqlite3_int64 place) {
   sqlite3_stmt *stmt;
   sqlite3_int64 first = piece->text - text->text;
-  int rc = attn_storage_statement(index, ATTN_WINDOW_PUT, &stmt);
+  int rc = attnx_storage_statement(index, ATTNX_WINDOW_PUT, &stmt);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, place);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 2, text->id);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 3, first);
   if (rc == SQLITE_OK)
     rc = sqlite3_bind_int64(stmt, 4, first + (sqlite3_int64)piece->n_text);
-  return rc == SQLITE_OK ? attn_storage_step(index, stmt) : rc;
+  return rc == SQLITE_OK ? attnx_storage_step(index, stmt) : rc;
 }
 
 /* Stores the vectors of the n pieces of one row. */
-static int store_row(attn_index *index, const attn_queued *text, const attn_text *piece,
+static int store_row(attnx_index *index, const attnx_queued *text, const attn_text *piece,
                      size_t n, const float *vector) {
-  attn_row_state row;
-  int rc = attn_storage_row(index, text->id, &row);
+  attnx_row_state row;
+  int rc = attnx_storage_row(index, text->id, &row);
   if (rc != SQLITE_OK) return rc;
   if (!row.found) {
-    return attn_index_corrupt(index, "%s_rows has no row %lld", index->config.table,
-                              text->id);
+    return attnx_index_corrupt(index, "%s_rows has no row %lld", index->config.table,
+                               text->id);
   }
-  if (index->config.window) rc = attn_rows_clear(index, text->id, &row);
+  if (index->config.window) rc = attnx_rows_clear(index, text->id, &row);
   for (size_t i = 0; rc == SQLITE_OK && i < n; i++) {
     const float *x = vector + i * index->dimension;
     sqlite3_int64 place = row.place;
     if (i == 0 && row.place >= 0) {
-      rc = attn_chunks_replace(index, text->id, x, &place);
+      rc = attnx_chunks_replace(index, text->id, x, &place);
     } else {
-      rc = attn_chunks_add(index, text->id, x, &place);
+      rc = attnx_chunks_add(index, text->id, x, &place);
     }
     if (i == 0) row.place = place;
     if (rc == SQLITE_OK && index->config.window)
@@ -138,26 +138,26 @@ static int store_row(attn_index *index, const attn_queued *text, const attn_text
   }
   row.hash = text->hash;
   row.has_hash = 1;
-  if (rc == SQLITE_OK) rc = attn_storage_set_place(index, text->id, &row);
-  return rc == SQLITE_OK ? run_id(index, ATTN_PENDING_DELETE, text->id) : rc;
+  if (rc == SQLITE_OK) rc = attnx_storage_set_place(index, text->id, &row);
+  return rc == SQLITE_OK ? run_id(index, ATTNX_PENDING_DELETE, text->id) : rc;
 }
 
-static int store_pieces(attn_index *index, const attn_queued *text, const pieces *p) {
+static int store_pieces(attnx_index *index, const attnx_queued *text, const pieces *p) {
   float *vector =
       sqlite3_malloc64(((sqlite3_uint64)p->n * index->dimension + 1) * sizeof *vector);
   if (!vector) return SQLITE_NOMEM;
-  int rc = attn_index_embed(index, p->text, p->n, ATTN_PROMPT_DOCUMENT, vector);
+  int rc = attnx_index_embed(index, p->text, p->n, ATTN_PROMPT_DOCUMENT, vector);
   for (size_t first = 0, end; rc == SQLITE_OK && first < p->n; first = end) {
     for (end = first; end < p->n && p->row[end] == p->row[first];) end++;
-    rc = attn_index_whole(index,
-                          store_row(index, &text[p->row[first]], &p->text[first],
-                                    end - first, vector + first * index->dimension));
+    rc = attnx_index_whole(index,
+                           store_row(index, &text[p->row[first]], &p->text[first],
+                                     end - first, vector + first * index->dimension));
   }
   sqlite3_free(vector);
   return rc;
 }
 
-int attn_sync_store(attn_index *index, const attn_queued *text, size_t n) {
+int attnx_sync_store(attnx_index *index, const attnx_queued *text, size_t n) {
   pieces p = {0};
   if (n == 0) return SQLITE_OK;
   int rc = make_pieces(index, text, n, &p);
@@ -171,7 +171,7 @@ int attn_sync_store(attn_index *index, const attn_queued *text, size_t n) {
 
 /* Rows that are taken from _pending together. */
 typedef struct batch {
-  attn_queued row[BATCH]; /* text: as pending has it, or NULL */
+  attnx_queued row[BATCH]; /* text: as pending has it, or NULL */
   size_t n;
 } batch;
 
@@ -180,7 +180,7 @@ static void free_batch(batch *b) {
   b->n = 0;
 }
 
-static int copy_text(sqlite3_value *value, attn_queued *out) {
+static int copy_text(sqlite3_value *value, attnx_queued *out) {
   const char *text = (const char *)sqlite3_value_text(value);
   if (sqlite3_value_type(value) == SQLITE_NULL) return SQLITE_OK;
   if (!text) return SQLITE_NOMEM;
@@ -191,16 +191,16 @@ static int copy_text(sqlite3_value *value, attn_queued *out) {
   return SQLITE_OK;
 }
 
-static int read_batch(attn_index *index, size_t n, batch *out) {
+static int read_batch(attnx_index *index, size_t n, batch *out) {
   sqlite3_stmt *stmt;
-  int rc = attn_storage_statement(index, ATTN_PENDING_NEXT, &stmt);
+  int rc = attnx_storage_statement(index, ATTNX_PENDING_NEXT, &stmt);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, INT64_MIN);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 2, (sqlite3_int64)n);
   if (rc != SQLITE_OK) return rc;
   out->n = 0;
-  while ((rc = attn_storage_step(index, stmt)) == SQLITE_ROW) {
-    attn_queued *row = &out->row[out->n++];
-    *row = (attn_queued){.id = sqlite3_column_int64(stmt, 0)};
+  while ((rc = attnx_storage_step(index, stmt)) == SQLITE_ROW) {
+    attnx_queued *row = &out->row[out->n++];
+    *row = (attnx_queued){.id = sqlite3_column_int64(stmt, 0)};
     rc = copy_text(sqlite3_column_value(stmt, 1), row);
     if (rc != SQLITE_OK) break;
   }
@@ -208,33 +208,33 @@ static int read_batch(attn_index *index, size_t n, batch *out) {
   return rc;
 }
 
-static int store_vector(attn_index *index, sqlite3_int64 id, sqlite3_value *value,
-                        attn_row_state *row) {
+static int store_vector(attnx_index *index, sqlite3_int64 id, sqlite3_value *value,
+                        attnx_row_state *row) {
   float *vector;
   const char *name = index->config.column[index->config.vector].name;
-  int rc = attn_index_vector(index, value, name, 0, &vector);
+  int rc = attnx_index_vector(index, value, name, 0, &vector);
   if (rc == SQLITE_OK) {
-    rc = row->place >= 0 ? attn_chunks_replace(index, id, vector, &row->place)
-                         : attn_chunks_add(index, id, vector, &row->place);
+    rc = row->place >= 0 ? attnx_chunks_replace(index, id, vector, &row->place)
+                         : attnx_chunks_add(index, id, vector, &row->place);
   }
   sqlite3_free(vector);
   row->has_hash = 0;
-  return rc == SQLITE_OK ? attn_storage_set_place(index, id, row) : rc;
+  return rc == SQLITE_OK ? attnx_storage_set_place(index, id, row) : rc;
 }
 
 /* What the content has for a row: a vector, which is stored, or a text.  *done: there
 ** is nothing to embed. */
-static int read_content(attn_index *index, attn_queued *text, attn_row_state *row,
+static int read_content(attnx_index *index, attnx_queued *text, attnx_row_state *row,
                         int *done) {
-  const attn_config *config = &index->config;
+  const attnx_config *config = &index->config;
   sqlite3_stmt *stmt;
-  int rc = attn_storage_statement(index, ATTN_SOURCE_GET, &stmt);
+  int rc = attnx_storage_statement(index, ATTNX_SOURCE_GET, &stmt);
   sqlite3_value **column = NULL;
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, text->id);
-  if (rc == SQLITE_OK) rc = attn_storage_step(index, stmt);
+  if (rc == SQLITE_OK) rc = attnx_storage_step(index, stmt);
   if (rc != SQLITE_ROW) { /* gone */
     *done = 1;
-    return rc == SQLITE_OK ? attn_rows_delete(index, text->id) : rc;
+    return rc == SQLITE_OK ? attnx_rows_delete(index, text->id) : rc;
   }
   column = sqlite3_malloc64((sqlite3_uint64)config->n_column * sizeof(sqlite3_value *));
   rc = column ? SQLITE_OK : SQLITE_NOMEM;
@@ -245,8 +245,8 @@ static int read_content(attn_index *index, attn_queued *text, attn_row_state *ro
       sqlite3_value_type(column[config->vector]) != SQLITE_NULL) {
     *done = 1;
     rc = store_vector(index, text->id, column[config->vector], row);
-  } else if (rc == SQLITE_OK && attn_config_embeds(config)) {
-    rc = attn_index_text(index, &text->id, column, &text->text, &text->n_text);
+  } else if (rc == SQLITE_OK && attnx_config_embeds(config)) {
+    rc = attnx_index_text(index, &text->id, column, &text->text, &text->n_text);
   }
   sqlite3_free(column);
   sqlite3_reset(stmt);
@@ -254,28 +254,28 @@ static int read_content(attn_index *index, attn_queued *text, attn_row_state *ro
 }
 
 /* A pending row: *embed says whether its text has to be embedded. */
-static int settle_row(attn_index *index, attn_queued *text, int *embed) {
-  attn_row_state row;
-  int done = 0, rc = attn_storage_row(index, text->id, &row);
+static int settle_row(attnx_index *index, attnx_queued *text, int *embed) {
+  attnx_row_state row;
+  int done = 0, rc = attnx_storage_row(index, text->id, &row);
   *embed = 0;
   if (rc == SQLITE_OK && row.found && !text->text)
     rc = read_content(index, text, &row, &done);
   if (rc == SQLITE_OK && row.found && !done) {
     int given =
-        row.place >= 0 && !row.has_hash && index->config.content == ATTN_CONTENT_OWN;
+        row.place >= 0 && !row.has_hash && index->config.content == ATTNX_CONTENT_OWN;
     if (text->text) {
-      text->hash = attn_index_hash(text->text, text->n_text);
+      text->hash = attnx_index_hash(text->text, text->n_text);
       *embed = !given && (row.place < 0 || !row.has_hash || row.hash != text->hash);
     } else if (!given) {
-      rc = attn_rows_clear(index, text->id, &row);
-      if (rc == SQLITE_OK) rc = attn_storage_set_place(index, text->id, &row);
+      rc = attnx_rows_clear(index, text->id, &row);
+      if (rc == SQLITE_OK) rc = attnx_storage_set_place(index, text->id, &row);
     }
   }
   if (rc != SQLITE_OK || *embed) return rc;
-  return run_id(index, ATTN_PENDING_DELETE, text->id);
+  return run_id(index, ATTNX_PENDING_DELETE, text->id);
 }
 
-static int step_batch(attn_index *index, size_t n, size_t *n_done, size_t *n_embedded) {
+static int step_batch(attnx_index *index, size_t n, size_t *n_done, size_t *n_embedded) {
   batch *b = sqlite3_malloc64(2 * sizeof *b);
   if (!b) return SQLITE_NOMEM;
   batch *texts = b + 1;
@@ -285,7 +285,7 @@ static int step_batch(attn_index *index, size_t n, size_t *n_done, size_t *n_emb
     rc = settle_row(index, &b->row[i], &embed);
     if (rc == SQLITE_OK && embed) texts->row[texts->n++] = b->row[i];
   }
-  if (rc == SQLITE_OK) rc = attn_sync_store(index, texts->row, texts->n);
+  if (rc == SQLITE_OK) rc = attnx_sync_store(index, texts->row, texts->n);
   *n_done = b->n;
   *n_embedded += texts->n;
   free_batch(b);
@@ -293,7 +293,7 @@ static int step_batch(attn_index *index, size_t n, size_t *n_done, size_t *n_emb
   return rc;
 }
 
-int attn_sync_step(attn_index *index, sqlite3_int64 n) {
+int attnx_sync_step(attnx_index *index, sqlite3_int64 n) {
   double begin = attn_seconds();
   size_t n_embedded = 0, n_done = 0;
   int rc = SQLITE_OK;
@@ -305,8 +305,8 @@ int attn_sync_step(attn_index *index, sqlite3_int64 n) {
   }
   double seconds = attn_seconds() - begin;
   if (rc == SQLITE_OK && n_embedded && seconds > 0) {
-    rc = attn_storage_set_int(index, "rate",
-                              (sqlite3_int64)((double)n_embedded / seconds));
+    rc = attnx_storage_set_int(index, "rate",
+                               (sqlite3_int64)((double)n_embedded / seconds));
   }
   return rc;
 }
@@ -314,31 +314,31 @@ int attn_sync_step(attn_index *index, sqlite3_int64 n) {
 /* ----------------------------------------------------------------------- rebuild */
 
 /* Throws all vectors away. */
-static int drop_vectors(attn_index *index) {
-  attn_chunks_free(index);
-  int rc = attn_storage_exec(index, "DELETE FROM $chunks; DELETE FROM $codes;"
-                                    "DELETE FROM $vectors;"
-                                    "DELETE FROM $config WHERE key = 'center'");
-  if (rc == SQLITE_OK) rc = attn_ivf_drop(index);
+static int drop_vectors(attnx_index *index) {
+  attnx_chunks_free(index);
+  int rc = attnx_storage_exec(index, "DELETE FROM $chunks; DELETE FROM $codes;"
+                                     "DELETE FROM $vectors;"
+                                     "DELETE FROM $config WHERE key = 'center'");
+  if (rc == SQLITE_OK) rc = attnx_ivf_drop(index);
   if (rc == SQLITE_OK && index->config.window) {
-    rc = attn_storage_exec(index, "DELETE FROM $windows");
+    rc = attnx_storage_exec(index, "DELETE FROM $windows");
   }
   if (rc == SQLITE_OK) {
-    rc = attn_storage_exec(index, index->config.n_text
-                                      ? "UPDATE $rows SET place = NULL, hash = NULL"
-                                      : "UPDATE $rows SET place = NULL");
+    rc = attnx_storage_exec(index, index->config.n_text
+                                       ? "UPDATE $rows SET place = NULL, hash = NULL"
+                                       : "UPDATE $rows SET place = NULL");
   }
   index->dirty = 1;
-  return attn_index_whole(index, rc);
+  return attnx_index_whole(index, rc);
 }
 
 /* Runs `change` for each rowid that a statement gives; it may change what is read. */
-static int for_each(attn_index *index, const char *sql,
-                    int (*change)(attn_index *index, sqlite3_int64 id)) {
+static int for_each(attnx_index *index, const char *sql,
+                    int (*change)(attnx_index *index, sqlite3_int64 id)) {
   sqlite3_stmt *stmt;
-  int rc = attn_storage_prepare(index, sql, &stmt);
+  int rc = attnx_storage_prepare(index, sql, &stmt);
   if (rc != SQLITE_OK) return rc;
-  while ((rc = attn_storage_step(index, stmt)) == SQLITE_ROW) {
+  while ((rc = attnx_storage_step(index, stmt)) == SQLITE_ROW) {
     rc = change(index, sqlite3_column_int64(stmt, 0));
     if (rc != SQLITE_OK) break;
   }
@@ -346,44 +346,43 @@ static int for_each(attn_index *index, const char *sql,
   return rc;
 }
 
-static int clear_row(attn_index *index, sqlite3_int64 id) {
-  attn_row_state row;
-  int rc = attn_storage_row(index, id, &row);
-  if (rc == SQLITE_OK) rc = attn_rows_clear(index, id, &row);
-  return rc == SQLITE_OK ? attn_storage_set_place(index, id, &row) : rc;
+static int clear_row(attnx_index *index, sqlite3_int64 id) {
+  attnx_row_state row;
+  int rc = attnx_storage_row(index, id, &row);
+  if (rc == SQLITE_OK) rc = attnx_rows_clear(index, id, &row);
+  return rc == SQLITE_OK ? attnx_storage_set_place(index, id, &row) : rc;
 }
 
 /* Makes the rows those of the content table. */
-static int follow_content(attn_index *index) {
-  const attn_config *config = &index->config;
+static int follow_content(attnx_index *index) {
+  const attnx_config *config = &index->config;
   char *sql =
       sqlite3_mprintf("SELECT id FROM $rows WHERE id NOT IN "
                       "(SELECT d.\"%w\" FROM \"%w\".\"%w\" d WHERE d.\"%w\" IS NOT NULL)",
                       config->content_rowid, config->schema, config->content_table,
                       config->content_rowid);
   if (!sql) return SQLITE_NOMEM;
-  int rc = for_each(index, sql, attn_rows_delete);
+  int rc = for_each(index, sql, attnx_rows_delete);
   sqlite3_free(sql);
   if (rc != SQLITE_OK) return rc;
-  sql =
-      sqlite3_mprintf("INSERT OR IGNORE INTO $rows(id) SELECT d.\"%w\" FROM "
-                      "\"%w\".\"%w\" d WHERE d.\"%w\" IS NOT NULL",
-                      config->content_rowid, config->schema, config->content_table,
-                      config->content_rowid);
+  sql = sqlite3_mprintf("INSERT OR IGNORE INTO $rows(id) SELECT d.\"%w\" FROM "
+                        "\"%w\".\"%w\" d WHERE d.\"%w\" IS NOT NULL",
+                        config->content_rowid, config->schema, config->content_table,
+                        config->content_rowid);
   if (!sql) return SQLITE_NOMEM;
-  rc = attn_storage_exec(index, sql);
+  rc = attnx_storage_exec(index, sql);
   sqlite3_free(sql);
   index->knows_last = 0;
   return rc;
 }
 
 /* Adopts the model as it is now, without the vectors of another. */
-static int follow_model(attn_index *index) {
+static int follow_model(attnx_index *index) {
   const attn_model *model;
-  if (!attn_config_embeds(&index->config)) return SQLITE_OK;
+  if (!attnx_config_embeds(&index->config)) return SQLITE_OK;
   char *before = sqlite3_mprintf("%s", index->sha256 ? index->sha256 : "");
   if (!before) return SQLITE_NOMEM;
-  int rc = attn_index_model(index, 1, &model);
+  int rc = attnx_index_model(index, 1, &model);
   if (rc == SQLITE_OK && strcmp(before, index->sha256) != 0) {
     rc = index->config.vector < 0
              ? drop_vectors(index)
@@ -394,49 +393,49 @@ static int follow_model(attn_index *index) {
 }
 
 /* Vectors that nothing could be made of again. */
-static int has_given(const attn_config *config) {
-  return config->vector >= 0 && config->content != ATTN_CONTENT_EXTERNAL;
+static int has_given(const attnx_config *config) {
+  return config->vector >= 0 && config->content != ATTNX_CONTENT_EXTERNAL;
 }
 
-int attn_sync_rebuild(attn_index *index, sqlite3_int64 n) {
+int attnx_sync_rebuild(attnx_index *index, sqlite3_int64 n) {
   char *problem = NULL;
   int rc;
-  if (index->config.content == ATTN_CONTENT_NONE) {
-    return attn_index_fail(index,
-                           "%s is contentless: there is nothing to rebuild it from",
-                           index->config.table);
+  if (index->config.content == ATTNX_CONTENT_NONE) {
+    return attnx_index_fail(index,
+                            "%s is contentless: there is nothing to rebuild it from",
+                            index->config.table);
   }
-  rc = attn_check(index, &problem);
+  rc = attnx_check(index, &problem);
   if (rc == SQLITE_OK && problem) {
-    rc = has_given(&index->config) ? attn_index_corrupt(index, "%s", problem)
+    rc = has_given(&index->config) ? attnx_index_corrupt(index, "%s", problem)
                                    : drop_vectors(index);
   }
   sqlite3_free(problem);
   if (rc == SQLITE_OK) rc = follow_model(index);
-  if (rc == SQLITE_OK && index->config.content == ATTN_CONTENT_EXTERNAL) {
+  if (rc == SQLITE_OK && index->config.content == ATTNX_CONTENT_EXTERNAL) {
     rc = follow_content(index);
   }
   if (rc == SQLITE_OK) {
-    rc = attn_storage_exec(index,
-                           "INSERT OR IGNORE INTO $pending(id) SELECT id FROM $rows");
+    rc = attnx_storage_exec(index,
+                            "INSERT OR IGNORE INTO $pending(id) SELECT id FROM $rows");
   }
   if (rc != SQLITE_OK) return rc;
   index->dirty = 1;
-  return attn_sync_step(index, n);
+  return attnx_sync_step(index, n);
 }
 
-int attn_sync_delete_all(attn_index *index) {
+int attnx_sync_delete_all(attnx_index *index) {
   int rc = drop_vectors(index);
   if (rc == SQLITE_OK)
-    rc = attn_storage_exec(index, "DELETE FROM $rows; DELETE FROM $pending");
-  if (rc == SQLITE_OK && index->config.content == ATTN_CONTENT_OWN &&
+    rc = attnx_storage_exec(index, "DELETE FROM $rows; DELETE FROM $pending");
+  if (rc == SQLITE_OK && index->config.content == ATTNX_CONTENT_OWN &&
       index->config.n_text) {
-    rc = attn_storage_exec(index, "DELETE FROM $content");
+    rc = attnx_storage_exec(index, "DELETE FROM $content");
   }
   return rc;
 }
 
-int attn_sync_salvage(attn_index *index) {
+int attnx_sync_salvage(attnx_index *index) {
   if (has_given(&index->config)) return SQLITE_CORRUPT_VTAB;
   sqlite3_free(index->base.zErrMsg);
   index->base.zErrMsg = NULL;
@@ -455,7 +454,7 @@ typedef struct move {
 typedef struct moves {
   move *move;
   size_t n, n_alloc;
-  size_t *end; /* [lists + 1]: where those of a list end, in order[] */
+  size_t *end;   /* [lists + 1]: where those of a list end, in order[] */
   size_t *order; /* by list, then as they were read */
 } moves;
 
@@ -472,23 +471,23 @@ static int append_move(moves *m, const move *one) {
 }
 
 /* All vectors, by rowid, with their lists. */
-static int read_moves(attn_index *index, moves *m) {
+static int read_moves(attnx_index *index, moves *m) {
   sqlite3_stmt *rows;
   sqlite3_blob *blob = NULL;
   float *vector = sqlite3_malloc64(index->dimension * sizeof *vector);
-  int rc = attn_storage_prepare(index,
-                                index->config.window
-                                    ? "SELECT place, id FROM $windows ORDER BY id, place"
-                                    : "SELECT place, id FROM $rows"
-                                      " WHERE place IS NOT NULL ORDER BY id",
-                                &rows);
+  int rc = attnx_storage_prepare(index,
+                                 index->config.window
+                                     ? "SELECT place, id FROM $windows ORDER BY id, place"
+                                     : "SELECT place, id FROM $rows"
+                                       " WHERE place IS NOT NULL ORDER BY id",
+                                 &rows);
   if (rc == SQLITE_OK && !vector) rc = SQLITE_NOMEM;
-  while (rc == SQLITE_OK && (rc = attn_storage_step(index, rows)) == SQLITE_ROW) {
+  while (rc == SQLITE_OK && (rc = attnx_storage_step(index, rows)) == SQLITE_ROW) {
     move one = {sqlite3_column_int64(rows, 0), sqlite3_column_int64(rows, 1),
-                ATTN_NO_LIST};
+                ATTNX_NO_LIST};
     rc = SQLITE_OK;
-    if (index->lists) rc = attn_chunks_vector(index, one.place, &blob, vector);
-    if (rc == SQLITE_OK) rc = attn_ivf_list_of(index, vector, &one.list);
+    if (index->lists) rc = attnx_chunks_vector(index, one.place, &blob, vector);
+    if (rc == SQLITE_OK) rc = attnx_ivf_list_of(index, vector, &one.list);
     if (rc == SQLITE_OK) rc = append_move(m, &one);
   }
   sqlite3_finalize(rows);
@@ -512,47 +511,46 @@ static int sort_moves(moves *m, uint32_t n_list) {
   return SQLITE_OK;
 }
 
-static int make_move(attn_index *index, const move *m, sqlite3_stmt *update,
+static int make_move(attnx_index *index, const move *m, sqlite3_stmt *update,
                      sqlite3_blob **blob, float *vector) {
   sqlite3_int64 to = 0;
-  int rc = attn_chunks_vector(index, m->place, blob, vector);
-  if (rc == SQLITE_OK) rc = attn_chunks_add_to(index, m->list, m->id, vector, &to);
+  int rc = attnx_chunks_vector(index, m->place, blob, vector);
+  if (rc == SQLITE_OK) rc = attnx_chunks_add_to(index, m->list, m->id, vector, &to);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(update, 1, m->place);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(update, 2, to);
-  if (rc == SQLITE_OK && !index->config.window)
-    rc = sqlite3_bind_int64(update, 3, m->id);
-  return rc == SQLITE_OK ? attn_storage_step(index, update) : rc;
+  if (rc == SQLITE_OK && !index->config.window) rc = sqlite3_bind_int64(update, 3, m->id);
+  return rc == SQLITE_OK ? attnx_storage_step(index, update) : rc;
 }
 
-static int make_moves(attn_index *index, const moves *m) {
+static int make_moves(attnx_index *index, const moves *m) {
   sqlite3_stmt *update;
   sqlite3_blob *blob = NULL;
   float *vector = sqlite3_malloc64(index->dimension * sizeof *vector);
-  int rc = attn_storage_prepare(index,
-                                index->config.window
-                                    ? "UPDATE $windows SET place = ?2 WHERE place = ?1"
-                                    : "UPDATE $rows SET place = ?2 WHERE id = ?3",
-                                &update);
+  int rc = attnx_storage_prepare(index,
+                                 index->config.window
+                                     ? "UPDATE $windows SET place = ?2 WHERE place = ?1"
+                                     : "UPDATE $rows SET place = ?2 WHERE id = ?3",
+                                 &update);
   if (rc == SQLITE_OK && !vector) rc = SQLITE_NOMEM;
   size_t i = 0;
   for (uint32_t list = 0; rc == SQLITE_OK && i < m->n; list++) {
-    attn_chunks_expect(index, m->end[list] - i);
+    attnx_chunks_expect(index, m->end[list] - i);
     for (; rc == SQLITE_OK && i < m->end[list]; i++) {
-      rc = attn_interrupted(index->db)
+      rc = attns_interrupted(index->db)
                ? SQLITE_INTERRUPT
                : make_move(index, &m->move[m->order[i]], update, &blob, vector);
     }
   }
-  attn_chunks_expect(index, 0);
+  attnx_chunks_expect(index, 0);
   sqlite3_blob_close(blob);
   sqlite3_finalize(update);
   sqlite3_free(vector);
   return rc;
 }
 
-static int move_vectors(attn_index *index) {
+static int move_vectors(attnx_index *index) {
   moves m = {0};
-  uint32_t n_list = index->lists ? attn_lists_count(index->lists) : 0;
+  uint32_t n_list = index->lists ? attn_ivf_count(index->lists) : 0;
   int rc = read_moves(index, &m);
   if (rc == SQLITE_OK) rc = sort_moves(&m, n_list);
   if (rc == SQLITE_OK) rc = make_moves(index, &m);
@@ -562,20 +560,21 @@ static int move_vectors(attn_index *index) {
   return rc;
 }
 
-int attn_sync_optimize(attn_index *index) {
+int attnx_sync_optimize(attnx_index *index) {
   char *problem = NULL;
-  int rc = attn_check(index, &problem);
-  if (rc == SQLITE_OK && problem) rc = attn_index_corrupt(index, "%s", problem);
+  int rc = attnx_check(index, &problem);
+  if (rc == SQLITE_OK && problem) rc = attnx_index_corrupt(index, "%s", problem);
   sqlite3_free(problem);
   if (rc != SQLITE_OK || index->directory.n_live == 0) return rc;
   index->dirty = 1;
-  rc = attn_ivf_train(index);
-  if (rc == SQLITE_OK) rc = attn_chunks_renew(index);
+  rc = attnx_ivf_train(index);
+  if (rc == SQLITE_OK) rc = attnx_chunks_renew(index);
   if (rc == SQLITE_OK) rc = move_vectors(index);
   if (rc == SQLITE_OK && index->config.window) {
-    rc = attn_storage_exec(index, "UPDATE $rows SET place = (SELECT place FROM $windows w"
+    rc =
+        attnx_storage_exec(index, "UPDATE $rows SET place = (SELECT place FROM $windows w"
                                   " WHERE w.id = $rows.id ORDER BY first LIMIT 1)"
                                   " WHERE place IS NOT NULL");
   }
-  return rc == SQLITE_OK ? attn_chunks_drop_old(index) : rc;
+  return rc == SQLITE_OK ? attnx_chunks_drop_old(index) : rc;
 }

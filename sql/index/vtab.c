@@ -14,18 +14,18 @@
 /* ---------------------------------------------------------- the tables of a process */
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static attn_index *first;
+static attnx_index *first;
 
-static void link_index(attn_index *index) {
+static void link_index(attnx_index *index) {
   pthread_mutex_lock(&mutex);
   index->next = first;
   first = index;
   pthread_mutex_unlock(&mutex);
 }
 
-static void unlink_index(attn_index *index) {
+static void unlink_index(attnx_index *index) {
   pthread_mutex_lock(&mutex);
-  for (attn_index **at = &first; *at; at = &(*at)->next) {
+  for (attnx_index **at = &first; *at; at = &(*at)->next) {
     if (*at == index) {
       *at = index->next;
       break;
@@ -34,9 +34,9 @@ static void unlink_index(attn_index *index) {
   pthread_mutex_unlock(&mutex);
 }
 
-attn_index *attn_index_find(sqlite3 *db, const char *schema, const char *table) {
+attnx_index *attnx_index_find(sqlite3 *db, const char *schema, const char *table) {
   pthread_mutex_lock(&mutex);
-  attn_index *index = first;
+  attnx_index *index = first;
   while (index && (index->db != db || sqlite3_stricmp(index->config.table, table) != 0 ||
                    (schema && sqlite3_stricmp(index->config.schema, schema) != 0))) {
     index = index->next;
@@ -47,20 +47,20 @@ attn_index *attn_index_find(sqlite3 *db, const char *schema, const char *table) 
 
 /* ------------------------------------------------------------------------- state */
 
-int attn_index_refresh(attn_index *index) {
+int attnx_index_refresh(attnx_index *index) {
   sqlite3_int64 stamp;
   if (index->writing) return SQLITE_OK;
-  int rc = attn_storage_stamp(index, &stamp);
+  int rc = attnx_storage_stamp(index, &stamp);
   if (rc != SQLITE_OK || stamp == index->stamp) return rc;
   index->stamp = 0;
   index->n_change++;
-  rc = attn_storage_load(index);
+  rc = attnx_storage_load(index);
   if (rc == SQLITE_OK) index->stamp = stamp;
   return rc;
 }
 
-int attn_index_begin(attn_index *index) {
-  int rc = attn_index_refresh(index);
+int attnx_index_begin(attnx_index *index) {
+  int rc = attnx_index_refresh(index);
   if (rc == SQLITE_OK && !index->writing) {
     index->writing = 1;
     index->knows_last = 0;
@@ -70,100 +70,102 @@ int attn_index_begin(attn_index *index) {
 
 /* Of what writes.  Where SQLite stopped a statement of the index's own it has rolled back
 ** all, and what is in memory was thrown away; so is what a call still did there then. */
-static int settle(attn_index *index, int rc) {
-  if (rc != SQLITE_OK && !index->writing) attn_index_discard(index);
+static int settle(attnx_index *index, int rc) {
+  if (rc != SQLITE_OK && !index->writing) attnx_index_discard(index);
   return rc;
 }
 
-static void clear_queue(attn_index *index) {
+static void clear_queue(attnx_index *index) {
   for (size_t i = 0; i < index->n_queue; i++) sqlite3_free(index->queue[i].text);
   index->n_queue = 0;
   index->queue_bytes = 0;
 }
 
-int attn_index_flush(attn_index *index) {
+int attnx_index_flush(attnx_index *index) {
   if (index->is_torn) {
-    return attn_index_fail(index, "%s: a change was written by half; expected ROLLBACK",
-                           index->config.table);
+    return attnx_index_fail(index, "%s: a change was written by half; expected ROLLBACK",
+                            index->config.table);
   }
   if (!index->dirty) return SQLITE_OK;
   sqlite3_int64 last = sqlite3_last_insert_rowid(index->db);
-  int rc = attn_sync_store(index, index->queue, index->n_queue);
+  int rc = attnx_sync_store(index, index->queue, index->n_queue);
   if (rc == SQLITE_OK) {
     clear_queue(index);
-    rc = attn_chunks_flush(index);
+    rc = attnx_chunks_flush(index);
   }
-  if (rc == SQLITE_OK) rc = attn_storage_touch(index);
+  if (rc == SQLITE_OK) rc = attnx_storage_touch(index);
   if (rc == SQLITE_OK) index->dirty = 0;
   sqlite3_set_last_insert_rowid(index->db, last);
   return settle(index, rc);
 }
 
-int attn_index_whole(attn_index *index, int rc) {
+int attnx_index_whole(attnx_index *index, int rc) {
   if (rc != SQLITE_OK && rc != SQLITE_CONSTRAINT && index->writing) index->is_torn = 1;
   return rc;
 }
 
-void attn_index_discard(attn_index *index) {
+void attnx_index_discard(attnx_index *index) {
   clear_queue(index);
-  attn_chunks_free(index);
+  attnx_chunks_free(index);
   index->stamp = 0;
   index->writing = index->dirty = index->is_torn = 0;
   index->n_change++;
 }
 
-static void free_index(attn_index *index) {
+static void free_index(attnx_index *index) {
   unlink_index(index);
-  attn_storage_close(index);
-  attn_index_discard(index);
-  attn_ivf_free(index);
+  attnx_storage_close(index);
+  attnx_index_discard(index);
+  attnx_ivf_free(index);
   sqlite3_free(index->queue);
   sqlite3_free(index->model);
   sqlite3_free(index->sha256);
-  attn_config_free(&index->config);
+  attnx_config_free(&index->config);
   sqlite3_free(index->base.zErrMsg);
   sqlite3_free(index);
-  attn_cache_close();
+  attnx_code_cache_close();
 }
 
 /* ----------------------------------------------------------------- create, connect */
 
-static int declare(attn_index *index) {
-  char *sql = attn_config_declaration(&index->config);
+static int declare(attnx_index *index) {
+  char *sql = attnx_config_declaration(&index->config);
   if (!sql) return SQLITE_NOMEM;
   int rc = sqlite3_declare_vtab(index->db, sql);
   sqlite3_free(sql);
-  if (rc != SQLITE_OK) return attn_index_db_error(index);
+  if (rc != SQLITE_OK) return attnx_index_db_error(index);
   return sqlite3_vtab_config(index->db, SQLITE_VTAB_CONSTRAINT_SUPPORT, 1);
 }
 
-static int create(attn_index *index) {
-  const attn_config *config = &index->config;
+static int create(attnx_index *index) {
+  const attnx_config *config = &index->config;
   const attn_model *model;
-  int rc = attn_storage_create(index);
-  if (rc == SQLITE_OK && attn_config_embeds(config)) {
-    rc = attn_index_model(index, 1, &model);
+  int rc = attnx_storage_create(index);
+  if (rc == SQLITE_OK && attnx_config_embeds(config)) {
+    rc = attnx_index_model(index, 1, &model);
   } else if (rc == SQLITE_OK) {
-    rc = attn_storage_check_dimension(index, config->dimension);
-    if (rc == SQLITE_OK) rc = attn_storage_set_int(index, "dimension", config->dimension);
+    rc = attnx_storage_check_dimension(index, config->dimension);
+    if (rc == SQLITE_OK)
+      rc = attnx_storage_set_int(index, "dimension", config->dimension);
   }
-  if (rc == SQLITE_OK) rc = attn_storage_set_int(index, "deferred", config->deferred);
-  if (rc == SQLITE_OK) rc = attn_storage_set_int(index, "exact", config->exact);
-  if (rc == SQLITE_OK) rc = attn_storage_set_int(index, "lists", config->lists);
-  if (rc == SQLITE_OK) rc = attn_storage_set_int(index, "probes", config->probes);
-  return rc == SQLITE_OK ? attn_storage_touch(index) : rc;
+  if (rc == SQLITE_OK) rc = attnx_storage_set_int(index, "deferred", config->deferred);
+  if (rc == SQLITE_OK) rc = attnx_storage_set_int(index, "exact", config->exact);
+  if (rc == SQLITE_OK) rc = attnx_storage_set_int(index, "lists", config->lists);
+  if (rc == SQLITE_OK) rc = attnx_storage_set_int(index, "probes", config->probes);
+  return rc == SQLITE_OK ? attnx_storage_touch(index) : rc;
 }
 
-static int init(sqlite3 *db, attn_connection *connection, int argc,
+static int init(sqlite3 *db, attns_connection *connection, int argc,
                 const char *const *argv, int is_new, sqlite3_vtab **out, char **error) {
-  attn_index *index = sqlite3_malloc64(sizeof *index);
+  attnx_index *index = sqlite3_malloc64(sizeof *index);
   if (!index) return SQLITE_NOMEM;
   memset(index, 0, sizeof *index);
-  attn_cache_open();
+  attnx_code_cache_open();
   index->db = db;
   index->connection = connection;
-  int rc = attn_config_parse(argc, argv, &index->base.zErrMsg, &index->config);
-  if (rc == SQLITE_OK && is_new) rc = attn_config_check_new(&index->config, &index->base.zErrMsg);
+  int rc = attnx_config_parse(argc, argv, &index->base.zErrMsg, &index->config);
+  if (rc == SQLITE_OK && is_new)
+    rc = attnx_config_check_new(&index->config, &index->base.zErrMsg);
   if (rc == SQLITE_OK) rc = declare(index);
   if (rc == SQLITE_OK && is_new) rc = create(index);
   index->stamp = 0;
@@ -189,24 +191,24 @@ static int index_connect(sqlite3 *db, void *data, int argc, const char *const *a
 }
 
 static int index_disconnect(sqlite3_vtab *base) {
-  free_index((attn_index *)base);
+  free_index((attnx_index *)base);
   return SQLITE_OK;
 }
 
 static int index_destroy(sqlite3_vtab *base) {
-  attn_index *index = (attn_index *)base;
-  attn_storage_close(index);
-  int rc = attn_storage_drop(index);
+  attnx_index *index = (attnx_index *)base;
+  attnx_storage_close(index);
+  int rc = attnx_storage_drop(index);
   if (rc == SQLITE_OK) free_index(index);
   return rc;
 }
 
 static int index_rename(sqlite3_vtab *base, const char *name) {
-  attn_index *index = (attn_index *)base;
-  int rc = attn_index_flush(index);
-  if (rc == SQLITE_OK) rc = attn_storage_rename(index, name);
+  attnx_index *index = (attnx_index *)base;
+  int rc = attnx_index_flush(index);
+  if (rc == SQLITE_OK) rc = attnx_storage_rename(index, name);
   if (rc != SQLITE_OK) return rc;
-  attn_storage_close(index);
+  attnx_storage_close(index);
   char *copy = sqlite3_mprintf("%s", name);
   if (!copy) return SQLITE_NOMEM;
   sqlite3_free(index->config.table);
@@ -215,56 +217,56 @@ static int index_rename(sqlite3_vtab *base, const char *name) {
 }
 
 static int index_shadow_name(const char *suffix) {
-  return attn_storage_is_shadow(suffix);
+  return attnx_storage_is_shadow(suffix);
 }
 
 /* --------------------------------------------------------------------- transactions */
 
 static int index_update(sqlite3_vtab *base, int argc, sqlite3_value **argv,
                         sqlite3_int64 *rowid) {
-  attn_index *index = (attn_index *)base;
-  int rc = attn_storage_idle(index);
+  attnx_index *index = (attnx_index *)base;
+  int rc = attnx_storage_idle(index);
   if (rc != SQLITE_OK) return rc;
   if (argc > 1) {
-    sqlite3_value *name = argv[2 + index->config.n_column + ATTN_HIDDEN_MATCH];
+    sqlite3_value *name = argv[2 + index->config.n_column + ATTNX_HIDDEN_MATCH];
     if (sqlite3_value_type(argv[0]) == SQLITE_NULL &&
         sqlite3_value_type(name) != SQLITE_NULL) {
-      return settle(index, attn_command(index, argv[1], argv + 2));
+      return settle(index, attnx_command(index, argv[1], argv + 2));
     }
   }
-  return settle(index, attn_rows_update(index, argc, argv, rowid));
+  return settle(index, attnx_rows_update(index, argc, argv, rowid));
 }
 
 static int index_begin(sqlite3_vtab *base) {
-  ((attn_index *)base)->writing = ((attn_index *)base)->level = 0;
+  ((attnx_index *)base)->writing = ((attnx_index *)base)->level = 0;
   return SQLITE_OK;
 }
 
 static int index_sync(sqlite3_vtab *base) {
-  return attn_index_flush((attn_index *)base);
+  return attnx_index_flush((attnx_index *)base);
 }
 
 static int index_commit(sqlite3_vtab *base) {
-  ((attn_index *)base)->writing = 0;
-  attn_chunks_rest((attn_index *)base);
+  ((attnx_index *)base)->writing = 0;
+  attnx_chunks_rest((attnx_index *)base);
   return SQLITE_OK;
 }
 
 static int index_rollback(sqlite3_vtab *base) {
-  attn_index_discard((attn_index *)base);
+  attnx_index_discard((attnx_index *)base);
   return SQLITE_OK;
 }
 
 /* Where it fails there is no savepoint n, but SQLite may roll back to it. */
 static int index_savepoint(sqlite3_vtab *base, int n) {
-  attn_index *index = (attn_index *)base;
-  int rc = attn_index_flush(index);
+  attnx_index *index = (attnx_index *)base;
+  int rc = attnx_index_flush(index);
   if (rc == SQLITE_OK) index->level = n + 1;
   return rc;
 }
 
 static int index_release(sqlite3_vtab *base, int n) {
-  attn_index *index = (attn_index *)base;
+  attnx_index *index = (attnx_index *)base;
   if (index->level > n) index->level = n;
   return SQLITE_OK;
 }
@@ -273,25 +275,25 @@ static int index_release(sqlite3_vtab *base, int n) {
 ** shadow table, and be rolled back and run again, as the schema has changed since it was
 ** prepared.  What is in memory is what was written before. */
 static int index_rollback_to(sqlite3_vtab *base, int n) {
-  attn_index *index = (attn_index *)base;
+  attnx_index *index = (attnx_index *)base;
   if (n >= index->level) return SQLITE_OK;
-  if (!index->n_run || index->dirty) attn_index_discard(index);
+  if (!index->n_run || index->dirty) attnx_index_discard(index);
   index->level = n + 1;
   return SQLITE_OK;
 }
 
 static int index_best_index(sqlite3_vtab *base, sqlite3_index_info *info) {
-  return attn_plan_best_index((attn_index *)base, info);
+  return attnx_plan_best_index((attnx_index *)base, info);
 }
 
 #if SQLITE_VERSION_NUMBER >= 3044000
 static int index_integrity(sqlite3_vtab *base, const char *schema, const char *table,
                            int flags, char **problem) {
-  attn_index *index = (attn_index *)base;
+  attnx_index *index = (attnx_index *)base;
   (void)schema, (void)table, (void)flags;
-  int rc = attn_index_flush(index);
-  if (rc == SQLITE_OK) rc = attn_index_refresh(index);
-  if (rc == SQLITE_OK) rc = attn_check(index, problem);
+  int rc = attnx_index_flush(index);
+  if (rc == SQLITE_OK) rc = attnx_index_refresh(index);
+  if (rc == SQLITE_OK) rc = attnx_check(index, problem);
   if (rc != SQLITE_CORRUPT_VTAB) return rc;
   *problem = index->base.zErrMsg;
   index->base.zErrMsg = NULL;
@@ -305,19 +307,19 @@ static const sqlite3_module module_methods = {
     .xBestIndex = index_best_index,
     .xDisconnect = index_disconnect,
     .xDestroy = index_destroy,
-    .xOpen = attn_cursor_open,
-    .xClose = attn_cursor_close,
-    .xFilter = attn_cursor_filter,
-    .xNext = attn_cursor_next,
-    .xEof = attn_cursor_eof,
-    .xColumn = attn_cursor_column,
-    .xRowid = attn_cursor_rowid,
+    .xOpen = attnx_cursor_open,
+    .xClose = attnx_cursor_close,
+    .xFilter = attnx_cursor_filter,
+    .xNext = attnx_cursor_next,
+    .xEof = attnx_cursor_eof,
+    .xColumn = attnx_cursor_column,
+    .xRowid = attnx_cursor_rowid,
     .xUpdate = index_update,
     .xBegin = index_begin,
     .xSync = index_sync,
     .xCommit = index_commit,
     .xRollback = index_rollback,
-    .xFindFunction = attn_cursor_find_function,
+    .xFindFunction = attnx_cursor_find_function,
     .xRename = index_rename,
     .xSavepoint = index_savepoint,
     .xRelease = index_release,
@@ -331,8 +333,8 @@ static const sqlite3_module module_methods = {
 #endif
 };
 
-int attn_index_register(attn_connection *c) {
-  attn_connection_retain(c);
-  return sqlite3_create_module_v2(attn_connection_db(c), "attn", &module_methods, c,
-                                  attn_connection_release);
+int attns_index_register(attns_connection *c) {
+  attns_connection_retain(c);
+  return sqlite3_create_module_v2(attns_connection_db(c), "attn", &module_methods, c,
+                                  attns_connection_release);
 }

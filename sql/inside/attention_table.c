@@ -14,96 +14,134 @@
 
 /* Row `row` of the trace is that of a layer, a head and a position, and of weights
 ** also a second position. */
-typedef struct look_rows {
-  attn_rows base;
-  attn_trace trace;
+typedef struct trace_rows {
+  attne_rows base;
+  attns_trace trace;
   size_t n, next;
-} look_rows;
+} trace_rows;
 
-static int open_look(attn_rows *base, const attn_look *look, char **error) {
-  look_rows *rows = (look_rows *)base;
-  if (sqlite3_value_type(look->text) == SQLITE_NULL) return SQLITE_OK;
-  int rc = attn_trace_run(&rows->trace, base->connection, look, error);
+static int open_trace(attne_rows *base, const attns_trace_choice *choice, char **error) {
+  trace_rows *rows = (trace_rows *)base;
+  if (sqlite3_value_type(choice->text) == SQLITE_NULL) return SQLITE_OK;
+  int rc = attns_trace_run(&rows->trace, base->connection, choice, error);
   size_t n = rows->trace.tokens.n;
   rows->n = (size_t)rows->trace.n_layer * rows->trace.n_head * n;
-  if (look->kind == ATTN_TRACE_WEIGHTS) rows->n *= n;
+  if (choice->kind == ATTNS_TRACE_WEIGHTS) rows->n *= n;
   return rc;
 }
 
-static int open_attention(attn_rows *rows, sqlite3_value **a, char **error) {
-  attn_look look = {
-      ATTN_TRACE_WEIGHTS, a[0], a[1], a[2], attn_look_number(a[3]), attn_look_number(a[4])};
-  return open_look(rows, &look, error);
+static int open_attention(attne_rows *rows, sqlite3_value **a, char **error) {
+  attns_trace_choice choice = {
+      ATTNS_TRACE_WEIGHTS,     a[0], a[1], a[2], attns_trace_number(a[3]),
+      attns_trace_number(a[4])};
+  return open_trace(rows, &choice, error);
 }
 
-static int open_heads(attn_rows *rows, sqlite3_value **a, char **error) {
-  attn_look look = {
-      ATTN_TRACE_VECTORS, a[0], a[1], a[2], attn_look_number(a[3]), attn_look_number(a[4])};
-  return open_look(rows, &look, error);
+static int open_heads(attne_rows *rows, sqlite3_value **a, char **error) {
+  attns_trace_choice choice = {
+      ATTNS_TRACE_VECTORS,     a[0], a[1], a[2], attns_trace_number(a[3]),
+      attns_trace_number(a[4])};
+  return open_trace(rows, &choice, error);
 }
 
-static int open_hidden(attn_rows *rows, sqlite3_value **a, char **error) {
-  attn_look look = {
-      .kind = ATTN_TRACE_HIDDEN, .text = a[0], .model = a[1], .layer = attn_look_number(a[2])};
-  return open_look(rows, &look, error);
+static int open_hidden(attne_rows *rows, sqlite3_value **a, char **error) {
+  attns_trace_choice choice = {.kind = ATTNS_TRACE_HIDDEN,
+                               .text = a[0],
+                               .model = a[1],
+                               .layer = attns_trace_number(a[2])};
+  return open_trace(rows, &choice, error);
 }
 
-static int next_row(attn_rows *base, char **error) {
-  look_rows *rows = (look_rows *)base;
+static int next_row(attne_rows *base, char **error) {
+  trace_rows *rows = (trace_rows *)base;
   (void)error;
   return rows->next++ < rows->n ? SQLITE_ROW : SQLITE_DONE;
 }
 
-static void close_look(attn_rows *base) { attn_trace_free(&((look_rows *)base)->trace); }
+static void close_trace(attne_rows *base) {
+  attns_trace_free(&((trace_rows *)base)->trace);
+}
 
 static void result_number(sqlite3_context *ctx, size_t n) {
   sqlite3_result_int64(ctx, (sqlite3_int64)n);
 }
 
-static void attention_column(attn_rows *base, sqlite3_context *ctx, int i) {
-  look_rows *rows = (look_rows *)base;
-  const attn_trace *trace = &rows->trace;
+static void attention_column(attne_rows *base, sqlite3_context *ctx, int i) {
+  trace_rows *rows = (trace_rows *)base;
+  const attns_trace *trace = &rows->trace;
   const size_t n = trace->tokens.n, row = rows->next - 1;
   size_t key = row % n, query = row / n % n, head = row / n / n;
   switch (i) {
-  case 0: result_number(ctx, trace->layer + head / trace->n_head); break;
-  case 1: result_number(ctx, trace->head + head % trace->n_head); break;
-  case 2: result_number(ctx, query); break;
-  case 3: attn_trace_result_token(ctx, trace, query); break;
-  case 4: result_number(ctx, key); break;
-  case 5: attn_trace_result_token(ctx, trace, key); break;
-  default: sqlite3_result_double(ctx, (double)trace->x[row]); break;
+  case 0:
+    result_number(ctx, trace->layer + head / trace->n_head);
+    break;
+  case 1:
+    result_number(ctx, trace->head + head % trace->n_head);
+    break;
+  case 2:
+    result_number(ctx, query);
+    break;
+  case 3:
+    attns_trace_result_token(ctx, trace, query);
+    break;
+  case 4:
+    result_number(ctx, key);
+    break;
+  case 5:
+    attns_trace_result_token(ctx, trace, key);
+    break;
+  default:
+    sqlite3_result_double(ctx, (double)trace->x[row]);
+    break;
   }
 }
 
-static void heads_column(attn_rows *base, sqlite3_context *ctx, int i) {
-  look_rows *rows = (look_rows *)base;
-  const attn_trace *trace = &rows->trace;
+static void heads_column(attne_rows *base, sqlite3_context *ctx, int i) {
+  trace_rows *rows = (trace_rows *)base;
+  const attns_trace *trace = &rows->trace;
   const size_t n = trace->tokens.n, d = trace->n_block / n / 3;
   size_t position = (rows->next - 1) % n, head = (rows->next - 1) / n;
   const float *x = trace->x + head * trace->n_block + position * d;
   switch (i) {
-  case 0: result_number(ctx, trace->layer + head / trace->n_head); break;
-  case 1: result_number(ctx, trace->head + head % trace->n_head); break;
-  case 2: result_number(ctx, position); break;
-  case 3: attn_trace_result_token(ctx, trace, position); break;
-  default: attn_result_floats_copy(ctx, x + (size_t)(i - 4) * n * d, d); break;
+  case 0:
+    result_number(ctx, trace->layer + head / trace->n_head);
+    break;
+  case 1:
+    result_number(ctx, trace->head + head % trace->n_head);
+    break;
+  case 2:
+    result_number(ctx, position);
+    break;
+  case 3:
+    attns_trace_result_token(ctx, trace, position);
+    break;
+  default:
+    attns_result_floats_copy(ctx, x + (size_t)(i - 4) * n * d, d);
+    break;
   }
 }
 
-static void hidden_column(attn_rows *base, sqlite3_context *ctx, int i) {
-  look_rows *rows = (look_rows *)base;
-  const attn_trace *trace = &rows->trace;
+static void hidden_column(attne_rows *base, sqlite3_context *ctx, int i) {
+  trace_rows *rows = (trace_rows *)base;
+  const attns_trace *trace = &rows->trace;
   const size_t n = trace->tokens.n, d = trace->n_block / n, row = rows->next - 1;
   switch (i) {
-  case 0: result_number(ctx, trace->layer + row / n); break;
-  case 1: result_number(ctx, row % n); break;
-  case 2: attn_trace_result_token(ctx, trace, row % n); break;
-  default: attn_result_floats_copy(ctx, trace->x + row * d, d); break;
+  case 0:
+    result_number(ctx, trace->layer + row / n);
+    break;
+  case 1:
+    result_number(ctx, row % n);
+    break;
+  case 2:
+    attns_trace_result_token(ctx, trace, row % n);
+    break;
+  default:
+    attns_result_floats_copy(ctx, trace->x + row * d, d);
+    break;
   }
 }
 
-const attn_table attn_attention_table = {
+const attns_table attns_attention_table = {
     .name = "attn_attention",
     .declaration = "layer INTEGER, head INTEGER, query INTEGER, query_token TEXT,"
                    " key INTEGER, key_token TEXT, weight REAL,"
@@ -112,15 +150,15 @@ const attn_table attn_attention_table = {
     .n_filter = 2,
     .n_argument = 3,
     .n_required = 1,
-    .n_byte = sizeof(look_rows),
+    .n_byte = sizeof(trace_rows),
     .n_expected = 100000,
     .open = open_attention,
     .next = next_row,
     .column = attention_column,
-    .close = close_look,
+    .close = close_trace,
 };
 
-const attn_table attn_heads_table = {
+const attns_table attns_heads_table = {
     .name = "attn_heads",
     .declaration = "layer INTEGER, head INTEGER, position INTEGER, token TEXT,"
                    " query BLOB, key BLOB, value BLOB,"
@@ -129,15 +167,15 @@ const attn_table attn_heads_table = {
     .n_filter = 2,
     .n_argument = 3,
     .n_required = 1,
-    .n_byte = sizeof(look_rows),
+    .n_byte = sizeof(trace_rows),
     .n_expected = 5000,
     .open = open_heads,
     .next = next_row,
     .column = heads_column,
-    .close = close_look,
+    .close = close_trace,
 };
 
-const attn_table attn_hidden_table = {
+const attns_table attns_hidden_table = {
     .name = "attn_hidden",
     .declaration = "layer INTEGER, position INTEGER, token TEXT, vector BLOB,"
                    " _text HIDDEN, _model HIDDEN",
@@ -145,10 +183,10 @@ const attn_table attn_hidden_table = {
     .n_filter = 1,
     .n_argument = 2,
     .n_required = 1,
-    .n_byte = sizeof(look_rows),
+    .n_byte = sizeof(trace_rows),
     .n_expected = 500,
     .open = open_hidden,
     .next = next_row,
     .column = hidden_column,
-    .close = close_look,
+    .close = close_trace,
 };

@@ -17,8 +17,8 @@
 #include <string.h>
 
 typedef struct explain_rows {
-  attn_rows base;
-  attn_trace a, b;
+  attne_rows base;
+  attns_trace a, b;
   int weighted;  /* 1: token i counts i + 1 times */
   double factor; /* 1 / (|u| |v|) */
   size_t n, next;
@@ -32,14 +32,15 @@ static int check_pooling(const attn_model *model, char **error) {
     found |= strcmp(info->pooling, sums[i]) == 0;
   }
   if (found && info->n_dense == 0) return SQLITE_OK;
-  return attn_sql_fail(error, SQLITE_ERROR,
-                       "attn_explain: the model's pooling is %s%s; expected mean, "
-                       "mean_sqrt_len_tokens or weightedmean alone, whose vectors are sums "
-                       "of token vectors",
-                       info->pooling, info->n_dense ? " with Dense modules" : "");
+  return attns_sql_fail(
+      error, SQLITE_ERROR,
+      "attn_explain: the model's pooling is %s%s; expected mean, "
+      "mean_sqrt_len_tokens or weightedmean alone, whose vectors are sums "
+      "of token vectors",
+      info->pooling, info->n_dense ? " with Dense modules" : "");
 }
 
-static size_t width(const attn_trace *trace) {
+static size_t width(const attns_trace *trace) {
   return attn_model_get_info(trace->model)->d_model;
 }
 
@@ -49,7 +50,7 @@ static double weight(const explain_rows *rows, size_t position) {
 }
 
 /* |sum of w_i x_i| */
-static double length(const explain_rows *rows, const attn_trace *trace) {
+static double length(const explain_rows *rows, const attns_trace *trace) {
   const size_t d = width(trace);
   double squares = 0;
   for (size_t k = 0; k < d; k++) {
@@ -63,20 +64,21 @@ static double length(const explain_rows *rows, const attn_trace *trace) {
 }
 
 /* The token vectors behind the last layer. */
-static int run(attn_trace *trace, attn_connection *c, sqlite3_value *text,
+static int run(attns_trace *trace, attns_connection *c, sqlite3_value *text,
                sqlite3_value *model, char **error) {
-  attn_look look = {.kind = ATTN_TRACE_LAST, .text = text, .model = model};
-  int rc = attn_trace_run(trace, c, &look, error);
+  attns_trace_choice choice = {.kind = ATTNS_TRACE_LAST, .text = text, .model = model};
+  int rc = attns_trace_run(trace, c, &choice, error);
   return rc == SQLITE_OK ? check_pooling(trace->model, error) : rc;
 }
 
-static int open_explain(attn_rows *base, sqlite3_value **argument, char **error) {
+static int open_explain(attne_rows *base, sqlite3_value **argument, char **error) {
   explain_rows *rows = (explain_rows *)base;
   if (sqlite3_value_type(argument[0]) == SQLITE_NULL ||
       sqlite3_value_type(argument[1]) == SQLITE_NULL)
     return SQLITE_OK;
   int rc = run(&rows->a, base->connection, argument[0], argument[2], error);
-  if (rc == SQLITE_OK) rc = run(&rows->b, base->connection, argument[1], argument[2], error);
+  if (rc == SQLITE_OK)
+    rc = run(&rows->b, base->connection, argument[1], argument[2], error);
   if (rc != SQLITE_OK) return rc;
   const char *pooling = attn_model_get_info(rows->a.model)->pooling;
   rows->weighted = strcmp(pooling, "weightedmean") == 0;
@@ -86,7 +88,7 @@ static int open_explain(attn_rows *base, sqlite3_value **argument, char **error)
   return SQLITE_OK;
 }
 
-static int next_pair(attn_rows *base, char **error) {
+static int next_pair(attne_rows *base, char **error) {
   explain_rows *rows = (explain_rows *)base;
   (void)error;
   return rows->next++ < rows->n ? SQLITE_ROW : SQLITE_DONE;
@@ -100,25 +102,35 @@ static double share(const explain_rows *rows, size_t i, size_t j) {
   return sum * weight(rows, i) * weight(rows, j) * rows->factor;
 }
 
-static void explain_column(attn_rows *base, sqlite3_context *ctx, int column) {
+static void explain_column(attne_rows *base, sqlite3_context *ctx, int column) {
   explain_rows *rows = (explain_rows *)base;
   size_t i = (rows->next - 1) / rows->b.tokens.n, j = (rows->next - 1) % rows->b.tokens.n;
   switch (column) {
-  case 0: sqlite3_result_int64(ctx, (sqlite3_int64)i); break;
-  case 1: attn_trace_result_token(ctx, &rows->a, i); break;
-  case 2: sqlite3_result_int64(ctx, (sqlite3_int64)j); break;
-  case 3: attn_trace_result_token(ctx, &rows->b, j); break;
-  default: sqlite3_result_double(ctx, share(rows, i, j)); break;
+  case 0:
+    sqlite3_result_int64(ctx, (sqlite3_int64)i);
+    break;
+  case 1:
+    attns_trace_result_token(ctx, &rows->a, i);
+    break;
+  case 2:
+    sqlite3_result_int64(ctx, (sqlite3_int64)j);
+    break;
+  case 3:
+    attns_trace_result_token(ctx, &rows->b, j);
+    break;
+  default:
+    sqlite3_result_double(ctx, share(rows, i, j));
+    break;
   }
 }
 
-static void close_explain(attn_rows *base) {
+static void close_explain(attne_rows *base) {
   explain_rows *rows = (explain_rows *)base;
-  attn_trace_free(&rows->a);
-  attn_trace_free(&rows->b);
+  attns_trace_free(&rows->a);
+  attns_trace_free(&rows->b);
 }
 
-const attn_table attn_explain_table = {
+const attns_table attns_explain_table = {
     .name = "attn_explain",
     .declaration = "a INTEGER, a_token TEXT, b INTEGER, b_token TEXT, share REAL,"
                    " _a HIDDEN, _b HIDDEN, _model HIDDEN",

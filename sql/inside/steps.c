@@ -18,13 +18,13 @@
 #define LLU(n) ((unsigned long long)(n))
 
 static void linear(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
-  attn_call call = {.ctx = ctx, .name = "attn_linear", .argc = argc, .argv = argv};
+  attns_call call = {.ctx = ctx, .name = "attn_linear", .argc = argc, .argv = argv};
   attn_error err = {""};
-  attn_matrix x = attn_call_matrix(&call, 0, "x"), w = attn_call_matrix(&call, 1, "w");
-  size_t n = attn_call_size(&call, 2, "n");
-  attn_matrix bias = attn_call_optional(&call, 3, "bias");
-  size_t m = attn_call_rows(&call, x, "x", n), n_out = attn_call_rows(&call, w, "w", n);
-  attn_call_expect(&call, bias, "bias", n_out, "one for each row of w");
+  attns_matrix x = attns_call_matrix(&call, 0, "x"), w = attns_call_matrix(&call, 1, "w");
+  size_t n = attns_call_size(&call, 2, "n");
+  attns_matrix bias = attns_call_optional(&call, 3, "bias");
+  size_t m = attns_call_rows(&call, x, "x", n), n_out = attns_call_rows(&call, w, "w", n);
+  attns_call_expect(&call, bias, "bias", n_out, "one for each row of w");
   attn_product p = {.m = m,
                     .n_in = n,
                     .n_out = n_out,
@@ -32,23 +32,24 @@ static void linear(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
                     .w = w.x,
                     .is_transposed = 1,
                     .bias = bias.x,
-                    .y = attn_call_result(&call, m, n_out),
-                    .stop = attn_interrupted,
+                    .y = attns_call_result(&call, m, n_out),
+                    .stop = attns_interrupted,
                     .ctx = sqlite3_context_db_handle(ctx)};
-  if (p.y) attn_call_status(&call, attn_matrix_product(&p, &err), &err);
-  attn_call_end(&call);
+  if (p.y) attns_call_status(&call, attn_matrix_product(&p, &err), &err);
+  attns_call_end(&call);
 }
 
 /* The text of argument i, or `absent`. */
-static attn_text text_argument(attn_call *call, int i, const char *what, const char *absent) {
+static attn_text text_argument(attns_call *call, int i, const char *what,
+                               const char *absent) {
   attn_text text = {absent, strlen(absent)};
-  if (!attn_call_goes_on(call) || i >= call->argc ||
+  if (!attns_call_ok(call) || i >= call->argc ||
       sqlite3_value_type(call->argv[i]) == SQLITE_NULL)
     return text;
   char *reason = NULL;
-  int rc = attn_value_text(call->argv[i], what, &reason, &text);
+  int rc = attns_value_text(call->argv[i], what, &reason, &text);
   if (reason) {
-    attn_call_fail(call, "%s", reason);
+    attns_call_fail(call, "%s", reason);
   } else {
     call->rc = rc;
   }
@@ -57,41 +58,42 @@ static attn_text text_argument(attn_call *call, int i, const char *what, const c
 }
 
 static void activate(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
-  attn_call call = {.ctx = ctx, .name = "attn_activate", .argc = argc, .argv = argv};
+  attns_call call = {.ctx = ctx, .name = "attn_activate", .argc = argc, .argv = argv};
   attn_error err = {""};
-  attn_matrix x = attn_call_matrix(&call, 0, "x");
+  attns_matrix x = attns_call_matrix(&call, 0, "x");
   if (sqlite3_value_type(argv[1]) == SQLITE_NULL) call.is_null = 1;
   attn_text name = text_argument(&call, 1, "activation", "");
-  float *y = attn_call_result(&call, 1, x.n);
-  if (y) attn_call_status(&call, attn_matrix_activate(name, x.n, x.x, &err, y), &err);
-  attn_call_end(&call);
+  float *y = attns_call_result(&call, 1, x.n);
+  if (y) attns_call_status(&call, attn_matrix_activate(name, x.n, x.x, &err, y), &err);
+  attns_call_end(&call);
 }
 
 /* -------------------------------------------------------------------------- masks */
 
-static int is_causal(const attn_call *call, int i) {
+static int is_causal(const attns_call *call, int i) {
   if (i >= call->argc || sqlite3_value_type(call->argv[i]) != SQLITE_TEXT) return 0;
   const char *text = (const char *)sqlite3_value_text(call->argv[i]);
   return text && strcmp(text, "causal") == 0;
 }
 
 /* Argument i as [m, n], or NULL. */
-static const float *mask_argument(attn_call *call, int i, size_t m, size_t n) {
-  if (!attn_call_goes_on(call)) return NULL;
+static const float *mask_argument(attns_call *call, int i, size_t m, size_t n) {
+  if (!attns_call_ok(call)) return NULL;
   int causal = is_causal(call, i);
-  attn_matrix given = {NULL, 0};
-  if (!causal) given = attn_call_optional(call, i, "mask");
-  if ((!given.x && !causal) || !attn_call_goes_on(call)) return NULL;
+  attns_matrix given = {NULL, 0};
+  if (!causal) given = attns_call_optional(call, i, "mask");
+  if ((!given.x && !causal) || !attns_call_ok(call)) return NULL;
   if (given.x && given.n / n == m && given.n % n == 0) return given.x;
   if (given.x && given.n != n) {
-    attn_call_fail(call,
-                   "mask has %llu numbers; expected %llu for all, or %llu for each of %llu "
-                   "queries",
-                   LLU(given.n), LLU(n), LLU(n), LLU(m));
+    attns_call_fail(
+        call,
+        "mask has %llu numbers; expected %llu for all, or %llu for each of %llu "
+        "queries",
+        LLU(given.n), LLU(n), LLU(n), LLU(m));
     return NULL;
   }
-  float *mask = n > (size_t)-1 / sizeof *mask / m ? NULL
-                                                   : sqlite3_malloc64(m * n * sizeof *mask);
+  float *mask =
+      n > (size_t)-1 / sizeof *mask / m ? NULL : sqlite3_malloc64(m * n * sizeof *mask);
   if (!mask) {
     call->rc = SQLITE_NOMEM;
     return NULL;
@@ -108,14 +110,14 @@ static const float *mask_argument(attn_call *call, int i, size_t m, size_t n) {
 /* --------------------------------------------------------------------------- rows */
 
 static void softmax(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
-  attn_call call = {.ctx = ctx, .name = "attn_softmax", .argc = argc, .argv = argv};
-  attn_matrix x = attn_call_matrix(&call, 0, "x");
-  size_t n = attn_call_size(&call, 1, "n"), m = attn_call_rows(&call, x, "x", n);
+  attns_call call = {.ctx = ctx, .name = "attn_softmax", .argc = argc, .argv = argv};
+  attns_matrix x = attns_call_matrix(&call, 0, "x");
+  size_t n = attns_call_size(&call, 1, "n"), m = attns_call_rows(&call, x, "x", n);
   const float *mask = mask_argument(&call, 2, m, n);
-  float *y = attn_call_result(&call, m, n);
+  float *y = attns_call_result(&call, m, n);
   for (size_t i = 0; y && i < m * n; i++) y[i] = mask ? x.x[i] + mask[i] : x.x[i];
   if (y) attn_matrix_softmax(m, n, y);
-  attn_call_end(&call);
+  attns_call_end(&call);
 }
 
 /* A norm's weight and bias, 1 and 0 where they are not given; fills what is missing. */
@@ -124,16 +126,17 @@ typedef struct norm {
   float eps;
 } norm;
 
-static norm norm_arguments(attn_call *call, int weight_at, int bias_at, int eps_at,
+static norm norm_arguments(attns_call *call, int weight_at, int bias_at, int eps_at,
                            size_t n) {
   norm out = {NULL, NULL, 0};
-  attn_matrix weight = attn_call_optional(call, weight_at, "weight");
-  attn_matrix bias = attn_call_optional(call, bias_at, "bias");
-  attn_call_expect(call, weight, "weight", n, "one for each column of x");
-  attn_call_expect(call, bias, "bias", n, "one for each column of x");
-  out.eps = (float)attn_call_number(call, eps_at, "eps", 1e-5);
-  if (!(out.eps >= 0)) attn_call_fail(call, "eps is %g; expected 0 or more", (double)out.eps);
-  if (!attn_call_goes_on(call)) return out;
+  attns_matrix weight = attns_call_optional(call, weight_at, "weight");
+  attns_matrix bias = attns_call_optional(call, bias_at, "bias");
+  attns_call_expect(call, weight, "weight", n, "one for each column of x");
+  attns_call_expect(call, bias, "bias", n, "one for each column of x");
+  out.eps = (float)attns_call_number(call, eps_at, "eps", 1e-5);
+  if (!(out.eps >= 0))
+    attns_call_fail(call, "eps is %g; expected 0 or more", (double)out.eps);
+  if (!attns_call_ok(call)) return out;
   float *plain = sqlite3_malloc64(2 * n * sizeof *plain);
   if (!plain) {
     call->rc = SQLITE_NOMEM;
@@ -150,42 +153,43 @@ static norm norm_arguments(attn_call *call, int weight_at, int bias_at, int eps_
 }
 
 static void layer_norm(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
-  attn_call call = {.ctx = ctx, .name = "attn_layer_norm", .argc = argc, .argv = argv};
-  attn_matrix x = attn_call_matrix(&call, 0, "x");
-  size_t n = attn_call_size(&call, 1, "n"), m = attn_call_rows(&call, x, "x", n);
+  attns_call call = {.ctx = ctx, .name = "attn_layer_norm", .argc = argc, .argv = argv};
+  attns_matrix x = attns_call_matrix(&call, 0, "x");
+  size_t n = attns_call_size(&call, 1, "n"), m = attns_call_rows(&call, x, "x", n);
   norm norm = norm_arguments(&call, 2, 3, 4, n);
-  float *y = attn_call_result(&call, m, n);
+  float *y = attns_call_result(&call, m, n);
   if (y) attn_matrix_layer_norm(m, n, norm.weight, norm.bias, norm.eps, x.x, y);
-  attn_call_end(&call);
+  attns_call_end(&call);
 }
 
 /* ---------------------------------------------------------------------- attention */
 
 /* The arguments from d on are at `at`; v is not given where only weights are wanted. */
-static void attend(attn_call *call, int with_values) {
+static void attend(attns_call *call, int with_values) {
   const int at = with_values ? 3 : 2;
   attn_error err = {""};
   attn_attend a = {.n_head = 1,
-                   .stop = attn_interrupted,
+                   .stop = attns_interrupted,
                    .ctx = sqlite3_context_db_handle(call->ctx)};
-  attn_matrix q = attn_call_matrix(call, 0, "q"), k = attn_call_matrix(call, 1, "k"), v = {0};
-  if (with_values) v = attn_call_matrix(call, 2, "v");
-  size_t d = attn_call_size(call, at, "d"), d_value = 0;
+  attns_matrix q = attns_call_matrix(call, 0, "q"), k = attns_call_matrix(call, 1, "k"),
+               v = {0};
+  if (with_values) v = attns_call_matrix(call, 2, "v");
+  size_t d = attns_call_size(call, at, "d"), d_value = 0;
   if (at + 1 < call->argc && sqlite3_value_type(call->argv[at + 1]) != SQLITE_NULL) {
-    a.n_head = attn_call_size(call, at + 1, "heads");
+    a.n_head = attns_call_size(call, at + 1, "heads");
   }
-  a.n_query = attn_call_rows(call, q, "q", d);
-  a.n_key = attn_call_rows(call, k, "k", d);
-  if (attn_call_goes_on(call) && d % a.n_head) {
-    attn_call_fail(call, "d is %llu; expected a multiple of the %llu heads", LLU(d),
-                   LLU(a.n_head));
+  a.n_query = attns_call_rows(call, q, "q", d);
+  a.n_key = attns_call_rows(call, k, "k", d);
+  if (attns_call_ok(call) && d % a.n_head) {
+    attns_call_fail(call, "d is %llu; expected a multiple of the %llu heads", LLU(d),
+                    LLU(a.n_head));
   }
-  if (with_values && attn_call_goes_on(call)) {
+  if (with_values && attns_call_ok(call)) {
     d_value = v.n / a.n_key;
     if (v.n % a.n_key || d_value % a.n_head) {
-      attn_call_fail(call,
-                     "v has %llu numbers; expected %llu rows, as k has, for %llu heads",
-                     LLU(v.n), LLU(a.n_key), LLU(a.n_head));
+      attns_call_fail(call,
+                      "v has %llu numbers; expected %llu rows, as k has, for %llu heads",
+                      LLU(v.n), LLU(a.n_key), LLU(a.n_head));
     }
   }
   a.d_key = d / a.n_head;
@@ -194,23 +198,24 @@ static void attend(attn_call *call, int with_values) {
   a.k = k.x;
   a.v = v.x;
   a.mask = mask_argument(call, at + 2, a.n_query, a.n_key);
-  a.scale = (float)attn_call_number(call, at + 3, "scale", (double)(1 / sqrtf((float)a.d_key)));
+  a.scale = (float)attns_call_number(call, at + 3, "scale",
+                                     (double)(1 / sqrtf((float)a.d_key)));
   if (with_values) {
-    a.out = attn_call_result(call, a.n_query, d_value);
-  } else if (attn_call_goes_on(call) && a.n_head <= (size_t)-1 / a.n_query) {
-    a.weights = attn_call_result(call, a.n_head * a.n_query, a.n_key);
+    a.out = attns_call_result(call, a.n_query, d_value);
+  } else if (attns_call_ok(call) && a.n_head <= (size_t)-1 / a.n_query) {
+    a.weights = attns_call_result(call, a.n_head * a.n_query, a.n_key);
   }
-  if (a.out || a.weights) attn_call_status(call, attn_matrix_attend(&a, &err), &err);
-  attn_call_end(call);
+  if (a.out || a.weights) attns_call_status(call, attn_matrix_attend(&a, &err), &err);
+  attns_call_end(call);
 }
 
 static void attend_values(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
-  attn_call call = {.ctx = ctx, .name = "attn_attend", .argc = argc, .argv = argv};
+  attns_call call = {.ctx = ctx, .name = "attn_attend", .argc = argc, .argv = argv};
   attend(&call, 1);
 }
 
 static void attend_weights(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
-  attn_call call = {.ctx = ctx, .name = "attn_weights", .argc = argc, .argv = argv};
+  attns_call call = {.ctx = ctx, .name = "attn_weights", .argc = argc, .argv = argv};
   attend(&call, 0);
 }
 
@@ -237,18 +242,20 @@ static attn_status run_feed_forward(attn_product *up, const float *w2, const flo
 
 /* The norm of that.  Dropout lets all pass where a model is not being trained. */
 static void feed_forward(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
-  attn_call call = {.ctx = ctx, .name = "attn_feed_forward", .argc = argc, .argv = argv};
+  attns_call call = {.ctx = ctx, .name = "attn_feed_forward", .argc = argc, .argv = argv};
   attn_error err = {""};
-  attn_matrix x = attn_call_matrix(&call, 0, "x"), w1 = attn_call_matrix(&call, 1, "w1"),
-              b1 = attn_call_matrix(&call, 2, "b1"), w2 = attn_call_matrix(&call, 3, "w2"),
-              b2 = attn_call_matrix(&call, 4, "b2");
-  const size_t d = attn_call_goes_on(&call) ? b2.n : 1, wide = b1.n;
-  const size_t m = attn_call_rows(&call, x, "x", d);
-  attn_call_expect(&call, w1, "w1", wide * d, "b1's numbers times b2's");
-  attn_call_expect(&call, w2, "w2", wide * d, "b1's numbers times b2's");
+  attns_matrix x = attns_call_matrix(&call, 0, "x"),
+               w1 = attns_call_matrix(&call, 1, "w1"),
+               b1 = attns_call_matrix(&call, 2, "b1"),
+               w2 = attns_call_matrix(&call, 3, "w2"),
+               b2 = attns_call_matrix(&call, 4, "b2");
+  const size_t d = attns_call_ok(&call) ? b2.n : 1, wide = b1.n;
+  const size_t m = attns_call_rows(&call, x, "x", d);
+  attns_call_expect(&call, w1, "w1", wide * d, "b1's numbers times b2's");
+  attns_call_expect(&call, w2, "w2", wide * d, "b1's numbers times b2's");
   attn_text activation = text_argument(&call, 7, "activation", "relu");
   norm norm = norm_arguments(&call, 5, 6, 8, d);
-  float *y = attn_call_result(&call, m, d);
+  float *y = attns_call_result(&call, m, d);
   float *hidden = y ? sqlite3_malloc64((sqlite3_uint64)m * wide * sizeof *hidden) : NULL;
   if (y && !hidden) call.rc = SQLITE_NOMEM;
   if (hidden) {
@@ -260,22 +267,22 @@ static void feed_forward(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
                        .is_transposed = 1,
                        .bias = b1.x,
                        .activation = activation,
-                       .stop = attn_interrupted,
+                       .stop = attns_interrupted,
                        .ctx = sqlite3_context_db_handle(ctx)};
     attn_status status = run_feed_forward(&up, w2.x, b2.x, hidden, &err, y);
-    attn_call_status(&call, status, &err);
+    attns_call_status(&call, status, &err);
     if (status == ATTN_OK) {
       attn_matrix_layer_norm(m, d, norm.weight, norm.bias, norm.eps, y, y);
     }
   }
   sqlite3_free(hidden);
-  attn_call_end(&call);
+  attns_call_end(&call);
 }
 
 #define FLAGS                                                                            \
   (SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_SUBTYPE | SQLITE_RESULT_SUBTYPE)
 
-const attn_function attn_step_functions[] = {
+const attns_function attns_step_functions[] = {
     {"attn_linear", 3, FLAGS, linear},
     {"attn_linear", 4, FLAGS, linear},
     {"attn_activate", 2, FLAGS, activate},

@@ -14,7 +14,7 @@
 /* ------------------------------------------------------------------- common parts */
 
 /* Two palettes of the same hues: dark on light, light on dark. */
-static const char *const colors[2][ATTN_N_COLOR] = {
+static const char *const colors[2][ATTNS_N_COLOR] = {
     {"#1f6fb4", "#d9660a", "#2a8f2a", "#c62828", "#7d52ab", "#84523f", "#c4559f", "#666",
      "#8a8a00", "#0f8fa0", "#3b4cc0", "#0d7a5f"},
     {"#6db3f2", "#ffa657", "#7ee787", "#ff7b72", "#d2a8ff", "#d6a58b", "#ff9bce", "#bbb",
@@ -22,7 +22,7 @@ static const char *const colors[2][ATTN_N_COLOR] = {
 };
 
 static void palette(sqlite3_str *out, int dark) {
-  for (int i = 0; i < ATTN_N_COLOR; i++) {
+  for (int i = 0; i < ATTNS_N_COLOR; i++) {
     sqlite3_str_appendf(out, ".c%d{stroke:%s}.f%d{fill:%s}", i, colors[dark][i], i,
                         colors[dark][i]);
   }
@@ -47,42 +47,59 @@ static void style(sqlite3_str *out) {
   sqlite3_str_appendall(out, "}</style>\n");
 }
 
-void attn_picture_begin(sqlite3_str *out, int width, int height, attn_text title) {
-  sqlite3_str_appendf(out,
-                      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
-                      "viewBox=\"0 0 %d %d\" role=\"img\">\n<title>",
-                      width, height, width, height);
-  attn_picture_text(out, title, 500);
+void attns_picture_begin(sqlite3_str *out, int width, int height, attn_text title) {
+  sqlite3_str_appendf(
+      out,
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
+      "viewBox=\"0 0 %d %d\" role=\"img\">\n<title>",
+      width, height, width, height);
+  attns_picture_text(out, title, 500);
   sqlite3_str_appendall(out, "</title>\n");
   style(out);
   sqlite3_str_appendf(out, "<rect class=\"bg\" width=\"%d\" height=\"%d\"/>\n", width,
                       height);
 }
 
-void attn_picture_end(sqlite3_str *out) { sqlite3_str_appendall(out, "</svg>\n"); }
+void attns_picture_end(sqlite3_str *out) {
+  sqlite3_str_appendall(out, "</svg>\n");
+}
 
 /* ------------------------------------------------------------------------- text */
 
-/* The bytes of the character that the text begins with; 0 where it is none that XML has. */
+/* The bytes of the character that the text begins with; 0 where it is none that XML has.
+*/
 static size_t xml_length(const char *text, size_t n) {
   uint32_t code;
-  size_t length = attn_character(text, n, &code);
-  if ((code < 0x20 && code != '\t' && code != '\n' && code != '\r') || code == 0x7F) return 0;
+  size_t length = attns_character(text, n, &code);
+  if ((code < 0x20 && code != '\t' && code != '\n' && code != '\r') || code == 0x7F)
+    return 0;
   return code == 0xFFFE || code == 0xFFFF ? 0 : length;
 }
 
 static void append_character(sqlite3_str *out, const char *text, size_t n) {
   switch (n == 1 ? text[0] : 0) {
-  case '&': sqlite3_str_appendall(out, "&amp;"); break;
-  case '<': sqlite3_str_appendall(out, "&lt;"); break;
-  case '>': sqlite3_str_appendall(out, "&gt;"); break;
-  case '"': sqlite3_str_appendall(out, "&quot;"); break;
-  case '\'': sqlite3_str_appendall(out, "&#39;"); break;
-  default: sqlite3_str_append(out, text, (int)n); break;
+  case '&':
+    sqlite3_str_appendall(out, "&amp;");
+    break;
+  case '<':
+    sqlite3_str_appendall(out, "&lt;");
+    break;
+  case '>':
+    sqlite3_str_appendall(out, "&gt;");
+    break;
+  case '"':
+    sqlite3_str_appendall(out, "&quot;");
+    break;
+  case '\'':
+    sqlite3_str_appendall(out, "&#39;");
+    break;
+  default:
+    sqlite3_str_append(out, text, (int)n);
+    break;
   }
 }
 
-void attn_picture_text(sqlite3_str *out, attn_text text, int n_max) {
+void attns_picture_text(sqlite3_str *out, attn_text text, int n_max) {
   const char *at = text.text;
   size_t left = text.n_text;
   for (int i = 0; left > 0; i++) {
@@ -102,14 +119,14 @@ void attn_picture_text(sqlite3_str *out, attn_text text, int n_max) {
   }
 }
 
-void attn_picture_label(sqlite3_str *out, const char *style, int x, int y, attn_text text,
-                        int n_max) {
+void attns_picture_label(sqlite3_str *out, const char *style, int x, int y,
+                         attn_text text, int n_max) {
   sqlite3_str_appendf(out, "<text class=\"%s\" x=\"%d\" y=\"%d\">", style, x, y);
-  attn_picture_text(out, text, n_max);
+  attns_picture_text(out, text, n_max);
   sqlite3_str_appendall(out, "</text>\n");
 }
 
-attn_text attn_picture_word(const char *text) {
+attn_text attns_picture_word(const char *text) {
   return (attn_text){text, strlen(text)};
 }
 
@@ -118,41 +135,41 @@ attn_text attn_picture_word(const char *text) {
 static const struct {
   const char *name;
   int min_arg, max_arg; /* behind the kind */
-  int (*draw)(attn_connection *c, int argc, sqlite3_value **argv, char **error,
+  int (*draw)(attns_connection *c, int argc, sqlite3_value **argv, char **error,
               sqlite3_str *out);
-} kinds[] = {{"heads", 1, 5, attn_picture_heads},
-             {"model", 1, 3, attn_picture_model},
-             {"map", 1, 1, attn_picture_map},
-             {"curve", 1, 1, attn_picture_curve}};
+} kinds[] = {{"heads", 1, 5, attns_picture_heads},
+             {"model", 1, 3, attns_picture_model},
+             {"map", 1, 1, attns_picture_map},
+             {"curve", 1, 1, attns_picture_curve}};
 
-static int draw(attn_connection *c, int argc, sqlite3_value **argv, char **error,
+static int draw(attns_connection *c, int argc, sqlite3_value **argv, char **error,
                 sqlite3_str *out) {
   attn_text kind;
-  int rc = attn_value_name(argv[0], "attn_svg: kind", error, &kind);
+  int rc = attns_value_name(argv[0], "attn_svg: kind", error, &kind);
   if (rc != SQLITE_OK) return rc;
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
     if (strcmp(kind.text, kinds[i].name) != 0) continue;
     if (argc - 1 < kinds[i].min_arg || argc - 1 > kinds[i].max_arg) {
-      return attn_sql_fail(error, SQLITE_ERROR,
-                           "attn_svg: %d arguments found behind '%s'; expected %d to %d",
-                           argc - 1, kinds[i].name, kinds[i].min_arg, kinds[i].max_arg);
+      return attns_sql_fail(error, SQLITE_ERROR,
+                            "attn_svg: %d arguments found behind '%s'; expected %d to %d",
+                            argc - 1, kinds[i].name, kinds[i].min_arg, kinds[i].max_arg);
     }
     return kinds[i].draw(c, argc - 1, argv + 1, error, out);
   }
-  return attn_sql_fail(error, SQLITE_ERROR,
-                       "attn_svg: kind is \"%!.40s\"; expected heads, model, map or curve",
-                       kind.text);
+  return attns_sql_fail(
+      error, SQLITE_ERROR,
+      "attn_svg: kind is \"%!.40s\"; expected heads, model, map or curve", kind.text);
 }
 
 static void svg(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
-  attn_connection *c = attn_connection_of(ctx);
+  attns_connection *c = attns_connection_of(ctx);
   char *error = NULL;
   if (argc == 0) {
     sqlite3_result_error(ctx, "attn_svg: no arguments found; expected a kind", -1);
     return;
   }
   if (argc > 1 && sqlite3_value_type(argv[1]) == SQLITE_NULL) return;
-  sqlite3_str *out = sqlite3_str_new(attn_connection_db(c));
+  sqlite3_str *out = sqlite3_str_new(attns_connection_db(c));
   int rc = draw(c, argc, argv, &error, out);
   if (rc == SQLITE_OK) rc = sqlite3_str_errcode(out);
   int n = sqlite3_str_length(out);
@@ -161,11 +178,11 @@ static void svg(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
     sqlite3_result_text(ctx, text, n, sqlite3_free);
   } else {
     sqlite3_free(text);
-    attn_result_error(ctx, rc, error);
+    attns_result_error(ctx, rc, error);
   }
 }
 
-const attn_function attn_svg_functions[] = {
+const attns_function attns_svg_functions[] = {
     {"attn_svg", -1, SQLITE_UTF8 | SQLITE_DIRECTONLY, svg},
     {NULL, 0, 0, NULL},
 };

@@ -66,61 +66,69 @@ static void lines(sqlite3_str *out, const layout *at, size_t query, const float 
 }
 
 static const char *color_of(uint32_t head) {
-  static const char *const classes[ATTN_N_COLOR] = {"c0", "c1", "c2", "c3", "c4",  "c5",
-                                                    "c6", "c7", "c8", "c9", "c10", "c11"};
-  return classes[head % ATTN_N_COLOR];
+  static const char *const classes[ATTNS_N_COLOR] = {
+      "c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9", "c10", "c11"};
+  return classes[head % ATTNS_N_COLOR];
 }
 
 /* ------------------------------------------------------------------------ one layer */
 
-enum { HEADS_WIDTH = 620, HEADS_TOP = 76, HEADS_ROW = 16, HEADS_LEFT = 210, HEADS_RIGHT = 410 };
+enum {
+  HEADS_WIDTH = 620,
+  HEADS_TOP = 76,
+  HEADS_ROW = 16,
+  HEADS_LEFT = 210,
+  HEADS_RIGHT = 410
+};
 
 /* The lines above: what is seen, and the color of each head. */
-static void heads_caption(sqlite3_str *out, const attn_trace *trace, const layout *at) {
+static void heads_caption(sqlite3_str *out, const attns_trace *trace, const layout *at) {
   char text[100];
   sqlite3_snprintf(sizeof text, text, "layer %u", trace->layer);
-  attn_picture_label(out, "", 16, 24, attn_picture_word(text), 50);
+  attns_picture_label(out, "", 16, 24, attns_picture_word(text), 50);
   for (uint32_t h = 0; h < trace->n_head; h++) {
     int x = 90 + (int)(h % 24) * 20, y = 14 + (int)(h / 24) * 13;
-    sqlite3_str_appendf(out,
-                        "<rect class=\"f%u\" x=\"%d\" y=\"%d\" width=\"16\" height=\"11\">"
-                        "<title>head %u</title></rect>\n",
-                        (trace->head + h) % ATTN_N_COLOR, x, y, trace->head + h);
+    sqlite3_str_appendf(
+        out,
+        "<rect class=\"f%u\" x=\"%d\" y=\"%d\" width=\"16\" height=\"11\">"
+        "<title>head %u</title></rect>\n",
+        (trace->head + h) % ATTNS_N_COLOR, x, y, trace->head + h);
   }
   sqlite3_snprintf(sizeof text, text, "weights from %.2g on; hover a token on the left",
                    (double)at->min_bin / N_BIN);
-  attn_picture_label(out, "small", 16, 62, attn_picture_word(text), 100);
+  attns_picture_label(out, "small", 16, 62, attns_picture_word(text), 100);
 }
 
-static void heads_query(sqlite3_str *out, const attn_trace *trace, const layout *at,
+static void heads_query(sqlite3_str *out, const attns_trace *trace, const layout *at,
                         size_t query) {
   int y = y_of(at, query);
   sqlite3_str_appendf(out,
                       "<g><rect class=\"hit\" y=\"%d\" width=\"%d\" height=\"%d\"/>\n",
                       y - HEADS_ROW / 2, HEADS_LEFT, HEADS_ROW);
-  attn_picture_label(out, "end", HEADS_LEFT - 8, y + 4, attn_trace_token(trace, query), 24);
+  attns_picture_label(out, "end", HEADS_LEFT - 8, y + 4, attns_trace_token(trace, query),
+                      24);
   for (uint32_t h = 0; h < trace->n_head; h++) {
-    lines(out, at, query, attn_trace_block(trace, 0, h) + query * at->n,
+    lines(out, at, query, attns_trace_block(trace, 0, h) + query * at->n,
           color_of(trace->head + h));
   }
   sqlite3_str_appendall(out, "</g>\n");
 }
 
-static void draw_heads(const attn_trace *trace, sqlite3_str *out) {
+static void draw_heads(const attns_trace *trace, sqlite3_str *out) {
   const size_t n = trace->tokens.n;
   layout at = {n, HEADS_TOP, HEADS_ROW, HEADS_LEFT, HEADS_RIGHT, 0};
   at.min_bin = threshold(trace->n_head, n, trace->x, N_LINE);
-  attn_picture_begin(out, HEADS_WIDTH, HEADS_TOP + (int)n * HEADS_ROW + 16,
-                     attn_picture_word("Attention of one layer"));
+  attns_picture_begin(out, HEADS_WIDTH, HEADS_TOP + (int)n * HEADS_ROW + 16,
+                      attns_picture_word("Attention of one layer"));
   heads_caption(out, trace, &at);
   sqlite3_str_appendall(out, "<g class=\"all\">\n");
   for (size_t i = 0; i < n; i++) heads_query(out, trace, &at, i);
   sqlite3_str_appendall(out, "</g>\n");
   for (size_t i = 0; i < n; i++) {
-    attn_picture_label(out, "", HEADS_RIGHT + 8, y_of(&at, i) + 4, attn_trace_token(trace, i),
-                       24);
+    attns_picture_label(out, "", HEADS_RIGHT + 8, y_of(&at, i) + 4,
+                        attns_trace_token(trace, i), 24);
   }
-  attn_picture_end(out);
+  attns_picture_end(out);
 }
 
 static sqlite3_value *argument(int argc, sqlite3_value **argv, int i) {
@@ -130,38 +138,39 @@ static sqlite3_value *argument(int argc, sqlite3_value **argv, int i) {
 /* A model of words alone has no attention. */
 static int check_layers(const attn_model *model, char **error) {
   if (attn_model_get_info(model)->n_layer > 0) return SQLITE_OK;
-  return attn_sql_fail(error, SQLITE_ERROR, "attn_svg: the model has no layers of attention");
+  return attns_sql_fail(error, SQLITE_ERROR,
+                        "attn_svg: the model has no layers of attention");
 }
 
 /* A layer or a head, one of n. */
 static int read_number(sqlite3_value *value, const char *what, uint32_t n, char **error,
                        int64_t *out) {
-  int64_t number = attn_look_number(value);
+  int64_t number = attns_trace_number(value);
   if (!value) return SQLITE_OK;
   *out = number;
   if (number >= 0 && number < (int64_t)n) return SQLITE_OK;
-  return attn_sql_fail(error, SQLITE_ERROR, "attn_svg: %s is %!.40s; expected 0 to %d", what,
-                       attn_value_found(value), (int)n - 1);
+  return attns_sql_fail(error, SQLITE_ERROR, "attn_svg: %s is %!.40s; expected 0 to %d",
+                        what, attns_value_found(value), (int)n - 1);
 }
 
-int attn_picture_heads(attn_connection *c, int argc, sqlite3_value **argv, char **error,
-                       sqlite3_str *out) {
-  attn_trace trace = {.kind = ATTN_TRACE_WEIGHTS};
+int attns_picture_heads(attns_connection *c, int argc, sqlite3_value **argv, char **error,
+                        sqlite3_str *out) {
+  attns_trace trace = {.kind = ATTNS_TRACE_WEIGHTS};
   const attn_model *model;
-  attn_look look = {ATTN_TRACE_WEIGHTS,      argv[0], argument(argc, argv, 1),
-                    argument(argc, argv, 2), 0,       ATTN_ALL};
-  int rc = attn_connection_model_value(c, look.model, error, &model);
+  attns_trace_choice choice = {ATTNS_TRACE_WEIGHTS,     argv[0], argument(argc, argv, 1),
+                               argument(argc, argv, 2), 0,       ATTNS_ALL};
+  int rc = attns_connection_model_value(c, choice.model, error, &model);
   if (rc == SQLITE_OK) rc = check_layers(model, error);
   if (rc != SQLITE_OK) return rc;
   const attn_model_info *info = attn_model_get_info(model);
-  look.layer = (int64_t)info->n_layer - 1;
-  rc = read_number(argument(argc, argv, 3), "layer", info->n_layer, error, &look.layer);
+  choice.layer = (int64_t)info->n_layer - 1;
+  rc = read_number(argument(argc, argv, 3), "layer", info->n_layer, error, &choice.layer);
   if (rc == SQLITE_OK) {
-    rc = read_number(argument(argc, argv, 4), "head", info->n_head, error, &look.head);
+    rc = read_number(argument(argc, argv, 4), "head", info->n_head, error, &choice.head);
   }
-  if (rc == SQLITE_OK) rc = attn_trace_run(&trace, c, &look, error);
+  if (rc == SQLITE_OK) rc = attns_trace_run(&trace, c, &choice, error);
   if (rc == SQLITE_OK) draw_heads(&trace, out);
-  attn_trace_free(&trace);
+  attns_trace_free(&trace);
   return rc;
 }
 
@@ -169,60 +178,64 @@ int attn_picture_heads(attn_connection *c, int argc, sqlite3_value **argv, char 
 
 enum { MODEL_LEFT = 60, MODEL_TOP = 50, CELL = 66, GAP = 10 };
 
-static void model_cell(sqlite3_str *out, const attn_trace *trace, uint32_t layer,
+static void model_cell(sqlite3_str *out, const attns_trace *trace, uint32_t layer,
                        uint32_t head, int height, size_t n_line) {
   const size_t n = trace->tokens.n;
-  const float *weight = attn_trace_block(trace, layer, head);
-  int x = MODEL_LEFT + (int)head * (CELL + GAP), y = MODEL_TOP + (int)layer * (height + GAP);
+  const float *weight = attns_trace_block(trace, layer, head);
+  int x = MODEL_LEFT + (int)head * (CELL + GAP),
+      y = MODEL_TOP + (int)layer * (height + GAP);
   layout at = {n, 0, (double)height / (double)n, 4, CELL - 4, 0};
   at.min_bin = threshold(1, n, weight, n_line);
-  sqlite3_str_appendf(out,
-                      "<g transform=\"translate(%d %d)\"><rect class=\"frame\" width=\"%d\" "
-                      "height=\"%d\"/><rect class=\"hit\" width=\"%d\" height=\"%d\"><title>"
-                      "layer %u, head %u</title></rect>",
-                      x, y, CELL, height, CELL, height, layer, head);
+  sqlite3_str_appendf(
+      out,
+      "<g transform=\"translate(%d %d)\"><rect class=\"frame\" width=\"%d\" "
+      "height=\"%d\"/><rect class=\"hit\" width=\"%d\" height=\"%d\"><title>"
+      "layer %u, head %u</title></rect>",
+      x, y, CELL, height, CELL, height, layer, head);
   for (size_t i = 0; i < n; i++) lines(out, &at, i, weight + i * n, color_of(head));
   sqlite3_str_appendall(out, "</g>\n");
 }
 
-static void draw_model(const attn_trace *trace, sqlite3_str *out) {
+static void draw_model(const attns_trace *trace, sqlite3_str *out) {
   const size_t n = trace->tokens.n;
   const int height = n < 16 ? 48 : n < 53 ? (int)n * 3 : 160;
   const size_t n_line = N_LINE / ((size_t)trace->n_layer * trace->n_head + 1) + 20;
   char text[100];
-  attn_picture_begin(out, MODEL_LEFT + (int)trace->n_head * (CELL + GAP) + 10,
-                     MODEL_TOP + (int)trace->n_layer * (height + GAP) + 10,
-                     attn_picture_word("Attention of all layers and heads"));
+  attns_picture_begin(out, MODEL_LEFT + (int)trace->n_head * (CELL + GAP) + 10,
+                      MODEL_TOP + (int)trace->n_layer * (height + GAP) + 10,
+                      attns_picture_word("Attention of all layers and heads"));
   sqlite3_snprintf(sizeof text, text, "%u tokens, from the first at the top to the last",
                    (unsigned)n);
-  attn_picture_label(out, "small", 10, 18, attn_picture_word(text), 100);
+  attns_picture_label(out, "small", 10, 18, attns_picture_word(text), 100);
   for (uint32_t h = 0; h < trace->n_head; h++) {
     sqlite3_snprintf(sizeof text, text, "head %u", h);
-    attn_picture_label(out, "small middle", MODEL_LEFT + (int)h * (CELL + GAP) + CELL / 2, 42,
-                       attn_picture_word(text), 100);
+    attns_picture_label(out, "small middle",
+                        MODEL_LEFT + (int)h * (CELL + GAP) + CELL / 2, 42,
+                        attns_picture_word(text), 100);
   }
   for (uint32_t l = 0; l < trace->n_layer; l++) {
     sqlite3_snprintf(sizeof text, text, "layer %u", l);
-    attn_picture_label(out, "small end", MODEL_LEFT - 8,
-                       MODEL_TOP + (int)l * (height + GAP) + height / 2 + 4,
-                       attn_picture_word(text), 100);
-    for (uint32_t h = 0; h < trace->n_head; h++) model_cell(out, trace, l, h, height, n_line);
+    attns_picture_label(out, "small end", MODEL_LEFT - 8,
+                        MODEL_TOP + (int)l * (height + GAP) + height / 2 + 4,
+                        attns_picture_word(text), 100);
+    for (uint32_t h = 0; h < trace->n_head; h++)
+      model_cell(out, trace, l, h, height, n_line);
   }
-  attn_picture_end(out);
+  attns_picture_end(out);
 }
 
-int attn_picture_model(attn_connection *c, int argc, sqlite3_value **argv, char **error,
-                       sqlite3_str *out) {
-  attn_trace trace = {.kind = ATTN_TRACE_WEIGHTS};
-  attn_look look = {.kind = ATTN_TRACE_WEIGHTS,
-                    .text = argv[0],
-                    .second = argument(argc, argv, 1),
-                    .model = argument(argc, argv, 2),
-                    .layer = ATTN_ALL,
-                    .head = ATTN_ALL};
-  int rc = attn_trace_run(&trace, c, &look, error);
+int attns_picture_model(attns_connection *c, int argc, sqlite3_value **argv, char **error,
+                        sqlite3_str *out) {
+  attns_trace trace = {.kind = ATTNS_TRACE_WEIGHTS};
+  attns_trace_choice choice = {.kind = ATTNS_TRACE_WEIGHTS,
+                               .text = argv[0],
+                               .second = argument(argc, argv, 1),
+                               .model = argument(argc, argv, 2),
+                               .layer = ATTNS_ALL,
+                               .head = ATTNS_ALL};
+  int rc = attns_trace_run(&trace, c, &choice, error);
   if (rc == SQLITE_OK) rc = check_layers(trace.model, error);
   if (rc == SQLITE_OK) draw_model(&trace, out);
-  attn_trace_free(&trace);
+  attns_trace_free(&trace);
   return rc;
 }

@@ -58,12 +58,14 @@ static int add_name(names *list, sqlite3_stmt *stmt, int i) {
 }
 
 /* The number of the name that column i has, added where it is new. */
-static int find_name(names *list, sqlite3_stmt *stmt, int i, char **error, uint32_t *out) {
+static int find_name(names *list, sqlite3_stmt *stmt, int i, char **error,
+                     uint32_t *out) {
   int rc = add_name(list, stmt, i);
   if (rc != SQLITE_OK) return rc;
   if (list->n > MAX_NAME) {
-    return attn_sql_fail(error, SQLITE_ERROR,
-                         "attn_svg: column 3 of the query has more than %d values", MAX_NAME);
+    return attns_sql_fail(error, SQLITE_ERROR,
+                          "attn_svg: column 3 of the query has more than %d values",
+                          MAX_NAME);
   }
   const name *last = &list->name[list->n - 1];
   size_t at = 0;
@@ -80,19 +82,20 @@ static attn_text text_of(const names *list, size_t i) {
 }
 
 /* Prepares the query of a picture, of 2 or 3 columns. */
-static int open_query(attn_connection *c, sqlite3_value *value, const char *expected,
+static int open_query(attns_connection *c, sqlite3_value *value, const char *expected,
                       char **error, sqlite3_stmt **out) {
   attn_text sql;
   *out = NULL;
-  int rc = attn_value_name(value, "attn_svg: query", error, &sql);
+  int rc = attns_value_name(value, "attn_svg: query", error, &sql);
   if (rc == SQLITE_OK) {
-    rc = attn_prepare_query(attn_connection_db(c), "attn_svg", sql, error, out);
+    rc = attns_prepare_query(attns_connection_db(c), "attn_svg", sql, error, out);
   }
   if (rc != SQLITE_OK) return rc;
   int n = sqlite3_column_count(*out);
   if (n == 2 || n == 3) return SQLITE_OK;
-  return attn_sql_fail(error, SQLITE_ERROR, "attn_svg: the query has %d column%s; expected %s",
-                       n, n == 1 ? "" : "s", expected);
+  return attns_sql_fail(error, SQLITE_ERROR,
+                        "attn_svg: the query has %d column%s; expected %s", n,
+                        n == 1 ? "" : "s", expected);
 }
 
 /* The names of groups or series in their colors, from a corner down. */
@@ -100,9 +103,10 @@ static void legend(sqlite3_str *out, const names *list, int right, int top) {
   if (list->n < 2) return;
   for (size_t i = 0; i < list->n && i < 20; i++) {
     int y = top + 16 * (int)i;
-    sqlite3_str_appendf(out, "<rect class=\"f%d\" x=\"%d\" y=\"%d\" width=\"10\" height=\"10\"/>\n",
-                        (int)(i % ATTN_N_COLOR), right - 10, y - 9);
-    attn_picture_label(out, "end", right - 16, y, text_of(list, i), 30);
+    sqlite3_str_appendf(
+        out, "<rect class=\"f%d\" x=\"%d\" y=\"%d\" width=\"10\" height=\"10\"/>\n",
+        (int)(i % ATTNS_N_COLOR), right - 10, y - 9);
+    attns_picture_label(out, "end", right - 16, y, text_of(list, i), 30);
   }
 }
 
@@ -126,17 +130,19 @@ static void free_map(map *map) {
 
 static int check_row(const map *map, const float *row, size_t n, char **error) {
   if (map->m && n != map->n) {
-    return attn_sql_fail(error, SQLITE_ERROR,
-                         "attn_svg: the vector of row %llu has %llu numbers, those before "
-                         "have %llu",
-                         (unsigned long long)map->m + 1, (unsigned long long)n,
-                         (unsigned long long)map->n);
+    return attns_sql_fail(
+        error, SQLITE_ERROR,
+        "attn_svg: the vector of row %llu has %llu numbers, those before "
+        "have %llu",
+        (unsigned long long)map->m + 1, (unsigned long long)n,
+        (unsigned long long)map->n);
   }
   for (size_t i = 0; i < n; i++) {
     if (isfinite(row[i])) continue;
-    return attn_sql_fail(error, SQLITE_ERROR,
-                         "attn_svg: the vector of row %llu holds a number that is not finite",
-                         (unsigned long long)map->m + 1);
+    return attns_sql_fail(
+        error, SQLITE_ERROR,
+        "attn_svg: the vector of row %llu holds a number that is not finite",
+        (unsigned long long)map->m + 1);
   }
   return SQLITE_OK;
 }
@@ -149,13 +155,14 @@ static int add_row(map *map, sqlite3_stmt *stmt, char **error) {
   if (sqlite3_column_type(stmt, 0) == SQLITE_NULL) return SQLITE_OK;
   sqlite3_value *value = sqlite3_value_dup(sqlite3_column_value(stmt, 0));
   if (!value) return SQLITE_NOMEM;
-  int rc = attn_value_floats(value, error, &row, &n);
+  int rc = attns_value_floats(value, error, &row, &n);
   sqlite3_value_free(value);
   if (rc == SQLITE_OK) rc = check_row(map, row, n, error);
   while (rc == SQLITE_OK && map->n_alloc < (map->m + 1) * n) {
     rc = grow(&map->x, map->n_alloc, &map->n_alloc, sizeof *map->x);
   }
-  if (rc == SQLITE_OK) rc = grow(&map->group, map->m, &map->n_group_alloc, sizeof *map->group);
+  if (rc == SQLITE_OK)
+    rc = grow(&map->group, map->m, &map->n_group_alloc, sizeof *map->group);
   if (rc == SQLITE_OK) rc = add_name(&map->label, stmt, 1);
   if (rc == SQLITE_OK && sqlite3_column_count(stmt) > 2) {
     rc = find_name(&map->group_name, stmt, 2, error, &group);
@@ -178,53 +185,58 @@ static void draw_map(const map *map, const double *xy, const double share[2],
     if (fabs(xy[i]) > most) most = fabs(xy[i]);
   }
   const double unit = most > 0 ? (MAP_SIZE / 2.0 - MAP_MARGIN) / most : 0;
-  attn_picture_begin(out, MAP_SIZE, MAP_SIZE, attn_picture_word("Map of vectors"));
-  sqlite3_snprintf(sizeof caption, caption,
-                   "%llu vectors of %llu numbers; the plane holds %.0f %% of their variance",
-                   (unsigned long long)map->m, (unsigned long long)map->n,
-                   100 * (share[0] + share[1]));
-  attn_picture_label(out, "small", 12, MAP_SIZE - 12, attn_picture_word(caption), 100);
+  attns_picture_begin(out, MAP_SIZE, MAP_SIZE, attns_picture_word("Map of vectors"));
+  sqlite3_snprintf(
+      sizeof caption, caption,
+      "%llu vectors of %llu numbers; the plane holds %.0f %% of their variance",
+      (unsigned long long)map->m, (unsigned long long)map->n,
+      100 * (share[0] + share[1]));
+  attns_picture_label(out, "small", 12, MAP_SIZE - 12, attns_picture_word(caption), 100);
   for (size_t i = 0; i < map->m; i++) {
     int x = MAP_SIZE / 2 + (int)lround(xy[2 * i] * unit);
     int y = MAP_SIZE / 2 - (int)lround(xy[2 * i + 1] * unit);
     sqlite3_str_appendf(out, "<circle class=\"f%u\" cx=\"%d\" cy=\"%d\" r=\"4\"><title>",
-                        map->group[i] % ATTN_N_COLOR, x, y);
-    attn_picture_text(out, text_of(&map->label, i), 200);
+                        map->group[i] % ATTNS_N_COLOR, x, y);
+    attns_picture_text(out, text_of(&map->label, i), 200);
     sqlite3_str_appendall(out, "</title></circle>\n");
     if (map->m > MAX_LABEL) continue;
-    attn_picture_label(out, x < MAP_SIZE * 2 / 3 ? "" : "end", x < MAP_SIZE * 2 / 3 ? x + 7 : x - 7,
-                       y + 4, text_of(&map->label, i), 28);
+    attns_picture_label(out, x < MAP_SIZE * 2 / 3 ? "" : "end",
+                        x < MAP_SIZE * 2 / 3 ? x + 7 : x - 7, y + 4,
+                        text_of(&map->label, i), 28);
   }
   legend(out, &map->group_name, MAP_SIZE - 12, 20);
-  attn_picture_end(out);
+  attns_picture_end(out);
 }
 
-int attn_picture_map(attn_connection *c, int argc, sqlite3_value **argv, char **error,
-                     sqlite3_str *out) {
-  sqlite3 *db = attn_connection_db(c);
+int attns_picture_map(attns_connection *c, int argc, sqlite3_value **argv, char **error,
+                      sqlite3_str *out) {
+  sqlite3 *db = attns_connection_db(c);
   sqlite3_stmt *stmt;
   map map = {.x = NULL};
   double *xy = NULL, share[2];
   attn_error err = {""};
   (void)argc;
-  int rc = open_query(c, argv[0], "a vector, a label and, if you like, a group", error, &stmt);
+  int rc =
+      open_query(c, argv[0], "a vector, a label and, if you like, a group", error, &stmt);
   while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
     rc = add_row(&map, stmt, error);
   }
   if (rc == SQLITE_DONE) {
     rc = SQLITE_OK;
   } else if (stmt && !*error && rc != SQLITE_NOMEM) {
-    rc = attn_sql_db_error(db, "attn_svg", error);
+    rc = attns_sql_db_error(db, "attn_svg", error);
   }
   sqlite3_finalize(stmt);
   if (rc == SQLITE_OK && map.m == 0) {
-    rc = attn_sql_fail(error, SQLITE_ERROR, "attn_svg: the query has no rows with a vector");
+    rc = attns_sql_fail(error, SQLITE_ERROR,
+                        "attn_svg: the query has no rows with a vector");
   }
   if (rc == SQLITE_OK) {
     xy = sqlite3_malloc64(2 * map.m * sizeof *xy);
-    rc = xy ? attn_sql_status(attn_matrix_principal(map.m, map.n, map.x, attn_interrupted, db,
-                                                    &err, xy, share),
-                              &err, error)
+    rc = xy ? attns_sql_status(attn_matrix_principal(map.m, map.n, map.x,
+                                                     attns_interrupted, db, &err, xy,
+                                                     share),
+                               &err, error)
             : SQLITE_NOMEM;
   }
   if (rc == SQLITE_OK) draw_map(&map, xy, share, out);
@@ -235,7 +247,14 @@ int attn_picture_map(attn_connection *c, int argc, sqlite3_value **argv, char **
 
 /* ------------------------------------------------------------------------- curve */
 
-enum { CURVE_WIDTH = 720, CURVE_HEIGHT = 420, LEFT = 70, RIGHT = 20, TOP = 24, BOTTOM = 44 };
+enum {
+  CURVE_WIDTH = 720,
+  CURVE_HEIGHT = 420,
+  LEFT = 70,
+  RIGHT = 20,
+  TOP = 24,
+  BOTTOM = 44
+};
 
 typedef struct point {
   double x, y;
@@ -291,15 +310,17 @@ static void widen(curve *curve) {
 
 /* Where a number stands on the axis of x (0) or y (1); halves, as ranges may be huge. */
 static double place(const curve *curve, int axis, double value) {
-  double part = (value / 2 - curve->min[axis] / 2) / (curve->max[axis] / 2 - curve->min[axis] / 2);
+  double part =
+      (value / 2 - curve->min[axis] / 2) / (curve->max[axis] / 2 - curve->min[axis] / 2);
   return axis == 0 ? LEFT + part * (CURVE_WIDTH - LEFT - RIGHT)
                    : CURVE_HEIGHT - BOTTOM - part * (CURVE_HEIGHT - TOP - BOTTOM);
 }
 
 static void axes(const curve *curve, sqlite3_str *out) {
   char text[40];
-  sqlite3_str_appendf(out, "<rect class=\"frame\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/>\n",
-                      LEFT, TOP, CURVE_WIDTH - LEFT - RIGHT, CURVE_HEIGHT - TOP - BOTTOM);
+  sqlite3_str_appendf(
+      out, "<rect class=\"frame\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/>\n", LEFT,
+      TOP, CURVE_WIDTH - LEFT - RIGHT, CURVE_HEIGHT - TOP - BOTTOM);
   for (int axis = 0; axis < 2; axis++) {
     double range = curve->max[axis] - curve->min[axis];
     if (!isfinite(range)) continue;
@@ -311,24 +332,26 @@ static void axes(const curve *curve, sqlite3_str *out) {
       if (axis == 0) {
         sqlite3_str_appendf(out, "<path class=\"frame\" d=\"M%d %dV%d\"/>\n", at, TOP,
                             CURVE_HEIGHT - BOTTOM);
-        attn_picture_label(out, "small middle", at, CURVE_HEIGHT - BOTTOM + 16,
-                           attn_picture_word(text), 40);
+        attns_picture_label(out, "small middle", at, CURVE_HEIGHT - BOTTOM + 16,
+                            attns_picture_word(text), 40);
       } else {
         sqlite3_str_appendf(out, "<path class=\"frame\" d=\"M%d %dH%d\"/>\n", LEFT, at,
                             CURVE_WIDTH - RIGHT);
-        attn_picture_label(out, "small end", LEFT - 8, at + 4, attn_picture_word(text), 40);
+        attns_picture_label(out, "small end", LEFT - 8, at + 4, attns_picture_word(text),
+                            40);
       }
     }
   }
 }
 
-/* The names of the query's columns: of x below its axis, at the end; of y above its own. */
+/* The names of the query's columns: of x below its axis, at the end; of y above its own.
+*/
 static int titles(sqlite3_stmt *stmt, sqlite3_str *out) {
   const char *x = sqlite3_column_name(stmt, 0), *y = sqlite3_column_name(stmt, 1);
   if (!x || !y) return SQLITE_NOMEM;
-  attn_picture_label(out, "end", CURVE_WIDTH - RIGHT, CURVE_HEIGHT - BOTTOM + 34,
-                     attn_picture_word(x), 60);
-  attn_picture_label(out, "", LEFT, TOP - 7, attn_picture_word(y), 60);
+  attns_picture_label(out, "end", CURVE_WIDTH - RIGHT, CURVE_HEIGHT - BOTTOM + 34,
+                      attns_picture_word(x), 60);
+  attns_picture_label(out, "", LEFT, TOP - 7, attns_picture_word(y), 60);
   return SQLITE_OK;
 }
 
@@ -343,11 +366,12 @@ static int compare(const void *a, const void *b) {
 ** and the highest are enough. */
 static void polyline(const curve *curve, size_t begin, size_t end, sqlite3_str *out) {
   sqlite3_str_appendf(out, "<path class=\"c%u\" d=\"M",
-                      curve->point[begin].series % ATTN_N_COLOR);
+                      curve->point[begin].series % ATTNS_N_COLOR);
   while (begin < end) {
     long column = lround(place(curve, 0, curve->point[begin].x) * 2);
     double low = curve->point[begin].y, high = low, last = low, first = low;
-    for (; begin < end && lround(place(curve, 0, curve->point[begin].x) * 2) == column; begin++) {
+    for (; begin < end && lround(place(curve, 0, curve->point[begin].x) * 2) == column;
+         begin++) {
       last = curve->point[begin].y;
       low = last < low ? last : low;
       high = last > high ? last : high;
@@ -364,20 +388,21 @@ static void polyline(const curve *curve, size_t begin, size_t end, sqlite3_str *
 static int draw_curve(curve *curve, sqlite3_stmt *stmt, sqlite3_str *out) {
   attn_sort(curve->point, curve->n, sizeof *curve->point, compare);
   widen(curve);
-  attn_picture_begin(out, CURVE_WIDTH, CURVE_HEIGHT, attn_picture_word("Curve"));
+  attns_picture_begin(out, CURVE_WIDTH, CURVE_HEIGHT, attns_picture_word("Curve"));
   axes(curve, out);
   int rc = titles(stmt, out);
   for (size_t i = 0, end; i < curve->n; i = end) {
-    for (end = i; end < curve->n && curve->point[end].series == curve->point[i].series;) end++;
+    for (end = i; end < curve->n && curve->point[end].series == curve->point[i].series;)
+      end++;
     polyline(curve, i, end, out);
   }
   legend(out, &curve->series, CURVE_WIDTH - RIGHT - 10, TOP + 18);
-  attn_picture_end(out);
+  attns_picture_end(out);
   return rc;
 }
 
-int attn_picture_curve(attn_connection *c, int argc, sqlite3_value **argv, char **error,
-                       sqlite3_str *out) {
+int attns_picture_curve(attns_connection *c, int argc, sqlite3_value **argv, char **error,
+                        sqlite3_str *out) {
   sqlite3_stmt *stmt;
   curve curve = {.point = NULL};
   (void)argc;
@@ -388,10 +413,11 @@ int attn_picture_curve(attn_connection *c, int argc, sqlite3_value **argv, char 
   if (rc == SQLITE_DONE) {
     rc = SQLITE_OK;
   } else if (stmt && !*error && rc != SQLITE_NOMEM) {
-    rc = attn_sql_db_error(attn_connection_db(c), "attn_svg", error);
+    rc = attns_sql_db_error(attns_connection_db(c), "attn_svg", error);
   }
   if (rc == SQLITE_OK && curve.n == 0) {
-    rc = attn_sql_fail(error, SQLITE_ERROR, "attn_svg: the query has no rows with two numbers");
+    rc = attns_sql_fail(error, SQLITE_ERROR,
+                        "attn_svg: the query has no rows with two numbers");
   }
   if (rc == SQLITE_OK) rc = draw_curve(&curve, stmt, out);
   sqlite3_finalize(stmt);

@@ -20,12 +20,13 @@ typedef struct export {
   sqlite3 *db;
   char **error;
   const char *folder;
-  attn_model_row row;
-  char *config; /* attn_model.config */
+  attns_model_row row;
+  char *config;      /* attn_model.config */
   char *transformer; /* its place in the folder: "", or a path that ends with "/" */
-  attn_tensor_source *tensors;
-  attn_recast *recast; /* the same in float32 */
-} export;
+  attns_tensor_source *tensors;
+  attn_conversion *conversion; /* the same in float32 */
+}
+export;
 
 /* ------------------------------------------------------------------------ JSON */
 
@@ -33,16 +34,17 @@ typedef struct export {
 ** NULL.  ?1 is the configuration. */
 static int write_query(export *e, const char *name, const char *sql) {
   sqlite3_stmt *stmt;
-  int rc = attn_prepare(e->db, &stmt, e->error, "%s", sql);
+  int rc = attns_prepare(e->db, &stmt, e->error, "%s", sql);
   if (rc != SQLITE_OK) return rc;
   sqlite3_bind_text(stmt, 1, e->config, -1, SQLITE_STATIC);
   rc = sqlite3_step(stmt);
   const char *text = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(stmt, 0) : NULL;
   if (rc != SQLITE_ROW) {
-    rc = attn_sql_db_error(e->db, "attn_model.config", e->error);
+    rc = attns_sql_db_error(e->db, "attn_model.config", e->error);
   } else if (text) {
     char *path = sqlite3_mprintf("%s/%s", e->folder, name);
-    rc = path ? attn_file_write(path, text, (size_t)sqlite3_column_bytes(stmt, 0), e->error)
+    rc = path ? attns_file_write(path, text, (size_t)sqlite3_column_bytes(stmt, 0),
+                                 e->error)
               : SQLITE_NOMEM;
     sqlite3_free(path);
   } else {
@@ -104,34 +106,34 @@ static void append_merges(sqlite3_str *out, const attn_vocab *vocab) {
 /* The large parts of tokenizer.json as JSON; *merges is NULL where there are none. */
 static int parts_json(export *e, char **vocab_json, char **merges_json) {
   attn_vocab vocab = {0};
-  attn_parts parts;
+  attns_parts parts;
   *vocab_json = *merges_json = NULL;
-  int rc = attn_store_parts(e->db, &e->row, e->error, &parts);
-  if (rc == SQLITE_OK) rc = attn_vocab_parse(&parts, e->row.name, e->error, &vocab);
+  int rc = attns_store_parts(e->db, &e->row, e->error, &parts);
+  if (rc == SQLITE_OK) rc = attns_vocab_parse(&parts, e->row.name, e->error, &vocab);
   if (rc == SQLITE_OK) {
     sqlite3_str *text = sqlite3_str_new(e->db);
     append_vocab(text, &vocab);
     rc = finish_text(text, vocab_json);
   }
-  if (rc == SQLITE_OK && parts.data[ATTN_PART_MERGES]) {
+  if (rc == SQLITE_OK && parts.data[ATTNS_PART_MERGES]) {
     sqlite3_str *text = sqlite3_str_new(e->db);
     append_merges(text, &vocab);
     rc = finish_text(text, merges_json);
   }
-  attn_vocab_free(&vocab);
-  attn_parts_free(&parts);
+  attns_vocab_free(&vocab);
+  attns_parts_free(&parts);
   return rc;
 }
 
 static int has_tokenizer(export *e, int *out) {
   sqlite3_stmt *stmt;
-  int rc = attn_prepare(e->db, &stmt, e->error,
-                        "SELECT json_type(?1, '$.tokenizer') IS NOT 'null'");
+  int rc = attns_prepare(e->db, &stmt, e->error,
+                         "SELECT json_type(?1, '$.tokenizer') IS NOT 'null'");
   if (rc != SQLITE_OK) return rc;
   sqlite3_bind_text(stmt, 1, e->config, -1, SQLITE_STATIC);
   *out = sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_int(stmt, 0);
   rc = sqlite3_finalize(stmt);
-  return rc == SQLITE_OK ? rc : attn_sql_db_error(e->db, "attn_model.config", e->error);
+  return rc == SQLITE_OK ? rc : attns_sql_db_error(e->db, "attn_model.config", e->error);
 }
 
 static int write_tokenizer(export *e, const char *place) {
@@ -142,7 +144,8 @@ static int write_tokenizer(export *e, const char *place) {
   if (rc != SQLITE_OK || !there) return rc;
   rc = parts_json(e, &vocab, &merges);
   if (rc == SQLITE_OK) {
-    rc = attn_prepare(e->db, &stmt, e->error,
+    rc =
+        attns_prepare(e->db, &stmt, e->error,
                       "SELECT json_set(?1 -> '$.tokenizer', '$.model.vocab', json(?2)%s)",
                       merges ? ", '$.model.merges', json(?3)" : "");
   }
@@ -153,16 +156,17 @@ static int write_tokenizer(export *e, const char *place) {
     int step = sqlite3_step(stmt);
     if (step == SQLITE_ROW && sqlite3_column_text(stmt, 0)) {
       char *path = sqlite3_mprintf("%s/%stokenizer.json", e->folder, place);
-      rc = path ? attn_file_write(path, sqlite3_column_text(stmt, 0),
-                                  (size_t)sqlite3_column_bytes(stmt, 0), e->error)
+      rc = path ? attns_file_write(path, sqlite3_column_text(stmt, 0),
+                                   (size_t)sqlite3_column_bytes(stmt, 0), e->error)
                 : SQLITE_NOMEM;
       sqlite3_free(path);
     } else if (step == SQLITE_ROW && sqlite3_column_type(stmt, 0) == SQLITE_NULL &&
                sqlite3_errcode(e->db) == SQLITE_ROW) {
-      rc = attn_sql_fail(e->error, SQLITE_ERROR,
-                         "model \"%s\": attn_model.config has no $.tokenizer", e->row.name);
+      rc = attns_sql_fail(e->error, SQLITE_ERROR,
+                          "model \"%s\": attn_model.config has no $.tokenizer",
+                          e->row.name);
     } else {
-      rc = attn_sql_db_error(e->db, "attn_model.config", e->error);
+      rc = attns_sql_db_error(e->db, "attn_model.config", e->error);
     }
   }
   sqlite3_finalize(stmt);
@@ -181,7 +185,7 @@ static int in_file(const char *name, const char *prefix) {
 
 /* The header: length and JSON, filled up with blanks to a multiple of 8 bytes. */
 static int header_bytes(export *e, const char *prefix, char **out, sqlite3_int64 *n) {
-  const attn_source *source = attn_recast_source(e->recast);
+  const attn_source *source = attn_conversion_source(e->conversion);
   sqlite3_str *text = sqlite3_str_new(e->db);
   uint64_t at = 0;
   sqlite3_str_appendchar(text, 8, ' ');
@@ -192,8 +196,7 @@ static int header_bytes(export *e, const char *prefix, char **out, sqlite3_int64
     const char *name = t->name + strlen(prefix);
     sqlite3_str_appendchar(text, 1, ',');
     append_json_string(text, name, (uint32_t)strlen(name));
-    sqlite3_str_appendf(text, ":{\"dtype\":\"%s\",\"shape\":[",
-                        t->dtype_name);
+    sqlite3_str_appendf(text, ":{\"dtype\":\"%s\",\"shape\":[", t->dtype_name);
     for (int k = 0; k < t->n_dim; k++) {
       sqlite3_str_appendf(text, "%s%lld", k ? "," : "", t->dim[k]);
     }
@@ -211,39 +214,43 @@ static int header_bytes(export *e, const char *prefix, char **out, sqlite3_int64
   return SQLITE_OK;
 }
 
-static int write_bytes(export *e, FILE *file, const char *path, const void *data, size_t n) {
+static int write_bytes(export *e, FILE *file, const char *path, const void *data,
+                       size_t n) {
   if (fwrite(data, 1, n, file) == n) return SQLITE_OK;
-  return attn_sql_fail(e->error, SQLITE_ERROR, "%s: cannot write", path);
+  return attns_sql_fail(e->error, SQLITE_ERROR, "%s: cannot write", path);
 }
 
 static int write_tensor(export *e, size_t i, FILE *file, const char *path, char *piece) {
-  const attn_source *source = attn_recast_source(e->recast);
+  const attn_source *source = attn_conversion_source(e->conversion);
   uint64_t n = source->tensor[i].n_byte;
   int rc = SQLITE_OK;
   for (uint64_t at = 0; rc == SQLITE_OK && at < n; at += PIECE) {
     attn_error err;
     size_t take = n - at < PIECE ? (size_t)(n - at) : PIECE;
-    if (attn_interrupted(e->db)) return SQLITE_INTERRUPT;
-    rc = attn_sql_status(source->read(source->ctx, i, at, take, piece, &err), &err, e->error);
+    if (attns_interrupted(e->db)) return SQLITE_INTERRUPT;
+    rc = attns_sql_status(source->read(source->ctx, i, at, take, piece, &err), &err,
+                          e->error);
     if (rc == SQLITE_OK) rc = write_bytes(e, file, path, piece, take);
   }
   return rc;
 }
 
 static int write_safetensors(export *e, const char *prefix) {
-  const attn_source *source = attn_recast_source(e->recast);
+  const attn_source *source = attn_conversion_source(e->conversion);
   sqlite3_int64 n;
-  char *header = NULL, *path = sqlite3_mprintf("%s/%smodel.safetensors", e->folder, prefix);
+  char *header = NULL,
+       *path = sqlite3_mprintf("%s/%smodel.safetensors", e->folder, prefix);
   char *piece = sqlite3_malloc64(PIECE);
   FILE *file = NULL;
   int rc = path && piece ? header_bytes(e, prefix, &header, &n) : SQLITE_NOMEM;
-  if (rc == SQLITE_OK) rc = attn_file_create(path, e->error, &file);
+  if (rc == SQLITE_OK) rc = attns_file_create(path, e->error, &file);
   if (rc == SQLITE_OK) rc = write_bytes(e, file, path, header, (size_t)n);
   for (size_t i = 0; rc == SQLITE_OK && i < source->n_tensor; i++) {
-    if (in_file(source->tensor[i].name, prefix)) rc = write_tensor(e, i, file, path, piece);
+    if (in_file(source->tensor[i].name, prefix))
+      rc = write_tensor(e, i, file, path, piece);
   }
   if (file && fclose(file) != 0 && rc == SQLITE_OK) {
-    rc = attn_sql_fail(e->error, SQLITE_ERROR, "%s: cannot write", path);
+    rc = attns_sql_fail(e->error, SQLITE_ERROR, "%s: cannot write", path);
   }
   sqlite3_free(header);
   sqlite3_free(piece);
@@ -255,7 +262,7 @@ static int write_safetensors(export *e, const char *prefix) {
 
 static int make_folder(export *e, const char *path) {
   char *whole = sqlite3_mprintf("%s/%s", e->folder, path);
-  int rc = whole ? attn_file_make_folder(whole, e->error) : SQLITE_NOMEM;
+  int rc = whole ? attns_file_make_folder(whole, e->error) : SQLITE_NOMEM;
   sqlite3_free(whole);
   return rc;
 }
@@ -297,11 +304,12 @@ static int write_module(export *e, sqlite3_stmt *stmt, int first) {
   const char *path = (const char *)sqlite3_column_text(stmt, 1);
   const char *config = (const char *)sqlite3_column_text(stmt, 2);
   if (!type || !path) return SQLITE_NOMEM;
-  if (!attn_file_is_below(path)) {
-    return attn_sql_fail(e->error, SQLITE_ERROR,
-                         "model \"%s\": path \"%s\" in attn_model.config leads out of the "
-                         "folder",
-                         e->row.name, path);
+  if (!attns_file_is_below(path)) {
+    return attns_sql_fail(
+        e->error, SQLITE_ERROR,
+        "model \"%s\": path \"%s\" in attn_model.config leads out of the "
+        "folder",
+        e->row.name, path);
   }
   char *place = *path ? sqlite3_mprintf("%s/", path) : sqlite3_mprintf("");
   if (!place) return SQLITE_NOMEM;
@@ -309,7 +317,7 @@ static int write_module(export *e, sqlite3_stmt *stmt, int first) {
   if (first && rc == SQLITE_OK) rc = write_transformer(e, place);
   if (!first && rc == SQLITE_OK && config) {
     char *name = sqlite3_mprintf("%s/%sconfig.json", e->folder, place);
-    rc = name ? attn_file_write(name, config, strlen(config), e->error) : SQLITE_NOMEM;
+    rc = name ? attns_file_write(name, config, strlen(config), e->error) : SQLITE_NOMEM;
     sqlite3_free(name);
   }
   if (rc == SQLITE_OK && !first && strcmp(type, "Dense") == 0) {
@@ -324,7 +332,7 @@ static int write_module(export *e, sqlite3_stmt *stmt, int first) {
 static int write_modules(export *e, uint32_t d_model) {
   sqlite3_stmt *stmt;
   int n = 0;
-  int rc = attn_prepare(
+  int rc = attns_prepare(
       e->db, &stmt, e->error,
       "SELECT json_extract(value, '$.type'), coalesce(json_extract(value, '$.path'), ''),"
       " CASE WHEN json_extract(value, '$.type') = 'Pooling'"
@@ -344,7 +352,7 @@ static int write_modules(export *e, uint32_t d_model) {
   if (rc == SQLITE_DONE) {
     rc = n ? SQLITE_OK : write_transformer(e, "");
   } else if (!*e->error && rc != SQLITE_NOMEM) {
-    rc = attn_sql_db_error(e->db, "attn_model.config", e->error);
+    rc = attns_sql_db_error(e->db, "attn_model.config", e->error);
   }
   sqlite3_finalize(stmt);
   return rc;
@@ -352,11 +360,11 @@ static int write_modules(export *e, uint32_t d_model) {
 
 static int write_license(export *e) {
   char *license;
-  int rc = attn_store_license(e->db, &e->row, e->error, &license);
+  int rc = attns_store_license(e->db, &e->row, e->error, &license);
   if (rc != SQLITE_OK || !license) return rc;
   char *path = sqlite3_mprintf("%s/README.md", e->folder);
   char *text = sqlite3_mprintf("---\nlicense: %s\n---\n# %s\n", license, e->row.name);
-  rc = path && text ? attn_file_write(path, text, strlen(text), e->error) : SQLITE_NOMEM;
+  rc = path && text ? attns_file_write(path, text, strlen(text), e->error) : SQLITE_NOMEM;
   sqlite3_free(path);
   sqlite3_free(text);
   sqlite3_free(license);
@@ -369,49 +377,52 @@ static int check_target(export *e) {
   char *path = sqlite3_mprintf("%s/modules.json", e->folder);
   if (!path) return SQLITE_NOMEM;
   int rc = SQLITE_OK;
-  if (attn_file_is(path, 'f')) {
-    rc = attn_sql_fail(e->error, SQLITE_ERROR,
-                       "%s: there is a model already; expected a new folder", e->folder);
+  if (attns_file_is(path, 'f')) {
+    rc = attns_sql_fail(e->error, SQLITE_ERROR,
+                        "%s: there is a model already; expected a new folder", e->folder);
   }
   sqlite3_free(path);
-  return rc == SQLITE_OK ? attn_file_make_folder(e->folder, e->error) : rc;
+  return rc == SQLITE_OK ? attns_file_make_folder(e->folder, e->error) : rc;
 }
 
 /* The tensors as float32. */
 static int open_tensors(export *e) {
-  attn_document document = {0};
+  attns_document document = {0};
   attn_error err;
   char *config = NULL;
-  int rc = attn_recast_config(e->db, e->config, ATTN_PRECISION_F32, e->error, &config);
+  int rc = attns_convert_config(e->db, e->config, ATTN_PRECISION_F32, e->error, &config);
   if (rc == SQLITE_OK) {
-    rc = attn_document_read(e->db, config, -1, "$", "attn_model.config", e->error, &document);
+    rc = attns_document_read(e->db, config, -1, "$", "attn_model.config", e->error,
+                             &document);
   }
-  if (rc == SQLITE_OK) rc = attn_store_open_tensors(e->db, &e->row, e->error, &e->tensors);
+  if (rc == SQLITE_OK)
+    rc = attns_store_open_tensors(e->db, &e->row, e->error, &e->tensors);
   if (rc == SQLITE_OK) {
-    const attn_stop stop = {attn_interrupted, e->db};
-    attn_status status = attn_recast_new(&document.settings, attn_store_source(e->tensors),
-                                         stop, &err, &e->recast);
-    rc = attn_sql_status(status, &err, e->error);
+    const attn_stop stop = {attns_interrupted, e->db};
+    attn_status status = attn_conversion_new(
+        &document.settings, attns_store_source(e->tensors), stop, &err, &e->conversion);
+    rc = attns_sql_status(status, &err, e->error);
   }
-  attn_document_free(&document);
+  attns_document_free(&document);
   sqlite3_free(config);
   return rc;
 }
 
 /* Nothing is written of a model that could not be loaded again. */
 static int check_model(export *e, attn_model_info *info) {
-  int rc = attn_store_config(e->db, &e->row, e->error, &e->config);
-  if (rc == SQLITE_OK) rc = attn_store_describe(e->db, e->config, e->error, info);
+  int rc = attns_store_config(e->db, &e->row, e->error, &e->config);
+  if (rc == SQLITE_OK) rc = attns_store_describe(e->db, e->config, e->error, info);
   if (rc == SQLITE_OK && strcmp(info->architecture, "tokenizer") == 0) {
-    rc = attn_sql_fail(e->error, SQLITE_ERROR,
-                       "model \"%s\" is a tokenizer; expected one with weights", e->row.name);
+    rc = attns_sql_fail(e->error, SQLITE_ERROR,
+                        "model \"%s\" is a tokenizer; expected one with weights",
+                        e->row.name);
   }
   return rc == SQLITE_OK ? open_tensors(e) : rc;
 }
 
 static int export_model(export *e, const char *name) {
   attn_model_info info;
-  int rc = attn_store_find(e->db, name, e->error, &e->row);
+  int rc = attns_store_find(e->db, name, e->error, &e->row);
   if (rc == SQLITE_OK) rc = check_model(e, &info);
   if (rc == SQLITE_OK) rc = check_target(e);
   if (rc == SQLITE_OK) rc = write_modules(e, info.d_model);
@@ -430,13 +441,14 @@ static int export_model(export *e, const char *name) {
   return rc == SQLITE_OK ? write_last(e) : rc;
 }
 
-static void attn_export(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
+static void attns_export(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   char *error = NULL;
-  export e = {.db = attn_connection_db(attn_connection_of(ctx)), .error = &error};
+  export e = {.db = attns_connection_db(attns_connection_of(ctx)), .error = &error};
   attn_text name, folder;
   (void)argc;
-  int rc = attn_value_name(argv[0], "attn_export: name", &error, &name);
-  if (rc == SQLITE_OK) rc = attn_value_name(argv[1], "attn_export: folder", &error, &folder);
+  int rc = attns_value_name(argv[0], "attn_export: name", &error, &name);
+  if (rc == SQLITE_OK)
+    rc = attns_value_name(argv[1], "attn_export: folder", &error, &folder);
   if (rc == SQLITE_OK) {
     e.folder = folder.text;
     rc = export_model(&e, name.text);
@@ -444,16 +456,16 @@ static void attn_export(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   if (rc == SQLITE_OK) {
     sqlite3_result_value(ctx, argv[1]);
   } else {
-    attn_result_error(ctx, rc, error);
+    attns_result_error(ctx, rc, error);
   }
-  attn_recast_free(e.recast);
-  attn_store_close_tensors(e.tensors);
-  attn_model_row_free(&e.row);
+  attn_conversion_free(e.conversion);
+  attns_store_close_tensors(e.tensors);
+  attns_model_row_free(&e.row);
   sqlite3_free(e.config);
   sqlite3_free(e.transformer);
 }
 
-const attn_function attn_export_functions[] = {
-    {"attn_export", 2, SQLITE_UTF8 | SQLITE_DIRECTONLY, attn_export},
+const attns_function attns_export_functions[] = {
+    {"attn_export", 2, SQLITE_UTF8 | SQLITE_DIRECTONLY, attns_export},
     {NULL, 0, 0, NULL},
 };

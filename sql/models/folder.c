@@ -27,10 +27,10 @@ enum { MAX_JSON = 256 << 20 };
 typedef struct reader {
   sqlite3 *db;
   char **error;
-  const char *path; /* of the folder */
+  const char *path;  /* of the folder */
   char *transformer; /* of the transformer's files */
   char *modules;     /* JSON so far */
-  attn_folder *folder;
+  attns_folder *folder;
 } reader;
 
 /* ------------------------------------------------------------------------ JSON */
@@ -43,16 +43,17 @@ static int evaluate(reader *r, const char *sql, const char *const *argument, int
                     char **out) {
   sqlite3_stmt *stmt;
   *out = NULL;
-  int rc = attn_prepare(r->db, &stmt, r->error, "%s", sql);
+  int rc = attns_prepare(r->db, &stmt, r->error, "%s", sql);
   if (rc != SQLITE_OK) return rc;
-  for (int i = 0; i < n; i++) sqlite3_bind_text(stmt, i + 1, argument[i], -1, SQLITE_STATIC);
+  for (int i = 0; i < n; i++)
+    sqlite3_bind_text(stmt, i + 1, argument[i], -1, SQLITE_STATIC);
   rc = sqlite3_step(stmt);
   if (rc == SQLITE_ROW) {
     const char *text = (const char *)sqlite3_column_text(stmt, 0);
     *out = text ? sqlite3_mprintf("%s", text) : NULL;
     rc = *out || sqlite3_column_type(stmt, 0) == SQLITE_NULL ? SQLITE_OK : SQLITE_NOMEM;
   } else if (rc != SQLITE_DONE) {
-    rc = attn_sql_db_error(r->db, "JSON", r->error);
+    rc = attns_sql_db_error(r->db, "JSON", r->error);
   } else {
     rc = SQLITE_OK;
   }
@@ -64,21 +65,22 @@ static int evaluate(reader *r, const char *sql, const char *const *argument, int
 ** is not there gives NULL, or an error where it is required. */
 static int read_json(reader *r, const char *folder, const char *name, const char *type,
                      int required, char **out) {
-  attn_bytes bytes = {0};
+  attns_bytes bytes = {0};
   char *found = NULL;
   *out = NULL;
   char *path = text_of("%s/%s", folder, name);
   if (!path) return SQLITE_NOMEM;
   int rc = SQLITE_OK;
-  if (required || attn_file_is(path, 'f')) {
-    rc = attn_file_read(path, MAX_JSON, r->error, &bytes);
+  if (required || attns_file_is(path, 'f')) {
+    rc = attns_file_read(path, MAX_JSON, r->error, &bytes);
   }
   if (rc == SQLITE_OK && bytes.data) {
     const char *argument[] = {bytes.data};
-    rc = attn_json_type(r->db, &bytes, r->error, &found);
+    rc = attns_json_type(r->db, &bytes, r->error, &found);
     if (rc == SQLITE_OK && (!found || strcmp(found, type) != 0)) {
-      rc = attn_sql_fail(r->error, SQLITE_ERROR, "%s: found %s%s; expected a JSON %s", path,
-                         found ? "a JSON " : "no valid JSON", found ? found : "", type);
+      rc = attns_sql_fail(r->error, SQLITE_ERROR, "%s: found %s%s; expected a JSON %s",
+                          path, found ? "a JSON " : "no valid JSON", found ? found : "",
+                          type);
     }
     if (rc == SQLITE_OK) rc = evaluate(r, "SELECT json(?1)", argument, 1, out);
   }
@@ -91,19 +93,22 @@ static int read_json(reader *r, const char *folder, const char *name, const char
 /* --------------------------------------------------------------------- modules */
 
 static int check_relative(reader *r, const char *path) {
-  if (attn_file_is_below(path)) return SQLITE_OK;
-  return attn_sql_fail(r->error, SQLITE_ERROR,
-                       "%s/modules.json: path \"%s\" leads out of the folder", r->path, path);
+  if (attns_file_is_below(path)) return SQLITE_OK;
+  return attns_sql_fail(r->error, SQLITE_ERROR,
+                        "%s/modules.json: path \"%s\" leads out of the folder", r->path,
+                        path);
 }
 
-static int add_module(reader *r, const char *class, const char *path, const char *config) {
+static int add_module(reader *r, const char *class, const char *path,
+                      const char *config) {
   const char *argument[] = {r->modules, class, path, config};
   const char *dot = strrchr(class, '.');
   const char *type = dot ? dot + 1 : class;
   char *all;
-  char *sql = text_of("SELECT json_insert(?1, '$[#]', json_object('type', %Q, 'class', ?2,"
-                      " 'path', ?3, 'config', json(?4)))",
-                      type);
+  char *sql =
+      text_of("SELECT json_insert(?1, '$[#]', json_object('type', %Q, 'class', ?2,"
+              " 'path', ?3, 'config', json(?4)))",
+              type);
   if (!sql) return SQLITE_NOMEM;
   int rc = evaluate(r, sql, argument, 4, &all);
   sqlite3_free(sql);
@@ -116,7 +121,7 @@ static int add_module(reader *r, const char *class, const char *path, const char
 static int add_tensor_files(reader *r, const char *folder, const char *path) {
   char *prefix = *path ? text_of("%s/", path) : text_of("");
   if (!prefix) return SQLITE_NOMEM;
-  int rc = attn_tensor_files_read(r->db, folder, prefix, r->error, r->folder);
+  int rc = attns_tensor_files_read(r->db, folder, prefix, r->error, r->folder);
   sqlite3_free(prefix);
   return rc;
 }
@@ -151,18 +156,18 @@ static int read_transformer_place(reader *r, const char *class, const char *path
 /* Walks over modules.json: rows of class and path. */
 static int read_modules(reader *r, const char *json) {
   sqlite3_stmt *stmt;
-  int rc = attn_prepare(r->db, &stmt, r->error,
-                        "SELECT json_extract(value, '$.type'),"
-                        " coalesce(json_extract(value, '$.path'), '')"
-                        " FROM json_each(?1) WHERE type = 'object' ORDER BY key");
+  int rc = attns_prepare(r->db, &stmt, r->error,
+                         "SELECT json_extract(value, '$.type'),"
+                         " coalesce(json_extract(value, '$.path'), '')"
+                         " FROM json_each(?1) WHERE type = 'object' ORDER BY key");
   if (rc != SQLITE_OK) return rc;
   sqlite3_bind_text(stmt, 1, json, -1, SQLITE_STATIC);
   while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
     const char *class = (const char *)sqlite3_column_text(stmt, 0);
     const char *path = (const char *)sqlite3_column_text(stmt, 1);
     if (!class || !path) {
-      rc = attn_sql_fail(r->error, SQLITE_ERROR, "%s/modules.json: a module has no type",
-                         r->path);
+      rc = attns_sql_fail(r->error, SQLITE_ERROR, "%s/modules.json: a module has no type",
+                          r->path);
       break;
     }
     rc = check_relative(r, path);
@@ -173,11 +178,12 @@ static int read_modules(reader *r, const char *json) {
   if (rc == SQLITE_DONE) {
     rc = SQLITE_OK;
   } else if (!*r->error && rc != SQLITE_NOMEM) {
-    rc = attn_sql_db_error(r->db, "modules.json", r->error);
+    rc = attns_sql_db_error(r->db, "modules.json", r->error);
   }
   sqlite3_finalize(stmt);
   if (rc == SQLITE_OK && !r->transformer) {
-    rc = attn_sql_fail(r->error, SQLITE_ERROR, "%s/modules.json: lists no module", r->path);
+    rc = attns_sql_fail(r->error, SQLITE_ERROR, "%s/modules.json: lists no module",
+                        r->path);
   }
   return rc;
 }
@@ -209,11 +215,12 @@ static int default_modules(reader *r) {
 
 /* The name depends on the architecture that a folder was made for. */
 static int read_sentence_config(reader *r, char **out) {
-  static const char *const names[] = {"bert",      "roberta",     "distilbert", "camembert",
-                                      "albert",    "xlm-roberta", "xlnet"};
+  static const char *const names[] = {"bert",   "roberta",     "distilbert", "camembert",
+                                      "albert", "xlm-roberta", "xlnet"};
   int rc = SQLITE_OK;
   *out = NULL;
-  for (size_t i = 0; rc == SQLITE_OK && !*out && i < sizeof names / sizeof names[0]; i++) {
+  for (size_t i = 0; rc == SQLITE_OK && !*out && i < sizeof names / sizeof names[0];
+       i++) {
     char *name = text_of("sentence_%s_config.json", names[i]);
     if (!name) return SQLITE_NOMEM;
     rc = read_json(r, r->transformer, name, "object", 0, out);
@@ -224,11 +231,11 @@ static int read_sentence_config(reader *r, char **out) {
 
 /* "license: apache-2.0" in the front matter of README.md. */
 static int read_license(reader *r) {
-  attn_bytes bytes = {0};
+  attns_bytes bytes = {0};
   char *path = text_of("%s/README.md", r->path);
   if (!path) return SQLITE_NOMEM;
-  int rc = attn_file_is(path, 'f') ? attn_file_read(path, MAX_JSON, r->error, &bytes)
-                                   : SQLITE_OK;
+  int rc = attns_file_is(path, 'f') ? attns_file_read(path, MAX_JSON, r->error, &bytes)
+                                    : SQLITE_OK;
   char *end = bytes.data && strncmp(bytes.data, "---\n", 4) == 0
                   ? strstr(bytes.data + 3, "\n---")
                   : NULL;
@@ -274,7 +281,8 @@ static int read_document(reader *r) {
                    &part[TOKENIZER_CONFIG]);
   }
   if (rc == SQLITE_OK) {
-    rc = read_json(r, r->transformer, "special_tokens_map.json", "object", 0, &part[SPECIAL]);
+    rc = read_json(r, r->transformer, "special_tokens_map.json", "object", 0,
+                   &part[SPECIAL]);
   }
   if (rc == SQLITE_OK) {
     rc = read_json(r, r->transformer, "tokenizer.json", "object", 0, &part[TOKENIZER]);
@@ -284,9 +292,9 @@ static int read_document(reader *r) {
                    &part[GENERATION]);
   }
   if (rc == SQLITE_OK && (part[TOKENIZER] || needs_tokenizer(r))) {
-    attn_vocab_request request = {r->db, r->transformer, part[TRANSFORMER],
-                                  part[TOKENIZER_CONFIG], part[SENTENCE]};
-    rc = attn_vocab_read(&request, &part[TOKENIZER], r->error, &r->folder->parts);
+    attns_vocab_request request = {r->db, r->transformer, part[TRANSFORMER],
+                                   part[TOKENIZER_CONFIG], part[SENTENCE]};
+    rc = attns_vocab_read(&request, &part[TOKENIZER], r->error, &r->folder->parts);
   }
   if (rc == SQLITE_OK) {
     part[MODULES] = r->modules;
@@ -305,16 +313,18 @@ static int read_document(reader *r) {
   return rc;
 }
 
-int attn_folder_read(sqlite3 *db, const char *path, char **error, attn_folder *out) {
+int attns_folder_read(sqlite3 *db, const char *path, char **error, attns_folder *out) {
   reader r = {.db = db, .error = error, .path = path, .folder = out};
   char *json = NULL;
   memset(out, 0, sizeof *out);
-  if (!attn_file_is(path, 'd')) {
-    return attn_sql_fail(error, SQLITE_ERROR,
-                         "%s: no such folder; expected a sentence-transformers folder", path);
+  if (!attns_file_is(path, 'd')) {
+    return attns_sql_fail(error, SQLITE_ERROR,
+                          "%s: no such folder; expected a sentence-transformers folder",
+                          path);
   }
   r.modules = text_of("[]");
-  int rc = r.modules ? read_json(&r, path, "modules.json", "array", 0, &json) : SQLITE_NOMEM;
+  int rc =
+      r.modules ? read_json(&r, path, "modules.json", "array", 0, &json) : SQLITE_NOMEM;
   if (rc == SQLITE_OK) rc = json ? read_modules(&r, json) : default_modules(&r);
   if (rc == SQLITE_OK) rc = read_document(&r);
   if (rc == SQLITE_OK) rc = read_license(&r);
@@ -324,10 +334,10 @@ int attn_folder_read(sqlite3 *db, const char *path, char **error, attn_folder *o
   return rc;
 }
 
-void attn_folder_free(attn_folder *folder) {
+void attns_folder_free(attns_folder *folder) {
   sqlite3_free(folder->config);
   sqlite3_free(folder->license);
-  attn_parts_free(&folder->parts);
+  attns_parts_free(&folder->parts);
   for (int i = 0; i < folder->n_file; i++) {
     sqlite3_free(folder->file[i].path);
     sqlite3_free(folder->file[i].prefix);

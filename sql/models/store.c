@@ -58,22 +58,24 @@ static const char *const schema_sql[] = {
     "AFTER DELETE ON attn_tokenizer " CHANGED("OLD.model"),
 };
 
-int attn_store_create(sqlite3 *db, const char *schema, char **error) {
+int attns_store_create(sqlite3 *db, const char *schema, char **error) {
   int rc = SQLITE_OK;
-  for (size_t i = 0; rc == SQLITE_OK && i < sizeof schema_sql / sizeof schema_sql[0]; i++) {
-    rc = attn_exec(db, error, schema_sql[i], schema);
+  for (size_t i = 0; rc == SQLITE_OK && i < sizeof schema_sql / sizeof schema_sql[0];
+       i++) {
+    rc = attns_exec(db, error, schema_sql[i], schema);
   }
   return rc;
 }
 
-int attn_store_schemas(sqlite3 *db, char **error, char ***out) {
+int attns_store_schemas(sqlite3 *db, char **error, char ***out) {
   sqlite3_stmt *stmt;
   char **list = NULL;
   *out = NULL;
-  /* The names in one block behind the pointers, each with a NUL behind it.  No name has one. */
-  int rc = attn_prepare(db, &stmt, error,
-                        "SELECT group_concat(name || char(0), '') FROM "
-                        "(SELECT name FROM pragma_database_list ORDER BY seq)");
+  /* The names in one block behind the pointers, each with a NUL behind it.  No name has
+  ** one. */
+  int rc = attns_prepare(db, &stmt, error,
+                         "SELECT group_concat(name || char(0), '') FROM "
+                         "(SELECT name FROM pragma_database_list ORDER BY seq)");
   if (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
     const char *text = (const char *)sqlite3_column_text(stmt, 0);
     int n_text = sqlite3_column_bytes(stmt, 0);
@@ -91,7 +93,7 @@ int attn_store_schemas(sqlite3 *db, char **error, char ***out) {
     if (list) list[n] = NULL;
     rc = list ? SQLITE_OK : SQLITE_NOMEM;
   } else if (rc == SQLITE_OK) {
-    rc = attn_sql_db_error(db, "libattn", error);
+    rc = attns_sql_db_error(db, "libattn", error);
   }
   sqlite3_finalize(stmt);
   *out = list;
@@ -100,7 +102,7 @@ int attn_store_schemas(sqlite3 *db, char **error, char ***out) {
 
 /* ---------------------------------------------------------------------- finding */
 
-void attn_model_row_free(attn_model_row *row) {
+void attns_model_row_free(attns_model_row *row) {
   sqlite3_free(row->schema);
   sqlite3_free(row->name);
   sqlite3_free(row->sha256);
@@ -118,21 +120,23 @@ static int query_text(sqlite3 *db, sqlite3_stmt *stmt, char **error, char **out)
   } else if (rc == SQLITE_DONE) {
     rc = SQLITE_OK;
   } else {
-    rc = attn_sql_db_error(db, "libattn", error);
+    rc = attns_sql_db_error(db, "libattn", error);
   }
   sqlite3_finalize(stmt);
   return rc;
 }
 
-int attn_store_require(sqlite3 *db, const char *schema, const char *table, char **error) {
+int attns_store_require(sqlite3 *db, const char *schema, const char *table,
+                        char **error) {
   int there = 0;
-  int rc = attn_has_table(db, schema, table, error, &there);
+  int rc = attns_has_table(db, schema, table, error, &there);
   if (rc != SQLITE_OK || there) return rc;
-  return attn_sql_fail(error, SQLITE_CORRUPT_VTAB, "there is no table %s.%s", schema, table);
+  return attns_sql_fail(error, SQLITE_CORRUPT_VTAB, "there is no table %s.%s", schema,
+                        table);
 }
 
-int attn_store_exists(sqlite3 *db, const char *schema, char **error, int *out) {
-  return attn_has_table(db, schema, "attn_model", error, out);
+int attns_store_exists(sqlite3 *db, const char *schema, char **error, int *out) {
+  return attns_has_table(db, schema, "attn_model", error, out);
 }
 
 /* The name that a schema's setting holds, else that of its only model. */
@@ -140,29 +144,30 @@ static int default_name(sqlite3 *db, const char *schema, char **error, char **ou
   sqlite3_stmt *stmt;
   int there;
   *out = NULL;
-  int rc = attn_has_table(db, schema, "attn_setting", error, &there);
+  int rc = attns_has_table(db, schema, "attn_setting", error, &there);
   if (rc == SQLITE_OK && there) {
-    rc = attn_prepare(db, &stmt, error,
-                      "SELECT value FROM \"%w\".attn_setting WHERE name = 'default'",
-                      schema);
+    rc = attns_prepare(db, &stmt, error,
+                       "SELECT value FROM \"%w\".attn_setting WHERE name = 'default'",
+                       schema);
     if (rc == SQLITE_OK) rc = query_text(db, stmt, error, out);
   }
   if (rc != SQLITE_OK || *out) return rc;
-  rc = attn_prepare(db, &stmt, error,
-                    "SELECT CASE count(*) WHEN 1 THEN min(name) END FROM \"%w\".attn_model",
-                    schema);
+  rc = attns_prepare(
+      db, &stmt, error,
+      "SELECT CASE count(*) WHEN 1 THEN min(name) END FROM \"%w\".attn_model", schema);
   return rc == SQLITE_OK ? query_text(db, stmt, error, out) : rc;
 }
 
 /* Looks in one schema; row->sha256 stays NULL where the model is not there. */
 static int find_in(sqlite3 *db, const char *schema, const char *wanted, char **error,
-                   attn_model_row *row) {
+                   attns_model_row *row) {
   sqlite3_stmt *stmt;
   int there;
-  int rc = attn_store_exists(db, schema, error, &there);
+  int rc = attns_store_exists(db, schema, error, &there);
   if (rc != SQLITE_OK || !there) return rc;
-  rc = attn_prepare(db, &stmt, error,
-                    "SELECT sha256 FROM \"%w\".attn_model WHERE name = %Q", schema, wanted);
+  rc = attns_prepare(db, &stmt, error,
+                     "SELECT sha256 FROM \"%w\".attn_model WHERE name = %Q", schema,
+                     wanted);
   if (rc == SQLITE_OK) rc = query_text(db, stmt, error, &row->sha256);
   if (rc == SQLITE_OK && row->sha256) {
     row->schema = sqlite3_mprintf("%s", schema);
@@ -173,7 +178,7 @@ static int find_in(sqlite3 *db, const char *schema, const char *wanted, char **e
 }
 
 static int find_qualified(sqlite3 *db, const char *wanted, char **error,
-                          attn_model_row *row) {
+                          attns_model_row *row) {
   const char *dot = strchr(wanted, '.');
   if (!dot) return SQLITE_OK;
   char *schema = sqlite3_mprintf("%.*s", (int)(dot - wanted), wanted);
@@ -184,13 +189,14 @@ static int find_qualified(sqlite3 *db, const char *wanted, char **error,
 }
 
 /* A name that holds a dot may still be a plain one: "bge-small-v1.5". */
-static int find_name(sqlite3 *db, const char *wanted, char **error, attn_model_row *row) {
+static int find_name(sqlite3 *db, const char *wanted, char **error,
+                     attns_model_row *row) {
   char **schema = NULL;
   int rc = find_qualified(db, wanted, error, row);
   /* Nearly always it is in main, and asking main is quicker than to list schemas. */
   if (rc == SQLITE_OK && !row->sha256) rc = find_in(db, "main", wanted, error, row);
   if (rc != SQLITE_OK || row->sha256) return rc;
-  rc = attn_store_schemas(db, error, &schema);
+  rc = attns_store_schemas(db, error, &schema);
   for (int i = 0; rc == SQLITE_OK && schema[i] && !row->sha256; i++) {
     rc = find_in(db, schema[i], wanted, error, row);
   }
@@ -199,17 +205,17 @@ static int find_name(sqlite3 *db, const char *wanted, char **error, attn_model_r
 }
 
 /* The default of main, else of the first schema that has one. */
-static int find_default(sqlite3 *db, char **error, attn_model_row *row) {
+static int find_default(sqlite3 *db, char **error, attns_model_row *row) {
   char **schema = NULL, *name = NULL;
   int there;
-  int rc = attn_store_exists(db, "main", error, &there);
+  int rc = attns_store_exists(db, "main", error, &there);
   if (rc == SQLITE_OK && there) rc = default_name(db, "main", error, &name);
   if (rc == SQLITE_OK && name) rc = find_name(db, name, error, row);
   sqlite3_free(name);
   if (rc != SQLITE_OK || row->sha256) return rc;
-  rc = attn_store_schemas(db, error, &schema);
+  rc = attns_store_schemas(db, error, &schema);
   for (int i = 0; rc == SQLITE_OK && schema[i] && !row->sha256; i++) {
-    rc = attn_store_exists(db, schema[i], error, &there);
+    rc = attns_store_exists(db, schema[i], error, &there);
     if (rc != SQLITE_OK || !there) continue;
     rc = default_name(db, schema[i], error, &name);
     if (rc == SQLITE_OK && name) rc = find_in(db, schema[i], name, error, row);
@@ -223,21 +229,23 @@ static int find_default(sqlite3 *db, char **error, attn_model_row *row) {
 static int list_names(sqlite3 *db, char **error, char **out) {
   char **schema = NULL;
   *out = NULL;
-  int rc = attn_store_schemas(db, error, &schema);
+  int rc = attns_store_schemas(db, error, &schema);
   for (int i = 0; rc == SQLITE_OK && schema[i]; i++) {
     sqlite3_stmt *stmt;
     char *names = NULL;
     int there;
-    rc = attn_store_exists(db, schema[i], error, &there);
+    rc = attns_store_exists(db, schema[i], error, &there);
     if (rc != SQLITE_OK || !there) continue;
-    rc = attn_prepare(db, &stmt, error,
-                      "SELECT group_concat(CASE WHEN %Q = 'main' THEN '' ELSE %Q || '.' END"
-                      " || name, ', ') FROM (SELECT name FROM \"%w\".attn_model"
-                      " ORDER BY name LIMIT 20)",
-                      schema[i], schema[i], schema[i]);
+    rc = attns_prepare(
+        db, &stmt, error,
+        "SELECT group_concat(CASE WHEN %Q = 'main' THEN '' ELSE %Q || '.' END"
+        " || name, ', ') FROM (SELECT name FROM \"%w\".attn_model"
+        " ORDER BY name LIMIT 20)",
+        schema[i], schema[i], schema[i]);
     if (rc == SQLITE_OK) rc = query_text(db, stmt, error, &names);
     if (rc == SQLITE_OK && names) {
-      char *all = *out ? sqlite3_mprintf("%s, %s", *out, names) : sqlite3_mprintf("%s", names);
+      char *all =
+          *out ? sqlite3_mprintf("%s, %s", *out, names) : sqlite3_mprintf("%s", names);
       sqlite3_free(*out);
       *out = all;
       if (!all) rc = SQLITE_NOMEM;
@@ -256,90 +264,99 @@ static int not_found(sqlite3 *db, const char *wanted, char **error) {
     return rc;
   }
   if (!names) {
-    rc = attn_sql_fail(error, SQLITE_ERROR,
-                       "no model%s%s%s: this database has none; import one with "
-                       "attn_import(name, folder)",
-                       wanted ? " \"" : "", wanted ? wanted : "", wanted ? "\"" : "");
+    rc = attns_sql_fail(error, SQLITE_ERROR,
+                        "no model%s%s%s: this database has none; import one with "
+                        "attn_import(name, folder)",
+                        wanted ? " \"" : "", wanted ? wanted : "", wanted ? "\"" : "");
   } else if (wanted) {
-    rc = attn_sql_fail(error, SQLITE_ERROR, "no model \"%s\"; there are: %s", wanted, names);
+    rc = attns_sql_fail(error, SQLITE_ERROR, "no model \"%s\"; there are: %s", wanted,
+                        names);
   } else {
-    rc = attn_sql_fail(error, SQLITE_ERROR,
+    rc =
+        attns_sql_fail(error, SQLITE_ERROR,
                        "no default model; choose one with attn_default(name): %s", names);
   }
   sqlite3_free(names);
   return rc;
 }
 
-int attn_store_find(sqlite3 *db, const char *wanted, char **error, attn_model_row *out) {
+int attns_store_find(sqlite3 *db, const char *wanted, char **error,
+                     attns_model_row *out) {
   memset(out, 0, sizeof *out);
   int rc = wanted ? find_name(db, wanted, error, out) : find_default(db, error, out);
   if (rc == SQLITE_OK && !out->sha256) rc = not_found(db, wanted, error);
-  if (rc != SQLITE_OK) attn_model_row_free(out);
+  if (rc != SQLITE_OK) attns_model_row_free(out);
   return rc;
 }
 
-int attn_store_license(sqlite3 *db, const attn_model_row *row, char **error, char **out) {
+int attns_store_license(sqlite3 *db, const attns_model_row *row, char **error,
+                        char **out) {
   sqlite3_stmt *stmt;
   *out = NULL;
-  int rc = attn_prepare(db, &stmt, error,
-                        "SELECT license FROM \"%w\".attn_model WHERE name = %Q", row->schema,
-                        row->name);
+  int rc = attns_prepare(db, &stmt, error,
+                         "SELECT license FROM \"%w\".attn_model WHERE name = %Q",
+                         row->schema, row->name);
   return rc == SQLITE_OK ? query_text(db, stmt, error, out) : rc;
 }
 
-int attn_store_describe(sqlite3 *db, const char *config, char **error,
-                        attn_model_info *out) {
-  attn_document document;
+int attns_store_describe(sqlite3 *db, const char *config, char **error,
+                         attn_model_info *out) {
+  attns_document document;
   attn_error err;
-  int rc = attn_document_read(db, config, -1, "$", "attn_model.config", error, &document);
+  int rc =
+      attns_document_read(db, config, -1, "$", "attn_model.config", error, &document);
   if (rc == SQLITE_OK) {
-    rc = attn_sql_status(attn_model_describe(&document.settings, &err, out), &err, error);
+    rc =
+        attns_sql_status(attn_model_describe(&document.settings, &err, out), &err, error);
   }
-  attn_document_free(&document);
+  attns_document_free(&document);
   return rc;
 }
 
-int attn_store_config(sqlite3 *db, const attn_model_row *row, char **error, char **out) {
+int attns_store_config(sqlite3 *db, const attns_model_row *row, char **error,
+                       char **out) {
   sqlite3_stmt *stmt;
   *out = NULL;
-  int rc = attn_prepare(db, &stmt, error,
-                        "SELECT config FROM \"%w\".attn_model WHERE name = %Q", row->schema,
-                        row->name);
+  int rc = attns_prepare(db, &stmt, error,
+                         "SELECT config FROM \"%w\".attn_model WHERE name = %Q",
+                         row->schema, row->name);
   if (rc == SQLITE_OK) rc = query_text(db, stmt, error, out);
   if (rc == SQLITE_OK && !*out) {
-    rc = attn_sql_fail(error, SQLITE_ERROR, "model \"%s\": attn_model.config is NULL",
-                       row->name);
+    rc = attns_sql_fail(error, SQLITE_ERROR, "model \"%s\": attn_model.config is NULL",
+                        row->name);
   }
   return rc;
 }
 
-int attn_store_check_free(sqlite3 *db, const char *schema, const char *name, char **error) {
+int attns_store_check_free(sqlite3 *db, const char *schema, const char *name,
+                           char **error) {
   sqlite3_stmt *stmt;
-  int rc = attn_prepare(db, &stmt, error,
-                        "SELECT 1 FROM \"%w\".attn_model WHERE name = %Q", schema, name);
+  int rc = attns_prepare(db, &stmt, error,
+                         "SELECT 1 FROM \"%w\".attn_model WHERE name = %Q", schema, name);
   if (rc != SQLITE_OK) return rc;
   rc = sqlite3_step(stmt);
   if (rc == SQLITE_DONE) {
     rc = SQLITE_OK;
   } else if (rc == SQLITE_ROW) {
-    rc = attn_sql_fail(error, SQLITE_ERROR, "there is a model \"%s\" already", name);
+    rc = attns_sql_fail(error, SQLITE_ERROR, "there is a model \"%s\" already", name);
   } else {
-    rc = attn_sql_db_error(db, "attn_model", error);
+    rc = attns_sql_db_error(db, "attn_model", error);
   }
   sqlite3_finalize(stmt);
   return rc;
 }
 
-int attn_store_target(sqlite3 *db, const char *wanted, char **error, char **schema,
-                      char **name) {
+int attns_store_target(sqlite3 *db, const char *wanted, char **error, char **schema,
+                       char **name) {
   char **all = NULL;
   const char *dot = strchr(wanted, '.');
   int n_schema = dot ? (int)(dot - wanted) : 0;
   /* temp is listed only when there is something in it. */
   int found = n_schema == 4 && sqlite3_strnicmp(wanted, "temp", 4) == 0;
-  int rc = attn_store_schemas(db, error, &all);
+  int rc = attns_store_schemas(db, error, &all);
   for (int i = 0; rc == SQLITE_OK && dot && all[i]; i++) {
-    if ((int)strlen(all[i]) == n_schema && sqlite3_strnicmp(all[i], wanted, n_schema) == 0) {
+    if ((int)strlen(all[i]) == n_schema &&
+        sqlite3_strnicmp(all[i], wanted, n_schema) == 0) {
       found = 1;
     }
   }
@@ -349,7 +366,7 @@ int attn_store_target(sqlite3 *db, const char *wanted, char **error, char **sche
   *name = sqlite3_mprintf("%s", found ? dot + 1 : wanted);
   if (!*schema || !*name) return SQLITE_NOMEM;
   if (**name) return SQLITE_OK;
-  return attn_sql_fail(error, SQLITE_ERROR, "the name of a model is empty");
+  return attns_sql_fail(error, SQLITE_ERROR, "the name of a model is empty");
 }
 
 /* ---------------------------------------------------------------------- tensors */
@@ -362,9 +379,9 @@ typedef struct tensor_part {
 
 /* What the engine reads through: tensors, their parts, and one blob handle that is
 ** moved from row to row. */
-struct attn_tensor_source {
+struct attns_tensor_source {
   sqlite3 *db;
-  const attn_model_row *row;
+  const attns_model_row *row;
   attn_source source; /* of the arrays below */
   attn_tensor *tensor;
   size_t *first_part; /* of each tensor, and one behind the last */
@@ -377,9 +394,9 @@ struct attn_tensor_source {
   int code; /* SQLite's, of a read that failed */
 };
 
-typedef attn_tensor_source tensor_source;
+typedef attns_tensor_source tensor_source;
 
-void attn_store_close_tensors(attn_tensor_source *s) {
+void attns_store_close_tensors(attns_tensor_source *s) {
   if (!s) return;
   for (size_t i = 0; i < s->n_tensor; i++) sqlite3_free(s->name[i]);
   sqlite3_free(s->tensor);
@@ -415,8 +432,8 @@ static int bad_tensor(const tensor_source *s, const char *name, char **error,
                       const char *format, const char *found) {
   char *what = sqlite3_mprintf(format, found);
   if (!what) return SQLITE_NOMEM;
-  int rc = attn_sql_fail(error, SQLITE_CORRUPT_VTAB, "model \"%s\", tensor \"%s\": %s",
-                         s->row->name, name, what);
+  int rc = attns_sql_fail(error, SQLITE_CORRUPT_VTAB, "model \"%s\", tensor \"%s\": %s",
+                          s->row->name, name, what);
   sqlite3_free(what);
   return rc;
 }
@@ -491,18 +508,18 @@ static int open_part(tensor_source *s, const tensor_part *part) {
 static int check_readable(tensor_source *s, char **error) {
   if (s->n_part == 0) return SQLITE_OK;
   int rc = open_part(s, &s->part[0]);
-  return rc == SQLITE_OK ? rc : attn_sql_db_error(s->db, "attn_tensor", error);
+  return rc == SQLITE_OK ? rc : attns_sql_db_error(s->db, "attn_tensor", error);
 }
 
 static int list_tensors(tensor_source *s, char **error) {
   sqlite3_stmt *stmt;
-  int rc = attn_store_require(s->db, s->row->schema, "attn_tensor", error);
+  int rc = attns_store_require(s->db, s->row->schema, "attn_tensor", error);
   if (rc != SQLITE_OK) return rc;
-  rc = attn_prepare(s->db, &stmt, error,
-                        "SELECT rowid, name, part, dtype, shape,"
-                        "  CASE typeof(data) WHEN 'blob' THEN length(data) END"
-                        " FROM \"%w\".attn_tensor WHERE model = %Q ORDER BY name, part",
-                        s->row->schema, s->row->name);
+  rc = attns_prepare(s->db, &stmt, error,
+                     "SELECT rowid, name, part, dtype, shape,"
+                     "  CASE typeof(data) WHEN 'blob' THEN length(data) END"
+                     " FROM \"%w\".attn_tensor WHERE model = %Q ORDER BY name, part",
+                     s->row->schema, s->row->name);
   if (rc != SQLITE_OK) return rc;
   while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
     rc = add_tensor(s, stmt, error);
@@ -511,15 +528,15 @@ static int list_tensors(tensor_source *s, char **error) {
   if (rc == SQLITE_DONE) {
     rc = SQLITE_OK;
   } else if (!*error && rc != SQLITE_NOMEM) {
-    rc = attn_sql_db_error(s->db, "attn_tensor", error);
+    rc = attns_sql_db_error(s->db, "attn_tensor", error);
   }
   sqlite3_finalize(stmt);
   if (rc == SQLITE_OK) rc = check_sizes(s, error);
   return rc == SQLITE_OK ? check_readable(s, error) : rc;
 }
 
-static attn_status read_tensor(void *ctx, size_t i, uint64_t offset, uint64_t n, void *out,
-                               attn_error *err) {
+static attn_status read_tensor(void *ctx, size_t i, uint64_t offset, uint64_t n,
+                               void *out, attn_error *err) {
   tensor_source *s = ctx;
   char *to = out;
   for (size_t k = s->first_part[i]; n > 0 && k < s->first_part[i + 1]; k++) {
@@ -544,8 +561,8 @@ static attn_status read_tensor(void *ctx, size_t i, uint64_t offset, uint64_t n,
   return ATTN_OK;
 }
 
-int attn_store_open_tensors(sqlite3 *db, const attn_model_row *row, char **error,
-                            attn_tensor_source **out) {
+int attns_store_open_tensors(sqlite3 *db, const attns_model_row *row, char **error,
+                             attns_tensor_source **out) {
   tensor_source *s = *out = sqlite3_malloc64(sizeof *s);
   if (!s) return SQLITE_NOMEM;
   memset(s, 0, sizeof *s);
@@ -556,15 +573,19 @@ int attn_store_open_tensors(sqlite3 *db, const attn_model_row *row, char **error
   return rc;
 }
 
-const attn_source *attn_store_source(const attn_tensor_source *s) { return &s->source; }
+const attn_source *attns_store_source(const attns_tensor_source *s) {
+  return &s->source;
+}
 
-int attn_store_read_code(const attn_tensor_source *s) { return s->code; }
+int attns_store_read_code(const attns_tensor_source *s) {
+  return s->code;
+}
 
 /* -------------------------------------------------------------------- tokenizer */
 
-static int read_part(sqlite3 *db, sqlite3_stmt *stmt, const attn_model_row *row, int part,
-                     char **error, attn_parts *out) {
-  sqlite3_bind_text(stmt, 1, attn_part_names[part], -1, SQLITE_STATIC);
+static int read_part(sqlite3 *db, sqlite3_stmt *stmt, const attns_model_row *row,
+                     int part, char **error, attns_parts *out) {
+  sqlite3_bind_text(stmt, 1, attns_part_names[part], -1, SQLITE_STATIC);
   int rc = sqlite3_step(stmt);
   if (rc == SQLITE_ROW) {
     const void *data = sqlite3_column_blob(stmt, 0);
@@ -573,112 +594,117 @@ static int read_part(sqlite3 *db, sqlite3_stmt *stmt, const attn_model_row *row,
     out->n[part] = n;
     rc = out->data[part] && (data || n == 0) ? SQLITE_OK : SQLITE_NOMEM;
     if (rc == SQLITE_OK && data) memcpy(out->data[part], data, (size_t)n);
-  } else if (rc == SQLITE_DONE && part == ATTN_PART_VOCAB) {
-    rc = attn_sql_fail(error, SQLITE_CORRUPT_VTAB,
-                       "model \"%s\" has no vocab in attn_tokenizer", row->name);
+  } else if (rc == SQLITE_DONE && part == ATTNS_PART_VOCAB) {
+    rc = attns_sql_fail(error, SQLITE_CORRUPT_VTAB,
+                        "model \"%s\" has no vocab in attn_tokenizer", row->name);
   } else if (rc == SQLITE_DONE) {
     rc = SQLITE_OK;
   } else {
-    rc = attn_sql_db_error(db, "attn_tokenizer", error);
+    rc = attns_sql_db_error(db, "attn_tokenizer", error);
   }
   sqlite3_reset(stmt);
   return rc;
 }
 
-int attn_store_parts(sqlite3 *db, const attn_model_row *row, char **error, attn_parts *out) {
+int attns_store_parts(sqlite3 *db, const attns_model_row *row, char **error,
+                      attns_parts *out) {
   sqlite3_stmt *stmt;
   memset(out, 0, sizeof *out);
-  int rc = attn_store_require(db, row->schema, "attn_tokenizer", error);
+  int rc = attns_store_require(db, row->schema, "attn_tokenizer", error);
   if (rc != SQLITE_OK) return rc;
-  rc = attn_prepare(db, &stmt, error,
-                    "SELECT data FROM \"%w\".attn_tokenizer WHERE model = %Q AND part = ?",
-                    row->schema, row->name);
-  for (int i = 0; rc == SQLITE_OK && i < ATTN_N_PART; i++) {
+  rc = attns_prepare(
+      db, &stmt, error,
+      "SELECT data FROM \"%w\".attn_tokenizer WHERE model = %Q AND part = ?", row->schema,
+      row->name);
+  for (int i = 0; rc == SQLITE_OK && i < ATTNS_N_PART; i++) {
     rc = read_part(db, stmt, row, i, error, out);
   }
   sqlite3_finalize(stmt);
   return rc;
 }
 
-static void hash_parts(const attn_parts *parts, attn_sha256 *hash) {
-  for (int i = 0; i < ATTN_N_PART; i++) {
+static void hash_parts(const attns_parts *parts, attn_sha256 *hash) {
+  for (int i = 0; i < ATTNS_N_PART; i++) {
     attn_sha256_update(hash, &parts->n[i], sizeof parts->n[i]);
     if (parts->data[i]) attn_sha256_update(hash, parts->data[i], (size_t)parts->n[i]);
   }
 }
 
-static int load_tokenizer(sqlite3 *db, const attn_model_row *row, attn_settings *settings,
-                          char **error, attn_sha256 *hash, attn_tokenizer **out) {
+static int load_tokenizer(sqlite3 *db, const attns_model_row *row,
+                          attn_settings *settings, char **error, attn_sha256 *hash,
+                          attn_tokenizer **out) {
   attn_vocab vocab = {0};
   attn_error err = {0};
-  attn_parts parts;
-  int rc = attn_store_parts(db, row, error, &parts);
-  if (rc == SQLITE_OK) rc = attn_vocab_parse(&parts, row->name, error, &vocab);
+  attns_parts parts;
+  int rc = attns_store_parts(db, row, error, &parts);
+  if (rc == SQLITE_OK) rc = attns_vocab_parse(&parts, row->name, error, &vocab);
   if (rc == SQLITE_OK) {
-    rc = attn_sql_status(attn_tokenizer_new(settings, &vocab, &err, out), &err, error);
+    rc = attns_sql_status(attn_tokenizer_new(settings, &vocab, &err, out), &err, error);
   }
   hash_parts(&parts, hash);
-  attn_vocab_free(&vocab);
-  attn_parts_free(&parts);
+  attns_vocab_free(&vocab);
+  attns_parts_free(&parts);
   return rc;
 }
 
 /* ---------------------------------------------------------------------- loading */
 
-static int load_model(sqlite3 *db, const attn_model_row *row, const char *config,
+static int load_model(sqlite3 *db, const attns_model_row *row, const char *config,
                       char **error, attn_sha256 *hash, attn_model **out) {
-  attn_document document = {0}, words = {0};
+  attns_document document = {0}, words = {0};
   attn_tokenizer *tokenizer = NULL;
-  attn_tensor_source *tensors = NULL;
+  attns_tensor_source *tensors = NULL;
   attn_error err = {0};
-  int rc = attn_document_read(db, config, -1, "$.tokenizer", "attn_model.config", error,
-                              &words);
+  int rc = attns_document_read(db, config, -1, "$.tokenizer", "attn_model.config", error,
+                               &words);
   /* null: the model was imported without one. */
   if (rc == SQLITE_OK && words.settings.entry[0].kind != ATTN_NULL) {
     rc = load_tokenizer(db, row, &words.settings, error, hash, &tokenizer);
   }
-  attn_document_free(&words);
+  attns_document_free(&words);
   if (rc == SQLITE_OK) {
-    rc = attn_document_read(db, config, -1, "$", "attn_model.config", error, &document);
+    rc = attns_document_read(db, config, -1, "$", "attn_model.config", error, &document);
   }
-  if (rc == SQLITE_OK) rc = attn_store_open_tensors(db, row, error, &tensors);
+  if (rc == SQLITE_OK) rc = attns_store_open_tensors(db, row, error, &tensors);
   if (rc == SQLITE_OK) {
     attn_status status = attn_model_load(&document.settings, tokenizer,
-                                         attn_store_source(tensors), &err, out);
-    rc = attn_sql_status(status, &err, error);
-    if (rc == SQLITE_ERROR && attn_store_read_code(tensors)) {
-      rc = attn_store_read_code(tensors);
+                                         attns_store_source(tensors), &err, out);
+    rc = attns_sql_status(status, &err, error);
+    if (rc == SQLITE_ERROR && attns_store_read_code(tensors)) {
+      rc = attns_store_read_code(tensors);
     }
   }
   if (rc != SQLITE_OK) attn_tokenizer_free(tokenizer);
-  attn_document_free(&document);
-  attn_store_close_tensors(tensors);
+  attns_document_free(&document);
+  attns_store_close_tensors(tensors);
   return rc;
 }
 
 /* A statement that stands on the row: as long as it does, everything is read from one
 ** state of the database, whatever other connections commit. */
-static int hold_row(sqlite3 *db, const attn_model_row *row, char **error,
+static int hold_row(sqlite3 *db, const attns_model_row *row, char **error,
                     sqlite3_stmt **out) {
-  int rc = attn_prepare(db, out, error, "SELECT sha256 FROM \"%w\".attn_model WHERE name = %Q",
-                        row->schema, row->name);
+  int rc = attns_prepare(db, out, error,
+                         "SELECT sha256 FROM \"%w\".attn_model WHERE name = %Q",
+                         row->schema, row->name);
   if (rc != SQLITE_OK) return rc;
   rc = sqlite3_step(*out);
-  if (rc != SQLITE_ROW && rc != SQLITE_DONE) return attn_sql_db_error(db, "libattn", error);
+  if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+    return attns_sql_db_error(db, "libattn", error);
   const char *sha256 = (const char *)sqlite3_column_text(*out, 0);
   if (sha256 && strcmp(sha256, row->sha256) == 0) return SQLITE_OK;
-  return attn_sql_fail(error, SQLITE_BUSY, "model \"%s\" is being changed", row->name);
+  return attns_sql_fail(error, SQLITE_BUSY, "model \"%s\" is being changed", row->name);
 }
 
-int attn_store_load(sqlite3 *db, const attn_model_row *row, char **error, char words[65],
-                    attn_model **out) {
+int attns_store_load(sqlite3 *db, const attns_model_row *row, char **error,
+                     char words[65], attn_model **out) {
   char *config = NULL;
   sqlite3_stmt *held = NULL;
   attn_sha256 hash;
   *out = NULL;
   attn_sha256_init(&hash);
   int rc = hold_row(db, row, error, &held);
-  if (rc == SQLITE_OK) rc = attn_store_config(db, row, error, &config);
+  if (rc == SQLITE_OK) rc = attns_store_config(db, row, error, &config);
   if (rc == SQLITE_OK) {
     attn_sha256_update(&hash, config, strlen(config) + 1);
     rc = load_model(db, row, config, error, &hash, out);

@@ -12,7 +12,7 @@
 
 /* Of a model with a head, and of a whole sentence-transformers module. */
 static const char *const host_prefixes[] = {"0.auto_model.", "auto_model.", "bert.",
-                                            "roberta.",      "distilbert."};
+                                            "roberta.", "distilbert."};
 
 /* Names of before 2019. */
 static const char *const old_endings[][2] = {{".gamma", ".weight"}, {".beta", ".bias"}};
@@ -32,7 +32,8 @@ static char *database_name(const char *prefix, const char *name) {
   for (size_t i = 0; i < sizeof old_endings / sizeof old_endings[0]; i++) {
     size_t n_old = strlen(old_endings[i][0]);
     if (n > n_old && strcmp(name + n - n_old, old_endings[i][0]) == 0) {
-      return sqlite3_mprintf("%s%.*s%s", prefix, (int)(n - n_old), name, old_endings[i][1]);
+      return sqlite3_mprintf("%s%.*s%s", prefix, (int)(n - n_old), name,
+                             old_endings[i][1]);
     }
   }
   return sqlite3_mprintf("%s%s", prefix, name);
@@ -40,7 +41,7 @@ static char *database_name(const char *prefix, const char *name) {
 
 /* ---------------------------------------------------------------------- entries */
 
-static int reserve_tensor(attn_folder *f) {
+static int reserve_tensor(attns_folder *f) {
   if (f->n_tensor < f->n_alloc) return SQLITE_OK;
   size_t n = 2 * f->n_alloc + 128;
   attn_safetensor *tensor = sqlite3_realloc64(f->tensor, n * sizeof *tensor);
@@ -50,15 +51,15 @@ static int reserve_tensor(attn_folder *f) {
   return SQLITE_OK;
 }
 
-static int bad_entry(const attn_tensor_file *file, const char *name, const char *what,
+static int bad_entry(const attns_tensor_file *file, const char *name, const char *what,
                      char **error) {
-  return attn_sql_fail(error, SQLITE_ERROR, "%s: tensor \"%s\" has %s", file->path, name,
-                       what);
+  return attns_sql_fail(error, SQLITE_ERROR, "%s: tensor \"%s\" has %s", file->path, name,
+                        what);
 }
 
 /* A row of name, dtype, shape, begin, end. */
-static int add_entry(attn_folder *f, sqlite3_stmt *stmt, char **error) {
-  const attn_tensor_file *file = &f->file[f->n_file - 1];
+static int add_entry(attns_folder *f, sqlite3_stmt *stmt, char **error) {
+  const attns_tensor_file *file = &f->file[f->n_file - 1];
   const char *name = (const char *)sqlite3_column_text(stmt, 0);
   const char *dtype = (const char *)sqlite3_column_text(stmt, 1);
   const char *shape = (const char *)sqlite3_column_text(stmt, 2);
@@ -79,8 +80,8 @@ static int add_entry(attn_folder *f, sqlite3_stmt *stmt, char **error) {
   t->n_dim = shape ? attn_shape_parse(shape, t->dim) : -1;
   if (t->n_dim < 0) return bad_entry(file, name, "no shape of up to 8 sizes", error);
   if (sqlite3_column_type(stmt, 3) != SQLITE_INTEGER ||
-      sqlite3_column_type(stmt, 4) != SQLITE_INTEGER || sqlite3_column_int64(stmt, 3) < 0 ||
-      sqlite3_column_int64(stmt, 4) < 0) {
+      sqlite3_column_type(stmt, 4) != SQLITE_INTEGER ||
+      sqlite3_column_int64(stmt, 3) < 0 || sqlite3_column_int64(stmt, 4) < 0) {
     return bad_entry(file, name, "no data_offsets of two whole numbers", error);
   }
   t->begin = (uint64_t)sqlite3_column_int64(stmt, 3);
@@ -92,10 +93,11 @@ static int add_entry(attn_folder *f, sqlite3_stmt *stmt, char **error) {
   return SQLITE_OK;
 }
 
-static int read_entries(sqlite3 *db, const attn_bytes *header, attn_folder *f, char **error) {
+static int read_entries(sqlite3 *db, const attns_bytes *header, attns_folder *f,
+                        char **error) {
   sqlite3_stmt *stmt;
   const char *path = f->file[f->n_file - 1].path;
-  int rc = attn_prepare(
+  int rc = attns_prepare(
       db, &stmt, error,
       "SELECT key, json_extract(v, '$.dtype'), json_extract(v, '$.shape'),"
       " json_extract(v, '$.data_offsets[0]'), json_extract(v, '$.data_offsets[1]')"
@@ -112,7 +114,7 @@ static int read_entries(sqlite3 *db, const attn_bytes *header, attn_folder *f, c
     rc = SQLITE_OK;
   } else if (!*error && rc != SQLITE_NOMEM) {
     char *doing = sqlite3_mprintf("%s: the header", path);
-    rc = doing ? attn_sql_db_error(db, doing, error) : SQLITE_NOMEM;
+    rc = doing ? attns_sql_db_error(db, doing, error) : SQLITE_NOMEM;
     sqlite3_free(doing);
   }
   sqlite3_finalize(stmt);
@@ -122,61 +124,61 @@ static int read_entries(sqlite3 *db, const attn_bytes *header, attn_folder *f, c
 /* ------------------------------------------------------------------------ files */
 
 /* Reads the header of an open file into memory. */
-static int read_header(FILE *handle, attn_tensor_file *file, sqlite3_int64 n_file,
-                       char **error, attn_bytes *out) {
+static int read_header(FILE *handle, attns_tensor_file *file, sqlite3_int64 n_file,
+                       char **error, attns_bytes *out) {
   uint8_t first[8] = {0};
   uint64_t n;
   attn_error err;
   int rc = SQLITE_OK;
-  if (n_file >= 8) rc = attn_file_read_at(handle, file->path, 0, first, 8, error);
+  if (n_file >= 8) rc = attns_file_read_at(handle, file->path, 0, first, 8, error);
   if (rc != SQLITE_OK) return rc;
   if (attn_safetensors_header(first, (uint64_t)n_file, &err, &n) != ATTN_OK) {
-    return attn_sql_fail(error, SQLITE_ERROR, "%s: %s", file->path, err.message);
+    return attns_sql_fail(error, SQLITE_ERROR, "%s: %s", file->path, err.message);
   }
   file->data = 8 + (sqlite3_int64)n;
-  rc = attn_file_memory(file->path, (sqlite3_int64)n, error, out);
+  rc = attns_file_memory(file->path, (sqlite3_int64)n, error, out);
   if (rc != SQLITE_OK) return rc;
-  return attn_file_read_at(handle, file->path, 8, out->data, (size_t)n, error);
+  return attns_file_read_at(handle, file->path, 8, out->data, (size_t)n, error);
 }
 
-static int is_object(sqlite3 *db, const attn_bytes *json, char **error, int *out) {
+static int is_object(sqlite3 *db, const attns_bytes *json, char **error, int *out) {
   char *type;
-  int rc = attn_json_type(db, json, error, &type);
+  int rc = attns_json_type(db, json, error, &type);
   *out = type && strcmp(type, "object") == 0;
   sqlite3_free(type);
   return rc;
 }
 
-static int read_file(sqlite3 *db, attn_folder *f, char **error) {
-  attn_tensor_file *file = &f->file[f->n_file - 1];
+static int read_file(sqlite3 *db, attns_folder *f, char **error) {
+  attns_tensor_file *file = &f->file[f->n_file - 1];
   size_t first = f->n_tensor;
   sqlite3_int64 n_file;
   FILE *handle;
-  attn_bytes header = {0};
+  attns_bytes header = {0};
   attn_error err;
   int valid = 0;
-  int rc = attn_file_open(file->path, error, &handle, &n_file);
+  int rc = attns_file_open(file->path, error, &handle, &n_file);
   if (rc != SQLITE_OK) return rc;
   rc = read_header(handle, file, n_file, error, &header);
   fclose(handle);
   if (rc == SQLITE_OK) rc = is_object(db, &header, error, &valid);
   if (rc == SQLITE_OK && !valid) {
-    rc = attn_sql_fail(error, SQLITE_ERROR, "%s: the header is no valid JSON object",
-                       file->path);
+    rc = attns_sql_fail(error, SQLITE_ERROR, "%s: the header is no valid JSON object",
+                        file->path);
   }
   if (rc == SQLITE_OK) rc = read_entries(db, &header, f, error);
   sqlite3_free(header.data);
   if (rc == SQLITE_OK &&
       attn_safetensors_check(f->tensor + first, f->n_tensor - first,
                              (uint64_t)(n_file - file->data), &err) != ATTN_OK) {
-    rc = attn_sql_fail(error, SQLITE_ERROR, "%s: %s", file->path, err.message);
+    rc = attns_sql_fail(error, SQLITE_ERROR, "%s: %s", file->path, err.message);
   }
   return rc;
 }
 
 static int add_file(sqlite3 *db, const char *folder, const char *name, const char *prefix,
-                    attn_folder *f, char **error) {
-  attn_tensor_file *file =
+                    attns_folder *f, char **error) {
+  attns_tensor_file *file =
       sqlite3_realloc64(f->file, ((sqlite3_uint64)f->n_file + 1) * sizeof *file);
   if (!file) return SQLITE_NOMEM;
   f->file = file;
@@ -188,16 +190,17 @@ static int add_file(sqlite3 *db, const char *folder, const char *name, const cha
 }
 
 /* A model in several files: {"weight_map": {"tensor": "file", ...}}. */
-static int add_shards(sqlite3 *db, const char *folder, const char *index, const char *prefix,
-                      attn_folder *f, char **error) {
-  attn_bytes json;
+static int add_shards(sqlite3 *db, const char *folder, const char *index,
+                      const char *prefix, attns_folder *f, char **error) {
+  attns_bytes json;
   sqlite3_stmt *stmt = NULL;
   int valid = 0, n = 0;
-  int rc = attn_file_read(index, 64 << 20, error, &json);
+  int rc = attns_file_read(index, 64 << 20, error, &json);
   if (rc == SQLITE_OK) rc = is_object(db, &json, error, &valid);
   if (rc == SQLITE_OK && valid) {
-    rc = attn_prepare(db, &stmt, error,
-                      "SELECT DISTINCT value FROM json_each(?1, '$.weight_map') ORDER BY 1");
+    rc = attns_prepare(
+        db, &stmt, error,
+        "SELECT DISTINCT value FROM json_each(?1, '$.weight_map') ORDER BY 1");
     if (rc == SQLITE_OK) {
       sqlite3_bind_text64(stmt, 1, json.data, (sqlite3_uint64)json.n, SQLITE_STATIC,
                           SQLITE_UTF8);
@@ -206,9 +209,9 @@ static int add_shards(sqlite3 *db, const char *folder, const char *index, const 
   while (stmt && rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
     const char *name = (const char *)sqlite3_column_text(stmt, 0);
     if (!name || strchr(name, '/') || strchr(name, '\\')) {
-      rc = attn_sql_fail(error, SQLITE_ERROR,
-                         "%s: \"%s\" in weight_map is no name of a file beside it", index,
-                         name ? name : "");
+      rc = attns_sql_fail(error, SQLITE_ERROR,
+                          "%s: \"%s\" in weight_map is no name of a file beside it",
+                          index, name ? name : "");
       break;
     }
     rc = add_file(db, folder, name, prefix, f, error);
@@ -216,25 +219,25 @@ static int add_shards(sqlite3 *db, const char *folder, const char *index, const 
   }
   if (rc == SQLITE_DONE) rc = SQLITE_OK;
   if (rc == SQLITE_OK && n == 0) {
-    rc = attn_sql_fail(error, SQLITE_ERROR,
-                       "%s: expected a JSON object whose weight_map names files", index);
+    rc = attns_sql_fail(error, SQLITE_ERROR,
+                        "%s: expected a JSON object whose weight_map names files", index);
   }
   if (rc != SQLITE_OK && !*error && rc != SQLITE_NOMEM) {
-    rc = attn_sql_db_error(db, index, error);
+    rc = attns_sql_db_error(db, index, error);
   }
   sqlite3_finalize(stmt);
   sqlite3_free(json.data);
   return rc;
 }
 
-int attn_tensor_files_read(sqlite3 *db, const char *folder, const char *prefix, char **error,
-                           attn_folder *out) {
+int attns_tensor_files_read(sqlite3 *db, const char *folder, const char *prefix,
+                            char **error, attns_folder *out) {
   int rc;
   char *single = sqlite3_mprintf("%s/model.safetensors", folder);
   char *index = sqlite3_mprintf("%s/model.safetensors.index.json", folder);
   if (!single || !index) {
     rc = SQLITE_NOMEM;
-  } else if (!attn_file_is(single, 'f') && attn_file_is(index, 'f')) {
+  } else if (!attns_file_is(single, 'f') && attns_file_is(index, 'f')) {
     rc = add_shards(db, folder, index, prefix, out, error);
   } else {
     rc = add_file(db, folder, "model.safetensors", prefix, out, error);

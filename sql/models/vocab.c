@@ -18,19 +18,20 @@
 
 enum { MAX_ID = 1 << 24, MAX_TEXT = 256 << 20 };
 
-const char *const attn_part_names[ATTN_N_PART] = {"vocab", "merges"};
+const char *const attns_part_names[ATTNS_N_PART] = {"vocab", "merges"};
 
-void attn_parts_free(attn_parts *parts) {
-  for (int i = 0; i < ATTN_N_PART; i++) sqlite3_free(parts->data[i]);
+void attns_parts_free(attns_parts *parts) {
+  for (int i = 0; i < ATTNS_N_PART; i++) sqlite3_free(parts->data[i]);
   memset(parts, 0, sizeof *parts);
 }
 
 /* Text by text: *at moves on; 0 at the end or where the part is damaged. */
-static int next_text(const attn_parts *parts, int part, sqlite3_int64 *at, attn_text *out) {
+static int next_text(const attns_parts *parts, int part, sqlite3_int64 *at,
+                     attn_text *out) {
   if (parts->n[part] - *at < 4) return 0;
   const unsigned char *p = (const unsigned char *)parts->data[part] + *at;
-  uint32_t n = (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
-               (uint32_t)p[3] << 24;
+  uint32_t n =
+      (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
   if (n > parts->n[part] - *at - 4) return 0;
   *out = (attn_text){(const char *)p + 4, n};
   *at += 4 + (sqlite3_int64)n;
@@ -38,82 +39,83 @@ static int next_text(const attn_parts *parts, int part, sqlite3_int64 *at, attn_
 }
 
 /* How many texts a part has. */
-static int count_texts(const attn_parts *parts, int part, const char *model, char **error,
-                       uint32_t *n) {
+static int count_texts(const attns_parts *parts, int part, const char *model,
+                       char **error, uint32_t *n) {
   sqlite3_int64 at = 0;
   attn_text text;
   *n = 0;
   while (next_text(parts, part, &at, &text)) ++*n;
   if (at == parts->n[part]) return SQLITE_OK;
-  return attn_sql_fail(error, SQLITE_CORRUPT_VTAB,
-                       "model \"%s\": attn_tokenizer's %s is damaged at byte %lld of %lld",
-                       model, attn_part_names[part], at, parts->n[part]);
+  return attns_sql_fail(
+      error, SQLITE_CORRUPT_VTAB,
+      "model \"%s\": attn_tokenizer's %s is damaged at byte %lld of %lld", model,
+      attns_part_names[part], at, parts->n[part]);
 }
 
-static int parse_merges(const attn_parts *parts, const char *model, char **error,
+static int parse_merges(const attns_parts *parts, const char *model, char **error,
                         attn_vocab *out) {
   uint32_t n;
   sqlite3_int64 at = 0;
-  int rc = count_texts(parts, ATTN_PART_MERGES, model, error, &n);
+  int rc = count_texts(parts, ATTNS_PART_MERGES, model, error, &n);
   if (rc == SQLITE_OK && n % 2) {
-    rc = attn_sql_fail(error, SQLITE_CORRUPT_VTAB,
-                       "model \"%s\": attn_tokenizer's merges have %u texts; expected pairs",
-                       model, n);
+    rc = attns_sql_fail(
+        error, SQLITE_CORRUPT_VTAB,
+        "model \"%s\": attn_tokenizer's merges have %u texts; expected pairs", model, n);
   }
   if (rc != SQLITE_OK) return rc;
   attn_text *list = sqlite3_malloc64((n + UINT64_C(1)) * sizeof *list);
   if (!list) return SQLITE_NOMEM;
-  for (uint32_t i = 0; i < n; i++) next_text(parts, ATTN_PART_MERGES, &at, &list[i]);
+  for (uint32_t i = 0; i < n; i++) next_text(parts, ATTNS_PART_MERGES, &at, &list[i]);
   out->merge = list;
   out->n_merge = n / 2;
   return SQLITE_OK;
 }
 
-int attn_vocab_parse(const attn_parts *parts, const char *model, char **error,
-                     attn_vocab *out) {
+int attns_vocab_parse(const attns_parts *parts, const char *model, char **error,
+                      attn_vocab *out) {
   uint32_t n;
   sqlite3_int64 at = 0;
   attn_text token;
   memset(out, 0, sizeof *out);
-  int rc = count_texts(parts, ATTN_PART_VOCAB, model, error, &n);
+  int rc = count_texts(parts, ATTNS_PART_VOCAB, model, error, &n);
   if (rc == SQLITE_OK && n == 0) {
-    rc = attn_sql_fail(error, SQLITE_CORRUPT_VTAB,
-                       "model \"%s\": attn_tokenizer's vocab is empty", model);
+    rc = attns_sql_fail(error, SQLITE_CORRUPT_VTAB,
+                        "model \"%s\": attn_tokenizer's vocab is empty", model);
   }
   if (rc != SQLITE_OK) return rc;
   attn_error err = {""};
-  rc = attn_sql_status(attn_limit_check(ATTN_LIMIT_VOCABULARY, n, &err,
-                                        "model \"%s\": the vocabulary has %u tokens", model,
-                                        (unsigned)n),
-                       &err, error);
+  rc = attns_sql_status(attn_limit_check(ATTN_LIMIT_VOCABULARY, n, &err,
+                                         "model \"%s\": the vocabulary has %u tokens",
+                                         model, (unsigned)n),
+                        &err, error);
   if (rc != SQLITE_OK) return rc;
   const char **list = sqlite3_malloc64(n * (sizeof *list + sizeof(uint32_t)));
   if (!list) return SQLITE_NOMEM;
   uint32_t *size = (uint32_t *)(list + n);
-  for (uint32_t i = 0; next_text(parts, ATTN_PART_VOCAB, &at, &token); i++) {
+  for (uint32_t i = 0; next_text(parts, ATTNS_PART_VOCAB, &at, &token); i++) {
     list[i] = token.n_text ? token.text : NULL;
     size[i] = (uint32_t)token.n_text;
   }
   *out = (attn_vocab){.token = list, .n_token = size, .n = n};
   rc = parse_merges(parts, model, error, out);
-  if (rc != SQLITE_OK) attn_vocab_free(out);
+  if (rc != SQLITE_OK) attns_vocab_free(out);
   return rc;
 }
 
-void attn_vocab_free(attn_vocab *vocab) {
+void attns_vocab_free(attn_vocab *vocab) {
   sqlite3_free((void *)(uintptr_t)vocab->token);
   sqlite3_free((void *)(uintptr_t)vocab->merge);
   memset(vocab, 0, sizeof *vocab);
 }
 
-void attn_vocab_append(sqlite3_str *blob, const char *text, uint32_t n) {
+void attns_vocab_append(sqlite3_str *blob, const char *text, uint32_t n) {
   const char size[4] = {(char)(n & 0xff), (char)(n >> 8 & 0xff), (char)(n >> 16 & 0xff),
                         (char)(n >> 24)};
   sqlite3_str_append(blob, size, 4);
   sqlite3_str_append(blob, text, (int)n);
 }
 
-int attn_vocab_finish(sqlite3_str *blob, int part, attn_parts *parts) {
+int attns_vocab_finish(sqlite3_str *blob, int part, attns_parts *parts) {
   parts->n[part] = sqlite3_str_length(blob);
   int rc = sqlite3_str_errcode(blob);
   parts->data[part] = sqlite3_str_finish(blob);
@@ -122,55 +124,57 @@ int attn_vocab_finish(sqlite3_str *blob, int part, attn_parts *parts) {
 }
 
 /* The same behind what made the texts, whose error comes first. */
-static int finish_part(sqlite3_str *blob, int rc, int part, attn_parts *parts) {
-  int finished = attn_vocab_finish(blob, part, parts);
+static int finish_part(sqlite3_str *blob, int rc, int part, attns_parts *parts) {
+  int finished = attns_vocab_finish(blob, part, parts);
   return rc == SQLITE_OK ? finished : rc;
 }
 
-int attn_vocab_write(sqlite3 *db, const attn_vocab *vocab, int has_merges,
-                     attn_parts *out) {
+int attns_vocab_write(sqlite3 *db, const attn_vocab *vocab, int has_merges,
+                      attns_parts *out) {
   sqlite3_str *blob = sqlite3_str_new(db);
   for (uint32_t i = 0; i < vocab->n; i++) {
-    attn_vocab_append(blob, vocab->token[i], vocab->n_token[i]);
+    attns_vocab_append(blob, vocab->token[i], vocab->n_token[i]);
   }
-  int rc = attn_vocab_finish(blob, ATTN_PART_VOCAB, out);
+  int rc = attns_vocab_finish(blob, ATTNS_PART_VOCAB, out);
   if (rc != SQLITE_OK || !has_merges) return rc;
   blob = sqlite3_str_new(db);
   for (size_t i = 0; i < 2 * (size_t)vocab->n_merge; i++) {
-    attn_vocab_append(blob, vocab->merge[i].text, (uint32_t)vocab->merge[i].n_text);
+    attns_vocab_append(blob, vocab->merge[i].text, (uint32_t)vocab->merge[i].n_text);
   }
-  return attn_vocab_finish(blob, ATTN_PART_MERGES, out);
+  return attns_vocab_finish(blob, ATTNS_PART_MERGES, out);
 }
 
 /* --------------------------------------------------------------- tokenizer.json */
 
 /* A row (id, token, type of id), in order of id. */
-static int add_json_token(const attn_vocab_request *q, const char *file, sqlite3_stmt *stmt,
-                          sqlite3_str *blob, sqlite3_int64 *next, char **error) {
+static int add_json_token(const attns_vocab_request *q, const char *file,
+                          sqlite3_stmt *stmt, sqlite3_str *blob, sqlite3_int64 *next,
+                          char **error) {
   const char *token = (const char *)sqlite3_column_text(stmt, 1);
   if (!token) return SQLITE_NOMEM;
   sqlite3_int64 id = sqlite3_column_int64(stmt, 0);
   if (sqlite3_column_type(stmt, 0) != SQLITE_INTEGER || id < *next || id >= MAX_ID) {
-    return attn_sql_fail(error, SQLITE_ERROR,
-                         "%s/%s: token \"%s\" has id %s; expected a whole number "
-                         "of its own from 0 to %d",
-                         q->folder, file, token, (const char *)sqlite3_column_text(stmt, 0),
-                         MAX_ID - 1);
+    return attns_sql_fail(error, SQLITE_ERROR,
+                          "%s/%s: token \"%s\" has id %s; expected a whole number "
+                          "of its own from 0 to %d",
+                          q->folder, file, token,
+                          (const char *)sqlite3_column_text(stmt, 0), MAX_ID - 1);
   }
-  for (; *next < id; ++*next) attn_vocab_append(blob, "", 0);
-  attn_vocab_append(blob, token, (uint32_t)sqlite3_column_bytes(stmt, 1));
+  for (; *next < id; ++*next) attns_vocab_append(blob, "", 0);
+  attns_vocab_append(blob, token, (uint32_t)sqlite3_column_bytes(stmt, 1));
   ++*next;
   return SQLITE_OK;
 }
 
 /* The object at `path` of a file's JSON. */
-static int read_json_vocab(const attn_vocab_request *q, const char *file, const char *json,
-                           const char *path, char **error, attn_parts *parts) {
+static int read_json_vocab(const attns_vocab_request *q, const char *file,
+                           const char *json, const char *path, char **error,
+                           attns_parts *parts) {
   sqlite3_stmt *stmt;
   sqlite3_int64 next = 0;
-  int rc = attn_prepare(q->db, &stmt, error,
-                        "SELECT value, key FROM json_each(?1, ?2)"
-                        " WHERE json_type(?1, ?2) = 'object' ORDER BY value");
+  int rc = attns_prepare(q->db, &stmt, error,
+                         "SELECT value, key FROM json_each(?1, ?2)"
+                         " WHERE json_type(?1, ?2) = 'object' ORDER BY value");
   if (rc != SQLITE_OK) return rc;
   sqlite3_str *blob = sqlite3_str_new(q->db);
   sqlite3_bind_text(stmt, 1, json, -1, SQLITE_STATIC);
@@ -182,30 +186,32 @@ static int read_json_vocab(const attn_vocab_request *q, const char *file, const 
   if (rc == SQLITE_DONE) {
     rc = SQLITE_OK;
   } else if (!*error && rc != SQLITE_NOMEM) {
-    rc = attn_sql_db_error(q->db, file, error);
+    rc = attns_sql_db_error(q->db, file, error);
   }
   if (rc == SQLITE_OK && next == 0) {
-    rc = attn_sql_fail(error, SQLITE_ERROR, "%s/%s: expected an object of tokens at %s",
-                       q->folder, file, path);
+    rc = attns_sql_fail(error, SQLITE_ERROR, "%s/%s: expected an object of tokens at %s",
+                        q->folder, file, path);
   }
   sqlite3_finalize(stmt);
-  return finish_part(blob, rc, ATTN_PART_VOCAB, parts);
+  return finish_part(blob, rc, ATTNS_PART_VOCAB, parts);
 }
 
 /* "left right": two tokens with one blank between them. */
 static int add_merge(sqlite3_str *blob, const char *text, int n) {
   const char *blank = memchr(text, ' ', (size_t)n);
   if (!blank || memchr(blank + 1, ' ', (size_t)(text + n - blank - 1))) return 0;
-  attn_vocab_append(blob, text, (uint32_t)(blank - text));
-  attn_vocab_append(blob, blank + 1, (uint32_t)(text + n - blank - 1));
+  attns_vocab_append(blob, text, (uint32_t)(blank - text));
+  attns_vocab_append(blob, blank + 1, (uint32_t)(text + n - blank - 1));
   return 1;
 }
 
-static int is_version(const char *text) { return strncmp(text, "#version", 8) == 0; }
+static int is_version(const char *text) {
+  return strncmp(text, "#version", 8) == 0;
+}
 
 /* A row (number, type, value, and of an array of two texts these): a merge. */
-static int add_json_merge(const attn_vocab_request *q, sqlite3_stmt *stmt, sqlite3_str *blob,
-                          char **error) {
+static int add_json_merge(const attns_vocab_request *q, sqlite3_stmt *stmt,
+                          sqlite3_str *blob, char **error) {
   const char *type = (const char *)sqlite3_column_text(stmt, 1);
   const char *value = (const char *)sqlite3_column_text(stmt, 2);
   if (!type || !value) return SQLITE_NOMEM;
@@ -218,25 +224,26 @@ static int add_json_merge(const attn_vocab_request *q, sqlite3_stmt *stmt, sqlit
     for (int i = 3; i < 5; i++) {
       const char *text = (const char *)sqlite3_column_text(stmt, i);
       if (!text) return SQLITE_NOMEM;
-      attn_vocab_append(blob, text, (uint32_t)sqlite3_column_bytes(stmt, i));
+      attns_vocab_append(blob, text, (uint32_t)sqlite3_column_bytes(stmt, i));
     }
     return SQLITE_OK;
   }
-  return attn_sql_fail(error, SQLITE_ERROR,
-                       "%s/tokenizer.json: $.model.merges[%lld] is %!.100s; expected "
-                       "\"left right\" or [\"left\", \"right\"]",
-                       q->folder, sqlite3_column_int64(stmt, 0), value);
+  return attns_sql_fail(error, SQLITE_ERROR,
+                        "%s/tokenizer.json: $.model.merges[%lld] is %!.100s; expected "
+                        "\"left right\" or [\"left\", \"right\"]",
+                        q->folder, sqlite3_column_int64(stmt, 0), value);
 }
 
-static int read_json_merges(const attn_vocab_request *q, const char *tokenizer,
-                            char **error, attn_parts *parts) {
+static int read_json_merges(const attns_vocab_request *q, const char *tokenizer,
+                            char **error, attns_parts *parts) {
   sqlite3_stmt *stmt;
-  int rc = attn_prepare(q->db, &stmt, error,
-                        "SELECT key, type, coalesce(value, 'null'),"
-                        " CASE type WHEN 'array' THEN CASE json_array_length(value) WHEN 2"
-                        "  THEN json_extract(value, '$[0]') END END,"
-                        " CASE type WHEN 'array' THEN json_extract(value, '$[1]') END"
-                        " FROM json_each(?1, '$.model.merges')");
+  int rc =
+      attns_prepare(q->db, &stmt, error,
+                    "SELECT key, type, coalesce(value, 'null'),"
+                    " CASE type WHEN 'array' THEN CASE json_array_length(value) WHEN 2"
+                    "  THEN json_extract(value, '$[0]') END END,"
+                    " CASE type WHEN 'array' THEN json_extract(value, '$[1]') END"
+                    " FROM json_each(?1, '$.model.merges')");
   if (rc != SQLITE_OK) return rc;
   sqlite3_str *blob = sqlite3_str_new(q->db);
   sqlite3_bind_text(stmt, 1, tokenizer, -1, SQLITE_STATIC);
@@ -247,10 +254,10 @@ static int read_json_merges(const attn_vocab_request *q, const char *tokenizer,
   if (rc == SQLITE_DONE) {
     rc = SQLITE_OK;
   } else if (!*error && rc != SQLITE_NOMEM) {
-    rc = attn_sql_db_error(q->db, "tokenizer.json", error);
+    rc = attns_sql_db_error(q->db, "tokenizer.json", error);
   }
   sqlite3_finalize(stmt);
-  return finish_part(blob, rc, ATTN_PART_MERGES, parts);
+  return finish_part(blob, rc, ATTNS_PART_MERGES, parts);
 }
 
 /* -------------------------------------------------------------------- vocab.txt */
@@ -260,8 +267,8 @@ enum { UNK, SEP, PAD, CLS, MASK, N_SPECIAL };
 
 static const char *const special_keys[N_SPECIAL] = {"unk_token", "sep_token", "pad_token",
                                                     "cls_token", "mask_token"};
-static const char *const special_defaults[N_SPECIAL] = {"[UNK]", "[SEP]", "[PAD]", "[CLS]",
-                                                        "[MASK]"};
+static const char *const special_defaults[N_SPECIAL] = {"[UNK]", "[SEP]", "[PAD]",
+                                                        "[CLS]", "[MASK]"};
 
 typedef struct special {
   char *text;
@@ -269,16 +276,16 @@ typedef struct special {
 } special;
 
 /* tokenizer_config.json has them as text or as {"content": text}. */
-static int read_special(const attn_vocab_request *q, int i, char **error, special *out) {
+static int read_special(const attns_vocab_request *q, int i, char **error, special *out) {
   sqlite3_stmt *stmt;
   out->id = -1;
   out->text = NULL;
-  int rc = attn_prepare(q->db, &stmt, error,
-                        "SELECT coalesce(json_extract(?1, '$.%s.content'),"
-                        " CASE json_type(?1, '$.%s') WHEN 'text'"
-                        "  THEN json_extract(?1, '$.%s') END, %Q)",
-                        special_keys[i], special_keys[i], special_keys[i],
-                        special_defaults[i]);
+  int rc = attns_prepare(q->db, &stmt, error,
+                         "SELECT coalesce(json_extract(?1, '$.%s.content'),"
+                         " CASE json_type(?1, '$.%s') WHEN 'text'"
+                         "  THEN json_extract(?1, '$.%s') END, %Q)",
+                         special_keys[i], special_keys[i], special_keys[i],
+                         special_defaults[i]);
   if (rc != SQLITE_OK) return rc;
   sqlite3_bind_text(stmt, 1, q->tokenizer_config ? q->tokenizer_config : "{}", -1,
                     SQLITE_STATIC);
@@ -287,13 +294,13 @@ static int read_special(const attn_vocab_request *q, int i, char **error, specia
     if (text) out->text = sqlite3_mprintf("%s", text);
   }
   rc = sqlite3_finalize(stmt);
-  if (rc != SQLITE_OK) return attn_sql_db_error(q->db, "tokenizer_config.json", error);
+  if (rc != SQLITE_OK) return attns_sql_db_error(q->db, "tokenizer_config.json", error);
   return out->text ? SQLITE_OK : SQLITE_NOMEM;
 }
 
 /* A line's end is \n or \r\n, as Python reads text. */
-static int add_lines(const attn_vocab_request *q, const attn_bytes *file, special *specials,
-                     char **error, attn_parts *parts) {
+static int add_lines(const attns_vocab_request *q, const attns_bytes *file,
+                     special *specials, char **error, attns_parts *parts) {
   sqlite3_str *blob = sqlite3_str_new(q->db);
   const char *p = file->data, *end = file->data + file->n;
   sqlite3_int64 id = 0;
@@ -303,7 +310,7 @@ static int add_lines(const attn_vocab_request *q, const attn_bytes *file, specia
     const char *stop = newline ? newline : end;
     const char *next = newline ? newline + 1 : end;
     if (stop > p && stop[-1] == '\r') stop--;
-    attn_vocab_append(blob, p, (uint32_t)(stop - p));
+    attns_vocab_append(blob, p, (uint32_t)(stop - p));
     for (int i = 0; i < N_SPECIAL; i++) {
       size_t size = strlen(specials[i].text);
       if (size == (size_t)(stop - p) && memcmp(p, specials[i].text, size) == 0) {
@@ -312,18 +319,18 @@ static int add_lines(const attn_vocab_request *q, const attn_bytes *file, specia
     }
     p = next;
     if (id == MAX_ID) {
-      rc = attn_sql_fail(error, SQLITE_ERROR, "%s/vocab.txt: more than %d lines", q->folder,
-                         MAX_ID);
+      rc = attns_sql_fail(error, SQLITE_ERROR, "%s/vocab.txt: more than %d lines",
+                          q->folder, MAX_ID);
     }
   }
   for (int i = 0; rc == SQLITE_OK && i < N_SPECIAL; i++) {
     if (specials[i].id < 0 && (i == UNK || i == SEP || i == CLS)) {
-      rc = attn_sql_fail(error, SQLITE_ERROR,
-                         "%s/vocab.txt: has no line \"%s\", which is the %s", q->folder,
-                         specials[i].text, special_keys[i]);
+      rc = attns_sql_fail(error, SQLITE_ERROR,
+                          "%s/vocab.txt: has no line \"%s\", which is the %s", q->folder,
+                          specials[i].text, special_keys[i]);
     }
   }
-  return finish_part(blob, rc, ATTN_PART_VOCAB, parts);
+  return finish_part(blob, rc, ATTNS_PART_VOCAB, parts);
 }
 
 /* The text that a statement makes, which is finalized. */
@@ -336,51 +343,56 @@ static int take_text(sqlite3 *db, sqlite3_stmt *stmt, const char *what, char **e
     if (text) *out = sqlite3_mprintf("%s", text);
     rc = *out ? SQLITE_OK : SQLITE_NOMEM;
   } else {
-    rc = attn_sql_db_error(db, what, error);
+    rc = attns_sql_db_error(db, what, error);
   }
   sqlite3_finalize(stmt);
   return rc;
 }
 
 /* The tokenizer.json that transformers' BertTokenizer would save.  (UNION ALL, since
-** SQLITE_OMIT_COMPOUND_SELECT makes VALUES of several rows the last one, without an error.) */
-static int make_bert_settings(const attn_vocab_request *q, const special *s, char **error,
-                              char **out) {
+** SQLITE_OMIT_COMPOUND_SELECT makes VALUES of several rows the last one, without an
+** error.) */
+static int make_bert_settings(const attns_vocab_request *q, const special *s,
+                              char **error, char **out) {
   sqlite3_stmt *stmt;
-  int rc = attn_prepare(
+  int rc = attns_prepare(
       q->db, &stmt, error,
       "SELECT json_object("
-      "'added_tokens', json((SELECT json_group_array(json_object('id', column1, 'content', column2,"
+      "'added_tokens', json((SELECT json_group_array(json_object('id', column1, "
+      "'content', column2,"
       "  'special', json('true'), 'normalized', json('false')))"
       "  FROM (VALUES(%lld, %Q) UNION ALL VALUES(%lld, %Q) UNION ALL VALUES(%lld, %Q)"
       "   UNION ALL VALUES(%lld, %Q) UNION ALL VALUES(%lld, %Q))"
       "  WHERE column1 >= 0)),"
       "'normalizer', json_object('type', 'BertNormalizer', 'clean_text', json('true'),"
-      "  'handle_chinese_chars', json(coalesce(?1 -> '$.tokenize_chinese_chars', 'true')),"
+      "  'handle_chinese_chars', json(coalesce(?1 -> '$.tokenize_chinese_chars', "
+      "'true')),"
       "  'strip_accents', json(?1 -> '$.strip_accents'),"
       "  'lowercase', json(coalesce(?1 -> '$.do_lower_case', 'true'))),"
       "'pre_tokenizer', json_object('type', 'BertPreTokenizer'),"
-      "'post_processor', json_object('type', 'BertProcessing', 'sep', json_array(%Q, %lld),"
+      "'post_processor', json_object('type', 'BertProcessing', 'sep', json_array(%Q, "
+      "%lld),"
       "  'cls', json_array(%Q, %lld)),"
-      "'decoder', json_object('type', 'WordPiece', 'prefix', '##', 'cleanup', json('true')),"
+      "'decoder', json_object('type', 'WordPiece', 'prefix', '##', 'cleanup', "
+      "json('true')),"
       "'model', json_object('type', 'WordPiece', 'unk_token', %Q,"
       "  'continuing_subword_prefix', '##', 'max_input_chars_per_word', 100))",
       s[UNK].id, s[UNK].text, s[SEP].id, s[SEP].text, s[PAD].id, s[PAD].text, s[CLS].id,
-      s[CLS].text, s[MASK].id, s[MASK].text, s[SEP].text, s[SEP].id, s[CLS].text, s[CLS].id,
-      s[UNK].text);
+      s[CLS].text, s[MASK].id, s[MASK].text, s[SEP].text, s[SEP].id, s[CLS].text,
+      s[CLS].id, s[UNK].text);
   if (rc != SQLITE_OK) return rc;
   sqlite3_bind_text(stmt, 1, q->tokenizer_config ? q->tokenizer_config : "{}", -1,
                     SQLITE_STATIC);
   return take_text(q->db, stmt, "tokenizer_config.json", error, out);
 }
 
-static int read_vocab_txt(const attn_vocab_request *q, char **tokenizer, char **error,
-                          attn_parts *parts) {
+static int read_vocab_txt(const attns_vocab_request *q, char **tokenizer, char **error,
+                          attns_parts *parts) {
   special specials[N_SPECIAL] = {{NULL, -1}};
-  attn_bytes file = {0};
+  attns_bytes file = {0};
   char *path = sqlite3_mprintf("%s/vocab.txt", q->folder);
   if (!path) return SQLITE_NOMEM;
-  int rc = attn_file_read(path, MAX_TEXT, error, &file);
+  int rc = attns_file_read(path, MAX_TEXT, error, &file);
   for (int i = 0; rc == SQLITE_OK && i < N_SPECIAL; i++) {
     rc = read_special(q, i, error, &specials[i]);
   }
@@ -422,10 +434,10 @@ static const family roberta = {
 
 /* The tokenizer.json that transformers' GPT2Tokenizer or RobertaTokenizer would save.
 ** ?1: tokenizer_config.json, ?2: vocab.json. */
-static int make_bpe_settings(const attn_vocab_request *q, const char *vocab, const family *f,
-                             char **error, char **out) {
+static int make_bpe_settings(const attns_vocab_request *q, const char *vocab,
+                             const family *f, char **error, char **out) {
   sqlite3_stmt *stmt;
-  int rc = attn_prepare(
+  int rc = attns_prepare(
       q->db, &stmt, error,
       "WITH named(key, content, lstrip) AS MATERIALIZED ("
       "  SELECT column1, coalesce(json_extract(?1, '$.' || column1 || '.content'),"
@@ -436,7 +448,8 @@ static int make_bpe_settings(const attn_vocab_request *q, const char *vocab, con
       "  SELECT n.key, content, lstrip, (SELECT value FROM json_each(?2) v"
       "   WHERE v.key = content) FROM named n WHERE content IS NOT NULL) "
       "SELECT json_object("
-      "'added_tokens', json((SELECT json_group_array(json_object('id', id, 'content', content,"
+      "'added_tokens', json((SELECT json_group_array(json_object('id', id, 'content', "
+      "content,"
       "  'special', json('true'), 'normalized', json('false'),"
       "  'lstrip', json(iif(lstrip, 'true', 'false'))))"
       "  FROM (SELECT id, content, max(lstrip) lstrip FROM special GROUP BY content))),"
@@ -460,25 +473,26 @@ static int make_bpe_settings(const attn_vocab_request *q, const char *vocab, con
 }
 
 /* GPT-2 frames a text with nothing, RoBERTa and BART do so with <s> and </s>. */
-static int find_family(const attn_vocab_request *q, char **error, const family **out) {
+static int find_family(const attns_vocab_request *q, char **error, const family **out) {
   sqlite3_stmt *stmt;
-  int rc = attn_prepare(q->db, &stmt, error,
-                        "SELECT coalesce(?1 ->> '$.tokenizer_class', ?2 ->> '$.model_type')"
-                        " LIKE 'gpt%%'");
+  int rc =
+      attns_prepare(q->db, &stmt, error,
+                    "SELECT coalesce(?1 ->> '$.tokenizer_class', ?2 ->> '$.model_type')"
+                    " LIKE 'gpt%%'");
   if (rc != SQLITE_OK) return rc;
   sqlite3_bind_text(stmt, 1, q->tokenizer_config ? q->tokenizer_config : "{}", -1,
                     SQLITE_STATIC);
   sqlite3_bind_text(stmt, 2, q->config ? q->config : "{}", -1, SQLITE_STATIC);
   rc = sqlite3_step(stmt);
   *out = rc == SQLITE_ROW && sqlite3_column_int(stmt, 0) ? &gpt2 : &roberta;
-  rc = rc == SQLITE_ROW ? SQLITE_OK : attn_sql_db_error(q->db, "config.json", error);
+  rc = rc == SQLITE_ROW ? SQLITE_OK : attns_sql_db_error(q->db, "config.json", error);
   sqlite3_finalize(stmt);
   return rc;
 }
 
 /* Line 1, 2 ... of merges.txt. */
-static int add_merge_lines(const attn_vocab_request *q, const attn_bytes *file, char **error,
-                           attn_parts *parts) {
+static int add_merge_lines(const attns_vocab_request *q, const attns_bytes *file,
+                           char **error, attns_parts *parts) {
   sqlite3_str *blob = sqlite3_str_new(q->db);
   const char *p = file->data, *end = file->data + file->n;
   int rc = SQLITE_OK;
@@ -487,32 +501,34 @@ static int add_merge_lines(const attn_vocab_request *q, const attn_bytes *file, 
     const char *stop = newline ? newline : end, *next = newline ? newline + 1 : end;
     if (stop > p && stop[-1] == '\r') stop--;
     if (stop > p && !is_version(p) && !add_merge(blob, p, (int)(stop - p))) {
-      rc = attn_sql_fail(error, SQLITE_ERROR,
+      rc =
+          attns_sql_fail(error, SQLITE_ERROR,
                          "%s/merges.txt: line %d is \"%.*s\"; expected two tokens with a "
                          "blank between them",
                          q->folder, line, (int)(stop - p > 100 ? 100 : stop - p), p);
     }
     p = next;
   }
-  return finish_part(blob, rc, ATTN_PART_MERGES, parts);
+  return finish_part(blob, rc, ATTNS_PART_MERGES, parts);
 }
 
-static int read_bpe_files(const attn_vocab_request *q, char **tokenizer, char **error,
-                          attn_parts *parts) {
-  attn_bytes vocab = {0}, merges = {0};
+static int read_bpe_files(const attns_vocab_request *q, char **tokenizer, char **error,
+                          attns_parts *parts) {
+  attns_bytes vocab = {0}, merges = {0};
   const family *f = NULL;
   char *type = NULL;
   char *vocab_path = sqlite3_mprintf("%s/vocab.json", q->folder);
   char *merges_path = sqlite3_mprintf("%s/merges.txt", q->folder);
   int rc = vocab_path && merges_path ? SQLITE_OK : SQLITE_NOMEM;
-  if (rc == SQLITE_OK) rc = attn_file_read(vocab_path, MAX_TEXT, error, &vocab);
-  if (rc == SQLITE_OK) rc = attn_file_read(merges_path, MAX_TEXT, error, &merges);
-  if (rc == SQLITE_OK) rc = attn_json_type(q->db, &vocab, error, &type);
+  if (rc == SQLITE_OK) rc = attns_file_read(vocab_path, MAX_TEXT, error, &vocab);
+  if (rc == SQLITE_OK) rc = attns_file_read(merges_path, MAX_TEXT, error, &merges);
+  if (rc == SQLITE_OK) rc = attns_json_type(q->db, &vocab, error, &type);
   if (rc == SQLITE_OK && (!type || strcmp(type, "object") != 0)) {
-    rc = attn_sql_fail(error, SQLITE_ERROR, "%s: found %s%s; expected a JSON object",
-                       vocab_path, type ? "a JSON " : "no valid JSON", type ? type : "");
+    rc = attns_sql_fail(error, SQLITE_ERROR, "%s: found %s%s; expected a JSON object",
+                        vocab_path, type ? "a JSON " : "no valid JSON", type ? type : "");
   }
-  if (rc == SQLITE_OK) rc = read_json_vocab(q, "vocab.json", vocab.data, "$", error, parts);
+  if (rc == SQLITE_OK)
+    rc = read_json_vocab(q, "vocab.json", vocab.data, "$", error, parts);
   if (rc == SQLITE_OK) rc = add_merge_lines(q, &merges, error, parts);
   if (rc == SQLITE_OK) rc = find_family(q, error, &f);
   if (rc == SQLITE_OK) rc = make_bpe_settings(q, vocab.data, f, error, tokenizer);
@@ -527,29 +543,29 @@ static int read_bpe_files(const attn_vocab_request *q, char **tokenizer, char **
 /* ----------------------------------------------------------------------- all */
 
 /* 1 if the folder has a file of that name, -1 where there is no memory to say. */
-static int has_file(const attn_vocab_request *q, const char *name) {
+static int has_file(const attns_vocab_request *q, const char *name) {
   char *path = sqlite3_mprintf("%s/%s", q->folder, name);
-  int there = path ? attn_file_is(path, 'f') : -1;
+  int there = path ? attns_file_is(path, 'f') : -1;
   sqlite3_free(path);
   return there;
 }
 
-static int read_other_files(const attn_vocab_request *q, char **tokenizer, char **error,
-                            attn_parts *parts) {
+static int read_other_files(const attns_vocab_request *q, char **tokenizer, char **error,
+                            attns_parts *parts) {
   int bert = has_file(q, "vocab.txt"), bpe = has_file(q, "vocab.json");
   if (bert < 0 || bpe < 0) return SQLITE_NOMEM;
   if (bert) return read_vocab_txt(q, tokenizer, error, parts);
   if (bpe) return read_bpe_files(q, tokenizer, error, parts);
-  return attn_sql_fail(error, SQLITE_ERROR,
-                       "%s: found no tokenizer.json, no vocab.txt and no vocab.json",
-                       q->folder);
+  return attns_sql_fail(error, SQLITE_ERROR,
+                        "%s: found no tokenizer.json, no vocab.txt and no vocab.json",
+                        q->folder);
 }
 
 /* Drops the large parts; where sentence_bert_config.json says do_lower_case and the
 ** normalizer does not lower-case, puts a Lowercase before it. */
-static int finish_settings(const attn_vocab_request *q, char **tokenizer, char **error) {
+static int finish_settings(const attns_vocab_request *q, char **tokenizer, char **error) {
   sqlite3_stmt *stmt;
-  int rc = attn_prepare(
+  int rc = attns_prepare(
       q->db, &stmt, error,
       "WITH t(j) AS (SELECT json_remove(?1, '$.model.vocab', '$.model.merges')) "
       "SELECT CASE WHEN json_type(?2, '$.do_lower_case') IS 'true' AND NOT EXISTS ("
@@ -571,12 +587,13 @@ static int finish_settings(const attn_vocab_request *q, char **tokenizer, char *
   return SQLITE_OK;
 }
 
-int attn_vocab_read(const attn_vocab_request *request, char **tokenizer, char **error,
-                    attn_parts *parts) {
+int attns_vocab_read(const attns_vocab_request *request, char **tokenizer, char **error,
+                     attns_parts *parts) {
   memset(parts, 0, sizeof *parts);
   int rc = SQLITE_OK;
   if (*tokenizer) {
-    rc = read_json_vocab(request, "tokenizer.json", *tokenizer, "$.model.vocab", error, parts);
+    rc = read_json_vocab(request, "tokenizer.json", *tokenizer, "$.model.vocab", error,
+                         parts);
     if (rc == SQLITE_OK) rc = read_json_merges(request, *tokenizer, error, parts);
   } else {
     rc = read_other_files(request, tokenizer, error, parts);

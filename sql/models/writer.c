@@ -14,30 +14,31 @@
 enum { PIECE = 1 << 20 };
 
 /* What goes into the hash of the model. */
-typedef struct attn_written {
+typedef struct attns_written {
   char *name, *shape;
   const char *dtype; /* of the table in engine/format */
   char hash[65];
 } written;
 
-static int db_error(attn_writer *w, const char *table) {
-  return attn_sql_db_error(w->db, table, w->error);
+static int db_error(attns_writer *w, const char *table) {
+  return attns_sql_db_error(w->db, table, w->error);
 }
 
 /* --------------------------------------------------------------------- tensors */
 
-static int prepare(attn_writer *w) {
+static int prepare(attns_writer *w) {
   if (!w->piece) w->piece = sqlite3_malloc64(PIECE);
   if (!w->piece) return SQLITE_NOMEM;
   if (w->insert) return SQLITE_OK;
-  return attn_prepare(w->db, &w->insert, w->error,
-                      "INSERT INTO \"%w\".attn_tensor(model, name, part, dtype, shape, data)"
-                      " VALUES(?, ?, ?, ?, ?, ?)",
-                      w->schema);
+  return attns_prepare(
+      w->db, &w->insert, w->error,
+      "INSERT INTO \"%w\".attn_tensor(model, name, part, dtype, shape, data)"
+      " VALUES(?, ?, ?, ?, ?, ?)",
+      w->schema);
 }
 
 /* Inserts a row for n bytes of a tensor and opens its blob. */
-static int insert_part(attn_writer *w, const attn_writer_tensor *t, const char *shape,
+static int insert_part(attns_writer *w, const attns_writer_tensor *t, const char *shape,
                        int part, uint64_t n) {
   sqlite3_stmt *s = w->insert;
   sqlite3_bind_text(s, 1, w->name, -1, SQLITE_STATIC);
@@ -56,11 +57,11 @@ static int insert_part(attn_writer *w, const attn_writer_tensor *t, const char *
 }
 
 /* Copies n bytes from `offset` on to the open blob. */
-static int copy_bytes(attn_writer *w, const attn_writer_tensor *t, uint64_t offset,
+static int copy_bytes(attns_writer *w, const attns_writer_tensor *t, uint64_t offset,
                       uint64_t n, attn_sha256 *hash) {
   for (uint64_t at = 0; at < n; at += PIECE) {
     size_t take = n - at < PIECE ? (size_t)(n - at) : PIECE;
-    if (attn_interrupted(w->db)) return SQLITE_INTERRUPT;
+    if (attns_interrupted(w->db)) return SQLITE_INTERRUPT;
     int rc = t->read(t->ctx, offset + at, take, w->piece, w->error);
     if (rc != SQLITE_OK) return rc;
     attn_sha256_update(hash, w->piece, take);
@@ -70,7 +71,7 @@ static int copy_bytes(attn_writer *w, const attn_writer_tensor *t, uint64_t offs
   return SQLITE_OK;
 }
 
-static char *shape_text(const attn_writer_tensor *t) {
+static char *shape_text(const attns_writer_tensor *t) {
   sqlite3_str *s = sqlite3_str_new(NULL);
   sqlite3_str_appendchar(s, 1, '[');
   for (int i = 0; i < t->n_dim; i++) {
@@ -80,7 +81,7 @@ static char *shape_text(const attn_writer_tensor *t) {
   return sqlite3_str_finish(s);
 }
 
-static int add_written(attn_writer *w, const attn_writer_tensor *t, written **out) {
+static int add_written(attns_writer *w, const attns_writer_tensor *t, written **out) {
   if (w->n_tensor == w->n_alloc) {
     size_t n = 2 * w->n_alloc + 16;
     written *list = sqlite3_realloc64(w->tensor, n * sizeof *list);
@@ -96,7 +97,7 @@ static int add_written(attn_writer *w, const attn_writer_tensor *t, written **ou
   return t_new->name && t_new->shape ? SQLITE_OK : SQLITE_NOMEM;
 }
 
-int attn_writer_tensor_add(attn_writer *w, const attn_writer_tensor *t) {
+int attns_writer_tensor_add(attns_writer *w, const attns_writer_tensor *t) {
   /* A row has to stay below the limit with its other columns. */
   uint64_t max = (uint64_t)sqlite3_limit(w->db, SQLITE_LIMIT_LENGTH, -1);
   uint64_t step = max > 8192 ? max - 4096 : max / 2 + 1;
@@ -115,7 +116,7 @@ int attn_writer_tensor_add(attn_writer *w, const attn_writer_tensor *t) {
 }
 
 /* Lets go of the statement and the blob, whose errors are those of the last write. */
-static int end_tensors(attn_writer *w) {
+static int end_tensors(attns_writer *w) {
   sqlite3_finalize(w->insert);
   int rc = sqlite3_blob_close(w->blob);
   w->insert = NULL;
@@ -125,15 +126,15 @@ static int end_tensors(attn_writer *w) {
 
 /* ----------------------------------------------------------------------- the rest */
 
-static int write_parts(attn_writer *w, const attn_parts *parts) {
+static int write_parts(attns_writer *w, const attns_parts *parts) {
   sqlite3_stmt *s;
-  int rc = attn_prepare(w->db, &s, w->error,
-                        "INSERT INTO \"%w\".attn_tokenizer(model, part, data)"
-                        " VALUES(%Q, ?, ?)",
-                        w->schema, w->name);
-  for (int i = 0; rc == SQLITE_OK && i < ATTN_N_PART; i++) {
+  int rc = attns_prepare(w->db, &s, w->error,
+                         "INSERT INTO \"%w\".attn_tokenizer(model, part, data)"
+                         " VALUES(%Q, ?, ?)",
+                         w->schema, w->name);
+  for (int i = 0; rc == SQLITE_OK && i < ATTNS_N_PART; i++) {
     if (!parts->data[i]) continue;
-    sqlite3_bind_text(s, 1, attn_part_names[i], -1, SQLITE_STATIC);
+    sqlite3_bind_text(s, 1, attns_part_names[i], -1, SQLITE_STATIC);
     sqlite3_bind_blob64(s, 2, parts->data[i], (sqlite3_uint64)parts->n[i], SQLITE_STATIC);
     sqlite3_step(s);
     rc = sqlite3_reset(s);
@@ -151,12 +152,12 @@ static void hash_text(attn_sha256 *hash, const char *text) {
   attn_sha256_update(hash, text, strlen(text) + 1); /* the NUL keeps texts apart */
 }
 
-static void hash_model(attn_writer *w, const attn_writer_model *m, char hex[65]) {
+static void hash_model(attns_writer *w, const attns_writer_model *m, char hex[65]) {
   attn_sha256 hash;
   attn_sort(w->tensor, w->n_tensor, sizeof *w->tensor, by_name);
   attn_sha256_init(&hash);
   hash_text(&hash, m->config);
-  for (int i = 0; i < ATTN_N_PART; i++) {
+  for (int i = 0; i < ATTNS_N_PART; i++) {
     if (m->parts->data[i]) {
       attn_sha256_update(&hash, m->parts->data[i], (size_t)m->parts->n[i]);
     }
@@ -170,14 +171,15 @@ static void hash_model(attn_writer *w, const attn_writer_model *m, char hex[65])
   attn_sha256_final(&hash, hex);
 }
 
-int attn_writer_finish(attn_writer *w, const attn_writer_model *m) {
+int attns_writer_finish(attns_writer *w, const attns_writer_model *m) {
   char hex[65];
   sqlite3_stmt *s;
   int rc = end_tensors(w);
   if (rc == SQLITE_OK) rc = write_parts(w, m->parts);
   if (rc != SQLITE_OK) return rc;
   hash_model(w, m, hex);
-  rc = attn_prepare(w->db, &s, w->error,
+  rc =
+      attns_prepare(w->db, &s, w->error,
                     "INSERT INTO \"%w\".attn_model"
                     "(name, sha256, architecture, dimension, max_length, license, config)"
                     " VALUES(%Q, %Q, %Q, %u, %u, %Q, ?)",
@@ -190,13 +192,13 @@ int attn_writer_finish(attn_writer *w, const attn_writer_model *m) {
   if (sqlite3_finalize(s) != SQLITE_OK) return db_error(w, "attn_model");
   if (strcmp(m->info->architecture, "tokenizer") == 0) return SQLITE_OK;
   /* The first model of a database is its default. */
-  return attn_exec(w->db, w->error,
-                   "INSERT OR IGNORE INTO \"%w\".attn_setting(name, value)"
-                   " VALUES('default', %Q)",
-                   w->schema, w->name);
+  return attns_exec(w->db, w->error,
+                    "INSERT OR IGNORE INTO \"%w\".attn_setting(name, value)"
+                    " VALUES('default', %Q)",
+                    w->schema, w->name);
 }
 
-int attn_writer_close(attn_writer *w) {
+int attns_writer_close(attns_writer *w) {
   int rc = end_tensors(w);
   for (size_t i = 0; i < w->n_tensor; i++) {
     sqlite3_free(w->tensor[i].name);

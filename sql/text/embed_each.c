@@ -32,7 +32,7 @@ enum {
 };
 
 typedef struct each_rows {
-  attn_rows base;
+  attne_rows base;
   const attn_model *model; /* ours */
   attn_workspace *workspace;
   sqlite3_stmt *query; /* NULL: at its end */
@@ -46,7 +46,7 @@ typedef struct each_rows {
   uint32_t max_token;
   float *vector;
 
-  attn_ticker ticker;
+  attns_ticker ticker;
 } each_rows;
 
 /* ----------------------------------------------------------------------- opening */
@@ -59,39 +59,38 @@ static int find_prompt(sqlite3_value *value, char **error, attn_prompt *out) {
   attn_text name;
   *out = ATTN_PROMPT_DEFAULT;
   if (!value || sqlite3_value_type(value) == SQLITE_NULL) return SQLITE_OK;
-  int rc = attn_value_name(value, "attn_embed_each: prompt", error, &name);
+  int rc = attns_value_name(value, "attn_embed_each: prompt", error, &name);
   if (rc != SQLITE_OK) return rc;
   for (size_t i = 0; i < sizeof prompts / sizeof prompts[0]; i++) {
     *out = prompts[i].prompt;
     if (strcmp(name.text, prompts[i].name) == 0) return SQLITE_OK;
   }
-  return attn_sql_fail(error, SQLITE_ERROR,
-                       "attn_embed_each: prompt is \"%!.40s\"; expected query or document",
-                       name.text);
+  return attns_sql_fail(
+      error, SQLITE_ERROR,
+      "attn_embed_each: prompt is \"%!.40s\"; expected query or document", name.text);
 }
 
 static int begin_embedding(each_rows *rows, attn_prompt prompt, char **error) {
   attn_error err = {0};
   attn_status status = attn_workspace_new(&rows->workspace);
   if (status == ATTN_OK) {
-    attn_embed_options options = {
-        .prompt = attn_model_prompt(rows->model, prompt),
-        .stop = attn_ticker_ask,
-        .ctx = &rows->ticker};
+    attn_embed_options options = {.prompt = attn_model_prompt(rows->model, prompt),
+                                  .stop = attns_ticker_check,
+                                  .ctx = &rows->ticker};
     status = attn_embed_begin(rows->workspace, rows->model, &options, &err);
   }
-  return attn_sql_status(status, &err, error);
+  return attns_sql_status(status, &err, error);
 }
 
-static int open_each(attn_rows *base, sqlite3_value **argument, char **error) {
+static int open_each(attne_rows *base, sqlite3_value **argument, char **error) {
   each_rows *rows = (each_rows *)base;
   const attn_model *model;
   attn_prompt prompt;
   attn_text sql;
-  int rc = attn_value_name(argument[0], "attn_embed_each: query", error, &sql);
+  int rc = attns_value_name(argument[0], "attn_embed_each: query", error, &sql);
   if (rc == SQLITE_OK) rc = find_prompt(argument[2], error, &prompt);
   if (rc == SQLITE_OK) {
-    rc = attn_connection_model_value(base->connection, argument[1], error, &model);
+    rc = attns_connection_model_value(base->connection, argument[1], error, &model);
   }
   if (rc != SQLITE_OK) return rc;
   /* The connection may let go of it while rows are read. */
@@ -100,11 +99,11 @@ static int open_each(attn_rows *base, sqlite3_value **argument, char **error) {
   rows->max_token = MIN_TOKENS;
   rc = begin_embedding(rows, prompt, error);
   if (rc == SQLITE_OK) {
-    rc = attn_ticker_open(attn_connection_db(base->connection), &rows->ticker);
+    rc = attns_ticker_open(attns_connection_db(base->connection), &rows->ticker);
   }
   if (rc != SQLITE_OK) return rc;
-  return attn_prepare_texts(attn_connection_db(base->connection), "attn_embed_each", sql,
-                            error, &rows->query);
+  return attns_prepare_texts(attns_connection_db(base->connection), "attn_embed_each",
+                             sql, error, &rows->query);
 }
 
 /* ------------------------------------------------------------------------- rows */
@@ -119,9 +118,9 @@ static void free_batch(each_rows *rows) {
 
 /* What is wrong with the text of the row read last. */
 static int fail_row(const each_rows *rows, char **error, const char *what) {
-  const char *id = attn_value_found(sqlite3_column_value(rows->query, 0));
-  return attn_sql_fail(error, SQLITE_ERROR, "attn_embed_each: row %lld (id %!.40s): %s",
-                       rows->n_read, id, what);
+  const char *id = attns_value_found(sqlite3_column_value(rows->query, 0));
+  return attns_sql_fail(error, SQLITE_ERROR, "attn_embed_each: row %lld (id %!.40s): %s",
+                        rows->n_read, id, what);
 }
 
 /* Adds the row that the query stands on to the batch. */
@@ -158,8 +157,8 @@ static int read_batch(each_rows *rows, char **error) {
       break;
     }
     if (rc != SQLITE_ROW) {
-      sqlite3 *db = attn_connection_db(rows->base.connection);
-      return attn_sql_db_error(db, "attn_embed_each: query", error);
+      sqlite3 *db = attns_connection_db(rows->base.connection);
+      return attns_sql_db_error(db, "attn_embed_each: query", error);
     }
     rc = add_row(rows, error, &n_token);
     if (rc != SQLITE_OK) return rc;
@@ -174,11 +173,11 @@ static int embed_batch(each_rows *rows, char **error) {
   sqlite3_uint64 n = attn_model_get_info(rows->model)->dimension;
   rows->vector = sqlite3_malloc64(rows->n_vector * n * sizeof *rows->vector + 1);
   if (!rows->vector) return SQLITE_NOMEM;
-  return attn_sql_status(attn_embed_run(rows->workspace, &err, rows->vector), &err,
-                         error);
+  return attns_sql_status(attn_embed_run(rows->workspace, &err, rows->vector), &err,
+                          error);
 }
 
-static int next_each(attn_rows *base, char **error) {
+static int next_each(attne_rows *base, char **error) {
   each_rows *rows = (each_rows *)base;
   int rc = SQLITE_OK;
   if (++rows->next < rows->n_row) return SQLITE_ROW;
@@ -189,27 +188,27 @@ static int next_each(attn_rows *base, char **error) {
   return rows->n_row ? SQLITE_ROW : SQLITE_DONE;
 }
 
-static void each_column(attn_rows *base, sqlite3_context *ctx, int i) {
+static void each_column(attne_rows *base, sqlite3_context *ctx, int i) {
   each_rows *rows = (each_rows *)base;
   int at = rows->at[rows->next];
   uint32_t n = attn_model_get_info(rows->model)->dimension;
   if (i == 0) {
     sqlite3_result_value(ctx, rows->id[rows->next]);
   } else if (at >= 0) {
-    attn_result_floats_copy(ctx, rows->vector + (size_t)at * n, n);
+    attns_result_floats_copy(ctx, rows->vector + (size_t)at * n, n);
   }
 }
 
-static void close_each(attn_rows *base) {
+static void close_each(attne_rows *base) {
   each_rows *rows = (each_rows *)base;
   free_batch(rows);
   sqlite3_finalize(rows->query);
-  attn_ticker_close(&rows->ticker);
+  attns_ticker_close(&rows->ticker);
   attn_workspace_free(rows->workspace);
   attn_model_release(rows->model);
 }
 
-const attn_table attn_embed_each_table = {
+const attns_table attns_embed_each_table = {
     .name = "attn_embed_each",
     .declaration = "id, vector BLOB, _query HIDDEN, _model HIDDEN, _prompt HIDDEN",
     .n_column = 2,

@@ -11,43 +11,44 @@
 #include "../json.h"
 #include <string.h>
 
-/* Probabilities of all words are made for so many hidden ones at a time, at most; a batch of
-** texts is full when it has half of that. */
+/* Probabilities of all words are made for so many hidden ones at a time, at most; a batch
+** of texts is full when it has half of that. */
 enum { MAX_AT_ONCE = 128, MAX_TEXTS = 64 };
 
 /* What both tables do: texts as tokens, and places in them that are hidden. */
 typedef struct hidden {
   const attn_model *model; /* ours */
   attn_workspace *workspace;
-  attn_ticker ticker;
+  attns_ticker ticker;
   int32_t *id; /* of all texts of the batch */
   uint32_t *at;
   int32_t *was; /* [n_at]: what is hidden; not of attn_fill_mask */
   size_t n_id, n_at, n_alloc;
   uint32_t begin[MAX_TEXTS + 1];
   size_t n_text;
-  float *probability;    /* of those from `first` on, [n_told, n_vocab] */
-  size_t first, n_told;
+  float *probability; /* of those from `first` on, [n_reported, n_vocab] */
+  size_t first, n_reported;
 } hidden;
 
-static int open_hidden(attn_connection *c, const char *function, sqlite3_value *name,
+static int open_hidden(attns_connection *c, const char *function, sqlite3_value *name,
                        char **error, hidden *h) {
   const attn_model *model;
   attn_error err = {0};
-  int rc = attn_connection_model_value(c, name, error, &model);
+  int rc = attns_connection_model_value(c, name, error, &model);
   if (rc != SQLITE_OK) return rc;
   /* The connection may let go of it while rows are read. */
   attn_model_retain(model);
   h->model = model;
   if (attn_model_mask(model) < 0) {
-    return attn_sql_fail(error, SQLITE_ERROR,
-                         "%s: the model, of type %s, names no hidden words; expected one of "
-                         "masked language modeling, such as BertForMaskedLM, and with its "
-                         "tokenizer",
-                         function, attn_model_get_info(model)->architecture);
+    return attns_sql_fail(
+        error, SQLITE_ERROR,
+        "%s: the model, of type %s, names no hidden words; expected one of "
+        "masked language modeling, such as BertForMaskedLM, and with its "
+        "tokenizer",
+        function, attn_model_get_info(model)->architecture);
   }
-  rc = attn_sql_status(attn_workspace_new(&h->workspace), &err, error);
-  return rc == SQLITE_OK ? attn_ticker_open(attn_connection_db(c), &h->ticker) : rc;
+  rc = attns_sql_status(attn_workspace_new(&h->workspace), &err, error);
+  return rc == SQLITE_OK ? attns_ticker_open(attns_connection_db(c), &h->ticker) : rc;
 }
 
 static void close_hidden(hidden *h) {
@@ -55,7 +56,7 @@ static void close_hidden(hidden *h) {
   sqlite3_free(h->at);
   sqlite3_free(h->was);
   sqlite3_free(h->probability);
-  attn_ticker_close(&h->ticker);
+  attns_ticker_close(&h->ticker);
   attn_workspace_free(h->workspace);
   attn_model_release(h->model);
 }
@@ -63,7 +64,7 @@ static void close_hidden(hidden *h) {
 static void empty(hidden *h) {
   sqlite3_free(h->probability);
   h->probability = NULL;
-  h->n_id = h->n_at = h->n_text = h->first = h->n_told = 0;
+  h->n_id = h->n_at = h->n_text = h->first = h->n_reported = 0;
 }
 
 /* Room for n more tokens, each of which may be hidden. */
@@ -88,7 +89,7 @@ static int add_text(hidden *h, attn_text text, char **error, size_t *out) {
   attn_status status =
       attn_tokenize(attn_model_tokenizer(h->model), text.text, text.n_text,
                     attn_model_get_info(h->model)->max_length, &err, &tokens);
-  int rc = attn_sql_status(status, &err, error);
+  int rc = attns_sql_status(status, &err, error);
   if (rc == SQLITE_OK) rc = reserve(h, tokens.n);
   *out = h->n_id;
   if (rc == SQLITE_OK) {
@@ -105,20 +106,20 @@ static int tell(hidden *h, size_t i, char **error, const float **out) {
   const size_t n_vocab = attn_model_get_info(h->model)->n_vocab;
   attn_error err = {0};
   int rc = SQLITE_OK;
-  if (i >= h->first + h->n_told) {
+  if (i >= h->first + h->n_reported) {
     const attn_batch batch = {.id = h->id, .begin = h->begin, .n = h->n_text};
-    const attn_stop stop = {attn_ticker_ask, &h->ticker};
+    const attn_stop stop = {attns_ticker_check, &h->ticker};
     h->first = i;
-    h->n_told = h->n_at - i < MAX_AT_ONCE ? h->n_at - i : MAX_AT_ONCE;
-    const uint64_t n_byte = (uint64_t)h->n_told * n_vocab * sizeof *h->probability;
-    rc = attn_sql_status(attn_limit_call(n_byte, &err), &err, error);
+    h->n_reported = h->n_at - i < MAX_AT_ONCE ? h->n_at - i : MAX_AT_ONCE;
+    const uint64_t n_byte = (uint64_t)h->n_reported * n_vocab * sizeof *h->probability;
+    rc = attns_sql_status(attn_limit_call(n_byte, &err), &err, error);
     if (rc != SQLITE_OK) return rc;
     sqlite3_free(h->probability);
     h->probability = sqlite3_malloc64(n_byte);
     if (!h->probability) return SQLITE_NOMEM;
-    rc = attn_sql_status(attn_name_hidden(h->workspace, h->model, &batch, h->at + i,
-                                          h->n_told, stop, &err, h->probability),
-                         &err, error);
+    rc = attns_sql_status(attn_fill_masks(h->workspace, h->model, &batch, h->at + i,
+                                          h->n_reported, stop, &err, h->probability),
+                          &err, error);
   }
   *out = h->probability + (i - h->first) * n_vocab;
   return rc;
@@ -133,11 +134,11 @@ static void result_token(const hidden *h, sqlite3_context *ctx, int32_t id) {
 /* ---------------------------------------------------------------- attn_fill_mask */
 
 typedef struct fill_rows {
-  attn_rows base;
+  attne_rows base;
   hidden h;
   uint32_t k; /* of each mask */
   size_t mask;
-  attn_guess *guess; /* of the mask, the likeliest first */
+  attn_prediction *guess; /* of the mask, the likeliest first */
   uint32_t next;
 } fill_rows;
 
@@ -151,19 +152,21 @@ static int find_masks(fill_rows *rows, char **error) {
   }
   if (h->n_at) return SQLITE_OK;
   const char *text = attn_token_text(tokenizer, mask, &n);
-  return attn_sql_fail(error, SQLITE_ERROR,
-                       "attn_fill_mask: there is no %.*s among the %llu tokens of the text "
-                       "that the model sees",
-                       (int)n, text, (sqlite3_uint64)h->n_id);
+  return attns_sql_fail(
+      error, SQLITE_ERROR,
+      "attn_fill_mask: there is no %.*s among the %llu tokens of the text "
+      "that the model sees",
+      (int)n, text, (sqlite3_uint64)h->n_id);
 }
 
-static int open_fill(attn_rows *base, sqlite3_value **argument, char **error) {
+static int open_fill(attne_rows *base, sqlite3_value **argument, char **error) {
   fill_rows *rows = (fill_rows *)base;
   attn_text text;
   size_t first;
   if (sqlite3_value_type(argument[0]) == SQLITE_NULL) return SQLITE_OK;
-  int rc = attn_value_text(argument[0], "attn_fill_mask: text", error, &text);
-  if (rc == SQLITE_OK) rc = attn_value_count(argument[2], "attn_fill_mask", 5, error, &rows->k);
+  int rc = attns_value_text(argument[0], "attn_fill_mask: text", error, &text);
+  if (rc == SQLITE_OK)
+    rc = attns_value_count(argument[2], "attn_fill_mask", 5, error, &rows->k);
   if (rc == SQLITE_OK) {
     rc = open_hidden(base->connection, "attn_fill_mask", argument[1], error, &rows->h);
   }
@@ -177,7 +180,7 @@ static int open_fill(attn_rows *base, sqlite3_value **argument, char **error) {
   return SQLITE_OK;
 }
 
-static int next_fill(attn_rows *base, char **error) {
+static int next_fill(attne_rows *base, char **error) {
   fill_rows *rows = (fill_rows *)base;
   attn_error err = {0};
   const float *probability;
@@ -189,33 +192,44 @@ static int next_fill(attn_rows *base, char **error) {
   sqlite3_free(rows->guess);
   rows->next = 0;
   attn_status status =
-      attn_likeliest(probability, attn_model_get_info(rows->h.model)->n_vocab, rows->k, &err,
-                     &rows->guess);
-  return status == ATTN_OK ? SQLITE_ROW : attn_sql_status(status, &err, error);
+      attn_most_likely(probability, attn_model_get_info(rows->h.model)->n_vocab, rows->k,
+                       &err, &rows->guess);
+  return status == ATTN_OK ? SQLITE_ROW : attns_sql_status(status, &err, error);
 }
 
-static void fill_column(attn_rows *base, sqlite3_context *ctx, int i) {
+static void fill_column(attne_rows *base, sqlite3_context *ctx, int i) {
   fill_rows *rows = (fill_rows *)base;
-  const attn_guess *guess = &rows->guess[rows->next];
+  const attn_prediction *guess = &rows->guess[rows->next];
   switch (i) {
-  case 0: sqlite3_result_int64(ctx, rows->h.at[rows->mask]); break;
-  case 1: sqlite3_result_int64(ctx, rows->next + 1); break;
-  case 2: sqlite3_result_int(ctx, guess->id); break;
-  case 3: result_token(&rows->h, ctx, guess->id); break;
-  default: sqlite3_result_double(ctx, (double)guess->probability); break;
+  case 0:
+    sqlite3_result_int64(ctx, rows->h.at[rows->mask]);
+    break;
+  case 1:
+    sqlite3_result_int64(ctx, rows->next + 1);
+    break;
+  case 2:
+    sqlite3_result_int(ctx, guess->id);
+    break;
+  case 3:
+    result_token(&rows->h, ctx, guess->id);
+    break;
+  default:
+    sqlite3_result_double(ctx, (double)guess->probability);
+    break;
   }
 }
 
-static void close_fill(attn_rows *base) {
+static void close_fill(attne_rows *base) {
   fill_rows *rows = (fill_rows *)base;
   sqlite3_free(rows->guess);
   close_hidden(&rows->h);
 }
 
-const attn_table attn_fill_mask_table = {
+const attns_table attns_fill_mask_table = {
     .name = "attn_fill_mask",
-    .declaration = "position INTEGER, rank INTEGER, id INTEGER, token TEXT, probability REAL,"
-                   " _text HIDDEN, _model HIDDEN, _k HIDDEN",
+    .declaration =
+        "position INTEGER, rank INTEGER, id INTEGER, token TEXT, probability REAL,"
+        " _text HIDDEN, _model HIDDEN, _k HIDDEN",
     .n_column = 5,
     .n_argument = 3,
     .n_required = 1,
@@ -230,9 +244,9 @@ const attn_table attn_fill_mask_table = {
 /* -------------------------------------------------------------------- attn_cloze */
 
 typedef struct cloze_rows {
-  attn_rows base;
+  attne_rows base;
   hidden h;
-  attn_hiding how;
+  attn_masking how;
   sqlite3_stmt *query; /* NULL: at its end */
   sqlite3_int64 n_read;
   sqlite3_value *key[MAX_TEXTS]; /* what the query calls them */
@@ -241,38 +255,40 @@ typedef struct cloze_rows {
   size_t next; /* the hidden word behind the row */
   size_t text; /* of the batch, that the word of the row is in */
   uint32_t rank;
-  attn_guess guess;
+  attn_prediction guess;
   double probability;
 } cloze_rows;
 
-static int get_hiding(sqlite3 *db, sqlite3_value *value, char **error, attn_hiding *out) {
-  attn_document document;
+static int get_masking(sqlite3 *db, sqlite3_value *value, char **error,
+                       attn_masking *out) {
+  attns_document document;
   attn_error err = {0};
-  int rc = attn_document_options(db, value, "attn_cloze: options", error, &document);
+  int rc = attns_document_options(db, value, "attn_cloze: options", error, &document);
   if (rc == SQLITE_OK) {
-    attn_status status = attn_hiding_read(&document.settings, &err, out);
-    rc = attn_function_status("attn_cloze", status, &err, error);
+    attn_status status = attn_masking_read(&document.settings, &err, out);
+    rc = attns_function_status("attn_cloze", status, &err, error);
   }
-  attn_document_free(&document);
+  attns_document_free(&document);
   return rc;
 }
 
-static int open_cloze(attn_rows *base, sqlite3_value **argument, char **error) {
+static int open_cloze(attne_rows *base, sqlite3_value **argument, char **error) {
   cloze_rows *rows = (cloze_rows *)base;
   attn_text sql;
-  sqlite3 *db = attn_connection_db(base->connection);
-  int rc = attn_value_name(argument[0], "attn_cloze: query", error, &sql);
-  if (rc == SQLITE_OK) rc = get_hiding(db, argument[2], error, &rows->how);
+  sqlite3 *db = attns_connection_db(base->connection);
+  int rc = attns_value_name(argument[0], "attn_cloze: query", error, &sql);
+  if (rc == SQLITE_OK) rc = get_masking(db, argument[2], error, &rows->how);
   if (rc == SQLITE_OK) {
     rc = open_hidden(base->connection, "attn_cloze", argument[1], error, &rows->h);
   }
-  return rc == SQLITE_OK ? attn_prepare_texts(db, "attn_cloze", sql, error, &rows->query) : rc;
+  return rc == SQLITE_OK ? attns_prepare_texts(db, "attn_cloze", sql, error, &rows->query)
+                         : rc;
 }
 
 static int fail_row(const cloze_rows *rows, char **error, const char *what) {
-  const char *id = attn_value_found(sqlite3_column_value(rows->query, 0));
-  return attn_sql_fail(error, SQLITE_ERROR, "attn_cloze: row %lld (id %!.40s): %s",
-                       rows->n_read, id, what);
+  const char *id = attns_value_found(sqlite3_column_value(rows->query, 0));
+  return attns_sql_fail(error, SQLITE_ERROR, "attn_cloze: row %lld (id %!.40s): %s",
+                        rows->n_read, id, what);
 }
 
 /* Adds the text that the query stands on, unless there is nothing in it to hide. */
@@ -288,7 +304,8 @@ static int add_row(cloze_rows *rows, char **error) {
   text.n_text = (size_t)sqlite3_column_bytes(rows->query, 1);
   int rc = add_text(h, text, error, &first);
   if (rc != SQLITE_OK) return rc;
-  size_t n = attn_hide(h->model, &rows->how, (uint64_t)rows->n_read, h->n_id - first,
+  size_t n =
+      attn_mask_tokens(h->model, &rows->how, (uint64_t)rows->n_read, h->n_id - first,
                        h->id + first, h->at + h->n_at, h->was + h->n_at);
   for (size_t i = 0; i < n; i++) h->at[h->n_at + i] += (uint32_t)first;
   h->n_at += n;
@@ -320,14 +337,14 @@ static int read_batch(cloze_rows *rows, char **error) {
       rows->query = NULL;
       rc = SQLITE_OK;
     } else {
-      rc = attn_sql_db_error(attn_connection_db(rows->base.connection), "attn_cloze: query",
-                             error);
+      rc = attns_sql_db_error(attns_connection_db(rows->base.connection),
+                              "attn_cloze: query", error);
     }
   }
   return rc;
 }
 
-static int next_cloze(attn_rows *base, char **error) {
+static int next_cloze(attne_rows *base, char **error) {
   cloze_rows *rows = (cloze_rows *)base;
   hidden *h = &rows->h;
   const float *probability;
@@ -348,28 +365,40 @@ static int next_cloze(attn_rows *base, char **error) {
   return SQLITE_ROW;
 }
 
-static void cloze_column(attn_rows *base, sqlite3_context *ctx, int i) {
+static void cloze_column(attne_rows *base, sqlite3_context *ctx, int i) {
   cloze_rows *rows = (cloze_rows *)base;
   const hidden *h = &rows->h;
   const size_t at = rows->next - 1;
   switch (i) {
-  case 0: sqlite3_result_value(ctx, rows->key[rows->text]); break;
-  case 1: sqlite3_result_int64(ctx, h->at[at] - h->begin[rows->text]); break;
-  case 2: result_token(h, ctx, h->was[at]); break;
-  case 3: result_token(h, ctx, rows->guess.id); break;
-  case 4: sqlite3_result_int64(ctx, rows->rank); break;
-  default: sqlite3_result_double(ctx, rows->probability); break;
+  case 0:
+    sqlite3_result_value(ctx, rows->key[rows->text]);
+    break;
+  case 1:
+    sqlite3_result_int64(ctx, h->at[at] - h->begin[rows->text]);
+    break;
+  case 2:
+    result_token(h, ctx, h->was[at]);
+    break;
+  case 3:
+    result_token(h, ctx, rows->guess.id);
+    break;
+  case 4:
+    sqlite3_result_int64(ctx, rows->rank);
+    break;
+  default:
+    sqlite3_result_double(ctx, rows->probability);
+    break;
   }
 }
 
-static void close_cloze(attn_rows *base) {
+static void close_cloze(attne_rows *base) {
   cloze_rows *rows = (cloze_rows *)base;
   empty_batch(rows);
   sqlite3_finalize(rows->query);
   close_hidden(&rows->h);
 }
 
-const attn_table attn_cloze_table = {
+const attns_table attns_cloze_table = {
     .name = "attn_cloze",
     .declaration = "id, position INTEGER, token TEXT, guess TEXT, rank INTEGER,"
                    " probability REAL, _query HIDDEN, _model HIDDEN, _options HIDDEN",

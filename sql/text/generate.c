@@ -5,18 +5,19 @@
 **   SELECT text FROM attn_generate('Once upon a time', 'gpt2');
 **   SELECT group_concat(text, '') FROM attn_generate(:question, 'bart', '{"max_tokens":40}');
 **
-** A row costs one pass of one token, when it is asked for: LIMIT stops the work.  Texts are
-** what is to be read, tokens what the vocabulary has: joined, the former are the whole text.
+** A row costs one pass of one token, when it is asked for: LIMIT stops the work.  Texts
+** are what is to be read, tokens what the vocabulary has: joined, the former are the
+** whole text.
 */
 #include "ids.h"
 #include "../json.h"
 #include <string.h>
 
 typedef struct generate_rows {
-  attn_rows base;
-  const attn_model *model; /* ours */
+  attne_rows base;
+  const attn_model *model;   /* ours */
   attn_generator *generator; /* NULL: there is nothing to generate */
-  attn_ticker ticker;
+  attns_ticker ticker;
   sqlite3_int64 n; /* rows so far */
   int32_t id;
   double logprob;
@@ -24,52 +25,54 @@ typedef struct generate_rows {
 
 static int begin(generate_rows *rows, attn_sequence prompt, sqlite3_value *options,
                  char **error) {
-  sqlite3 *db = attn_connection_db(rows->base.connection);
-  attn_document document;
+  sqlite3 *db = attns_connection_db(rows->base.connection);
+  attns_document document;
   attn_error err = {0};
-  int rc = attn_document_options(db, options, "attn_generate: options", error, &document);
-  if (rc == SQLITE_OK) rc = attn_ticker_open(db, &rows->ticker);
+  int rc =
+      attns_document_options(db, options, "attn_generate: options", error, &document);
+  if (rc == SQLITE_OK) rc = attns_ticker_open(db, &rows->ticker);
   if (rc == SQLITE_OK) {
-    attn_stop stop = {attn_ticker_ask, &rows->ticker};
+    attn_stop stop = {attns_ticker_check, &rows->ticker};
     attn_status status = attn_generator_new(rows->model, prompt, &document.settings, stop,
                                             &err, &rows->generator);
-    rc = attn_function_status("attn_generate", status, &err, error);
+    rc = attns_function_status("attn_generate", status, &err, error);
   }
-  attn_document_free(&document);
+  attns_document_free(&document);
   return rc;
 }
 
-static int open_generate(attn_rows *base, sqlite3_value **argument, char **error) {
+static int open_generate(attne_rows *base, sqlite3_value **argument, char **error) {
   generate_rows *rows = (generate_rows *)base;
   const attn_model *model;
-  attn_token_ids prompt = {0};
+  attns_token_ids prompt = {0};
   if (sqlite3_value_type(argument[0]) == SQLITE_NULL) return SQLITE_OK;
-  int rc = attn_connection_model_value(base->connection, argument[1], error, &model);
+  int rc = attns_connection_model_value(base->connection, argument[1], error, &model);
   if (rc != SQLITE_OK) return rc;
   /* The connection may let go of it while rows are read. */
   attn_model_retain(model);
   rows->model = model;
   if (!attn_model_get_info(model)->generates) {
-    return attn_sql_fail(error, SQLITE_ERROR,
-                         "attn_generate: a model of type %s has no language-model head",
-                         attn_model_get_info(model)->architecture);
+    return attns_sql_fail(error, SQLITE_ERROR,
+                          "attn_generate: a model of type %s has no language-model head",
+                          attn_model_get_info(model)->architecture);
   }
-  rc = attn_value_ids(base->connection, argument[0], model, "attn_generate: prompt", error,
-                      &prompt);
+  rc = attns_value_ids(base->connection, argument[0], model, "attn_generate: prompt",
+                       error, &prompt);
   if (rc == SQLITE_OK) {
     rc = begin(rows, (attn_sequence){prompt.id, prompt.n}, argument[2], error);
   }
-  attn_token_ids_free(&prompt);
+  attns_token_ids_free(&prompt);
   return rc;
 }
 
-static int next_generated(attn_rows *base, char **error) {
+static int next_generated(attne_rows *base, char **error) {
   generate_rows *rows = (generate_rows *)base;
   attn_error err = {0};
   if (!rows->generator) return SQLITE_DONE;
   attn_status status =
       attn_generator_next(rows->generator, &err, &rows->id, &rows->logprob);
-  if (status != ATTN_OK) return attn_function_status("attn_generate", status, &err, error);
+  if (status != ATTN_OK)
+    return attns_function_status("attn_generate", status, &err, error);
   rows->n++;
   return rows->id >= 0 ? SQLITE_ROW : SQLITE_DONE;
 }
@@ -83,35 +86,43 @@ static void result_text(generate_rows *rows, sqlite3_context *ctx) {
   if (status == ATTN_OK) {
     sqlite3_result_text64(ctx, text.text, text.n_text, SQLITE_TRANSIENT, SQLITE_UTF8);
   } else {
-    int rc = attn_sql_status(status, &err, &error);
-    attn_result_error(ctx, rc, error);
+    int rc = attns_sql_status(status, &err, &error);
+    attns_result_error(ctx, rc, error);
   }
 }
 
-static void generate_column(attn_rows *base, sqlite3_context *ctx, int i) {
+static void generate_column(attne_rows *base, sqlite3_context *ctx, int i) {
   generate_rows *rows = (generate_rows *)base;
   uint32_t n = 0;
   const char *text;
   switch (i) {
-  case 0: sqlite3_result_int64(ctx, rows->n - 1); break;
-  case 1: sqlite3_result_int(ctx, rows->id); break;
+  case 0:
+    sqlite3_result_int64(ctx, rows->n - 1);
+    break;
+  case 1:
+    sqlite3_result_int(ctx, rows->id);
+    break;
   case 2:
     text = attn_token_text(attn_model_tokenizer(rows->model), rows->id, &n);
     sqlite3_result_text(ctx, text, (int)n, SQLITE_TRANSIENT);
     break;
-  case 3: result_text(rows, ctx); break;
-  default: sqlite3_result_double(ctx, rows->logprob); break;
+  case 3:
+    result_text(rows, ctx);
+    break;
+  default:
+    sqlite3_result_double(ctx, rows->logprob);
+    break;
   }
 }
 
-static void close_generate(attn_rows *base) {
+static void close_generate(attne_rows *base) {
   generate_rows *rows = (generate_rows *)base;
   attn_generator_free(rows->generator);
-  attn_ticker_close(&rows->ticker);
+  attns_ticker_close(&rows->ticker);
   attn_model_release(rows->model);
 }
 
-const attn_table attn_generate_table = {
+const attns_table attns_generate_table = {
     .name = "attn_generate",
     .declaration = "position INTEGER, id INTEGER, token TEXT, text TEXT, logprob REAL,"
                    " _prompt HIDDEN, _model HIDDEN, _options HIDDEN",

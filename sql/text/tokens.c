@@ -10,17 +10,19 @@
 */
 #include "ids.h"
 
-static int tokenize(attn_connection *c, sqlite3_value *text_value, sqlite3_value *model_value,
-                    int whole, char **error, const attn_model **model, attn_tokens *out) {
+static int tokenize(attns_connection *c, sqlite3_value *text_value,
+                    sqlite3_value *model_value, int whole, char **error,
+                    const attn_model **model, attn_tokens *out) {
   attn_text text;
   attn_error err = {0};
-  int rc = attn_connection_tokenizer_value(c, model_value, error, model);
-  if (rc == SQLITE_OK) rc = attn_value_text(text_value, "text to tokenize", error, &text);
+  int rc = attns_connection_tokenizer_value(c, model_value, error, model);
+  if (rc == SQLITE_OK)
+    rc = attns_value_text(text_value, "text to tokenize", error, &text);
   if (rc != SQLITE_OK) return rc;
   uint32_t limit = whole ? 0 : attn_model_get_info(*model)->max_length;
   attn_status status = attn_tokenize(attn_model_tokenizer(*model), text.text, text.n_text,
                                      limit, &err, out);
-  return attn_sql_status(status, &err, error);
+  return attns_sql_status(status, &err, error);
 }
 
 /* -------------------------------------------------------------------- functions */
@@ -31,10 +33,10 @@ static void count_tokens(sqlite3_context *ctx, int argc, sqlite3_value **argv,
   const attn_model *model;
   char *error = NULL;
   if (sqlite3_value_type(argv[0]) == SQLITE_NULL) return;
-  int rc = tokenize(attn_connection_of(ctx), argv[0], argc > 1 ? argv[1] : NULL, 1, &error,
-                    &model, &tokens);
+  int rc = tokenize(attns_connection_of(ctx), argv[0], argc > 1 ? argv[1] : NULL, 1,
+                    &error, &model, &tokens);
   if (rc != SQLITE_OK) {
-    attn_result_error(ctx, rc, error);
+    attns_result_error(ctx, rc, error);
   } else if (compare) {
     uint32_t max = attn_model_get_info(model)->max_length;
     sqlite3_result_int(ctx, max && tokens.n > max);
@@ -53,35 +55,37 @@ static void truncated(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
 }
 
 static void decode(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
-  attn_connection *c = attn_connection_of(ctx);
+  attns_connection *c = attns_connection_of(ctx);
   const attn_model *model;
   attn_buffer text = {0};
   attn_error err = {0};
-  attn_token_ids ids = {0};
+  attns_token_ids ids = {0};
   char *error = NULL;
   if (sqlite3_value_type(argv[0]) == SQLITE_NULL) return;
-  int rc = attn_json_ids(attn_connection_db(c), argv[0], "attn_decode: ids", &error, &ids);
+  int rc =
+      attns_json_ids(attns_connection_db(c), argv[0], "attn_decode: ids", &error, &ids);
   if (rc == SQLITE_OK) {
-    rc = attn_connection_tokenizer_value(c, argc > 1 ? argv[1] : NULL, &error, &model);
+    rc = attns_connection_tokenizer_value(c, argc > 1 ? argv[1] : NULL, &error, &model);
   }
   if (rc == SQLITE_OK) {
-    attn_status status = attn_detokenize(attn_model_tokenizer(model), ids.id, ids.n,
-                                         argc > 2 && sqlite3_value_int(argv[2]), &err, &text);
-    rc = attn_sql_status(status, &err, &error);
+    attn_status status =
+        attn_detokenize(attn_model_tokenizer(model), ids.id, ids.n,
+                        argc > 2 && sqlite3_value_int(argv[2]), &err, &text);
+    rc = attns_sql_status(status, &err, &error);
   }
   if (rc == SQLITE_OK) {
     sqlite3_result_text64(ctx, text.n ? text.text : "", text.n, SQLITE_TRANSIENT,
                           SQLITE_UTF8);
   } else {
-    attn_result_error(ctx, rc, error);
+    attns_result_error(ctx, rc, error);
   }
-  attn_token_ids_free(&ids);
+  attns_token_ids_free(&ids);
   attn_buffer_free(&text);
 }
 
 #define FLAGS (SQLITE_UTF8 | SQLITE_DETERMINISTIC)
 
-const attn_function attn_tokens_functions[] = {
+const attns_function attns_tokens_functions[] = {
     {"attn_token_count", 1, FLAGS, token_count},
     {"attn_token_count", 2, FLAGS, token_count},
     {"attn_truncated", 1, FLAGS, truncated},
@@ -95,13 +99,13 @@ const attn_function attn_tokens_functions[] = {
 /* ------------------------------------------------------------------------- rows */
 
 typedef struct token_rows {
-  attn_rows base;
+  attne_rows base;
   const attn_model *model;
   attn_tokens tokens;
   size_t next;
 } token_rows;
 
-static int open_tokens(attn_rows *base, sqlite3_value **argument, char **error) {
+static int open_tokens(attne_rows *base, sqlite3_value **argument, char **error) {
   token_rows *rows = (token_rows *)base;
   if (sqlite3_value_type(argument[0]) == SQLITE_NULL) return SQLITE_OK;
   int rc = tokenize(base->connection, argument[0], argument[1], 0, error, &rows->model,
@@ -111,39 +115,48 @@ static int open_tokens(attn_rows *base, sqlite3_value **argument, char **error) 
   return rc;
 }
 
-static int next_token(attn_rows *base, char **error) {
+static int next_token(attne_rows *base, char **error) {
   token_rows *rows = (token_rows *)base;
   (void)error;
   return rows->next++ < rows->tokens.n ? SQLITE_ROW : SQLITE_DONE;
 }
 
-static void token_column(attn_rows *base, sqlite3_context *ctx, int i) {
+static void token_column(attne_rows *base, sqlite3_context *ctx, int i) {
   token_rows *rows = (token_rows *)base;
   const attn_token *token = &rows->tokens.token[rows->next - 1];
   uint32_t n = 0;
   const char *text;
   switch (i) {
-  case 0: sqlite3_result_int64(ctx, (sqlite3_int64)(rows->next - 1)); break;
-  case 1: sqlite3_result_int(ctx, token->id); break;
+  case 0:
+    sqlite3_result_int64(ctx, (sqlite3_int64)(rows->next - 1));
+    break;
+  case 1:
+    sqlite3_result_int(ctx, token->id);
+    break;
   case 2:
     text = attn_token_text(attn_model_tokenizer(rows->model), token->id, &n);
     sqlite3_result_text(ctx, text, (int)n, SQLITE_TRANSIENT);
     break;
-  case 3: sqlite3_result_int64(ctx, token->start); break;
-  default: sqlite3_result_int64(ctx, token->end); break;
+  case 3:
+    sqlite3_result_int64(ctx, token->start);
+    break;
+  default:
+    sqlite3_result_int64(ctx, token->end);
+    break;
   }
 }
 
-static void close_tokens(attn_rows *base) {
+static void close_tokens(attne_rows *base) {
   token_rows *rows = (token_rows *)base;
   attn_tokens_free(&rows->tokens);
   attn_model_release(rows->model);
 }
 
-const attn_table attn_tokens_table = {
+const attns_table attns_tokens_table = {
     .name = "attn_tokens",
-    .declaration = "position INTEGER, id INTEGER, token TEXT, start INTEGER, \"end\" INTEGER,"
-                   " _text HIDDEN, _model HIDDEN",
+    .declaration =
+        "position INTEGER, id INTEGER, token TEXT, start INTEGER, \"end\" INTEGER,"
+        " _text HIDDEN, _model HIDDEN",
     .n_column = 5,
     .n_argument = 2,
     .n_required = 1,

@@ -19,14 +19,14 @@
 #include <string.h>
 
 typedef struct train_rows {
-  attn_rows base;
+  attne_rows base;
   sqlite3 *db;
   char *schema, *name;
   char *options; /* the engine's memory */
   char corpus[65];
   attn_tokenizer *words; /* cuts the texts of the query */
   attn_trainer *trainer;
-  attn_ticker ticker;
+  attns_ticker ticker;
   int is_done; /* the last row was given */
 
   /* seconds on the clock, and words read then */
@@ -39,23 +39,25 @@ typedef struct train_rows {
 } train_rows;
 
 static int fail(attn_status status, const attn_error *err, char **error) {
-  return attn_function_status("attn_train", status, err, error);
+  return attns_function_status("attn_train", status, err, error);
 }
 
-static attn_training this_run(const train_rows *rows) {
-  return (attn_training){rows->db, rows->schema, rows->name, rows->options, rows->corpus};
+static attns_training this_run(const train_rows *rows) {
+  return (attns_training){rows->db, rows->schema, rows->name, rows->options,
+                          rows->corpus};
 }
 
 /* ---------------------------------------------------------------------- opening */
 
 static int new_trainer(train_rows *rows, sqlite3_value *value, char **error) {
-  attn_document document;
+  attns_document document;
   attn_error err = {0};
-  int rc = attn_document_options(rows->db, value, "attn_train: options", error, &document);
+  int rc =
+      attns_document_options(rows->db, value, "attn_train: options", error, &document);
   if (rc == SQLITE_OK) {
     rc = fail(attn_trainer_new(&document.settings, &err, &rows->trainer), &err, error);
   }
-  attn_document_free(&document);
+  attns_document_free(&document);
   if (rc != SQLITE_OK) return rc;
   return fail(attn_trainer_options(rows->trainer, &err, &rows->options), &err, error);
 }
@@ -65,30 +67,30 @@ static int new_words(train_rows *rows, char **error) {
   static const char *const token[] = {"[UNK]"};
   static const uint32_t n_token[] = {5};
   const attn_vocab vocab = {.token = token, .n_token = n_token, .n = 1};
-  attn_document document = {0};
+  attns_document document = {0};
   attn_error err = {0};
   char *config = NULL;
   int rc = fail(attn_trainer_config(rows->trainer, &err, &config), &err, error);
   if (rc == SQLITE_OK) {
-    rc = attn_document_read(rows->db, config, -1, "$.tokenizer", "attn_train", error,
-                            &document);
+    rc = attns_document_read(rows->db, config, -1, "$.tokenizer", "attn_train", error,
+                             &document);
   }
   if (rc == SQLITE_OK) {
     rc = fail(attn_tokenizer_new(&document.settings, &vocab, &err, &rows->words), &err,
               error);
   }
   if (rc == SQLITE_OK) attn_trainer_set_words(rows->trainer, rows->words);
-  attn_document_free(&document);
+  attns_document_free(&document);
   sqlite3_free(config);
   return rc;
 }
 
 static int find_target(train_rows *rows, const char *wanted, char **error) {
   int there;
-  int rc = attn_store_target(rows->db, wanted, error, &rows->schema, &rows->name);
-  if (rc == SQLITE_OK) rc = attn_store_exists(rows->db, rows->schema, error, &there);
+  int rc = attns_store_target(rows->db, wanted, error, &rows->schema, &rows->name);
+  if (rc == SQLITE_OK) rc = attns_store_exists(rows->db, rows->schema, error, &there);
   if (rc != SQLITE_OK || !there) return rc;
-  return attn_store_check_free(rows->db, rows->schema, rows->name, error);
+  return attns_store_check_free(rows->db, rows->schema, rows->name, error);
 }
 
 static attn_status add_text(void *ctx, attn_text text, attn_error *err) {
@@ -97,38 +99,41 @@ static attn_status add_text(void *ctx, attn_text text, attn_error *err) {
 
 static int begin(train_rows *rows, char **error) {
   attn_error err = {0};
-  attn_training run = this_run(rows);
+  attns_training run = this_run(rows);
   int rc = fail(attn_trainer_prepare(rows->trainer, &err), &err, error);
   if (rc != SQLITE_OK) return rc;
   attn_trainer_corpus(rows->trainer, rows->corpus);
   if (attn_trainer_option(rows->trainer, "restart") > 0) {
-    rc = attn_training_forget(&run, error);
+    rc = attns_training_forget(&run, error);
   } else {
-    rc = attn_training_resume(&run, rows->trainer, error);
+    rc = attns_training_resume(&run, rows->trainer, error);
   }
-  if (rc == SQLITE_OK) rc = attn_ticker_open(rows->db, &rows->ticker);
+  if (rc == SQLITE_OK) rc = attns_ticker_open(rows->db, &rows->ticker);
   attn_trainer_progress(rows->trainer, &rows->progress);
   rows->began = rows->reported = rows->saved = attn_seconds();
   rows->n_began = rows->n_reported = rows->progress.n_word;
   return rc;
 }
 
-static int open_train(attn_rows *base, sqlite3_value **argument, char **error) {
+static int open_train(attne_rows *base, sqlite3_value **argument, char **error) {
   train_rows *rows = (train_rows *)base;
   attn_text name, sql;
-  rows->db = attn_connection_db(base->connection);
-  int rc = attn_value_name(argument[0], "attn_train: name", error, &name);
-  if (rc == SQLITE_OK) rc = attn_value_name(argument[1], "attn_train: query", error, &sql);
-  if (rc == SQLITE_OK && attn_is_writing(rows->db)) {
+  rows->db = attns_connection_db(base->connection);
+  int rc = attns_value_name(argument[0], "attn_train: name", error, &name);
+  if (rc == SQLITE_OK)
+    rc = attns_value_name(argument[1], "attn_train: query", error, &sql);
+  if (rc == SQLITE_OK && attns_is_writing(rows->db)) {
     /* SQLite has no savepoints inside a statement that writes. */
-    rc = attn_sql_fail(error, SQLITE_ERROR,
-                       "attn_train: it cannot be run by a statement that writes; expected "
-                       "a SELECT");
+    rc = attns_sql_fail(
+        error, SQLITE_ERROR,
+        "attn_train: it cannot be run by a statement that writes; expected "
+        "a SELECT");
   }
   if (rc == SQLITE_OK) rc = new_trainer(rows, argument[2], error);
   if (rc == SQLITE_OK) rc = find_target(rows, name.text, error);
   if (rc == SQLITE_OK) rc = new_words(rows, error);
-  if (rc == SQLITE_OK) rc = attn_each_text(rows->db, "attn_train", sql, add_text, rows, error);
+  if (rc == SQLITE_OK)
+    rc = attns_each_text(rows->db, "attn_train", sql, add_text, rows, error);
   return rc == SQLITE_OK ? begin(rows, error) : rc;
 }
 
@@ -148,78 +153,82 @@ static int read_floats(void *ctx, uint64_t offset, size_t n, void *out, char **e
 }
 
 static int make_vocab(const train_rows *rows, const attn_train_result *result,
-                      attn_parts *parts) {
+                      attns_parts *parts) {
   sqlite3_str *blob = sqlite3_str_new(rows->db);
   for (uint32_t i = 0; i < result->n_token; i++) {
     attn_text token = result->token(rows->trainer, i);
-    attn_vocab_append(blob, token.text, (uint32_t)token.n_text);
+    attns_vocab_append(blob, token.text, (uint32_t)token.n_text);
   }
-  return attn_vocab_finish(blob, ATTN_PART_VOCAB, parts);
+  return attns_vocab_finish(blob, ATTNS_PART_VOCAB, parts);
 }
 
-static int write_tensors(attn_writer *writer, const attn_train_result *result) {
+static int write_tensors(attns_writer *writer, const attn_train_result *result) {
   int rc = SQLITE_OK;
   for (size_t i = 0; rc == SQLITE_OK && i < result->n_tensor; i++) {
     const attn_tensor *t = &result->tensor[i];
-    attn_writer_tensor tensor = {
-        t->name,   "F32",       t->n_dim,
-        t->dim,    t->n_byte,   read_floats,
-        (void *)(uintptr_t)result->data[i]};
-    rc = attn_writer_tensor_add(writer, &tensor);
+    attns_writer_tensor tensor = {t->name,
+                                  "F32",
+                                  t->n_dim,
+                                  t->dim,
+                                  t->n_byte,
+                                  read_floats,
+                                  (void *)(uintptr_t)result->data[i]};
+    rc = attns_writer_tensor_add(writer, &tensor);
   }
   return rc;
 }
 
 static int write_model(train_rows *rows, const attn_train_result *result,
-                       const attn_writer_model *model, attn_change *change, char **error) {
-  attn_writer writer = {
+                       const attns_writer_model *model, attns_change *change,
+                       char **error) {
+  attns_writer writer = {
       .db = rows->db, .error = error, .schema = rows->schema, .name = rows->name};
-  attn_training run = this_run(rows);
-  int rc = attn_store_create(rows->db, rows->schema, error);
-  if (rc == SQLITE_OK) rc = attn_change_ready(rows->db, change, error);
+  attns_training run = this_run(rows);
+  int rc = attns_store_create(rows->db, rows->schema, error);
+  if (rc == SQLITE_OK) rc = attns_change_ready(rows->db, change, error);
   if (rc == SQLITE_OK) {
-    rc = attn_store_check_free(rows->db, rows->schema, rows->name, error);
+    rc = attns_store_check_free(rows->db, rows->schema, rows->name, error);
   }
   if (rc == SQLITE_OK) rc = write_tensors(&writer, result);
-  if (rc == SQLITE_OK) rc = attn_writer_finish(&writer, model);
-  if (rc == SQLITE_OK) rc = attn_training_forget(&run, error);
-  attn_writer_close(&writer);
+  if (rc == SQLITE_OK) rc = attns_writer_finish(&writer, model);
+  if (rc == SQLITE_OK) rc = attns_training_forget(&run, error);
+  attns_writer_close(&writer);
   return rc;
 }
 
 static int describe(train_rows *rows, const char *config, char **error,
                     attn_model_info *info) {
-  attn_document document;
+  attns_document document;
   attn_error err = {0};
-  int rc = attn_document_read(rows->db, config, -1, "$", "attn_train", error, &document);
+  int rc = attns_document_read(rows->db, config, -1, "$", "attn_train", error, &document);
   if (rc == SQLITE_OK) {
     rc = fail(attn_model_describe(&document.settings, &err, info), &err, error);
   }
-  attn_document_free(&document);
+  attns_document_free(&document);
   return rc;
 }
 
 static int finish(train_rows *rows, char **error) {
   attn_error err = {0};
-  attn_change change = {0};
+  attns_change change = {0};
   attn_train_result result;
   attn_model_info info;
   char *config = NULL;
-  attn_parts parts = {0};
+  attns_parts parts = {0};
   int rc = fail(attn_trainer_config(rows->trainer, &err, &config), &err, error);
   if (rc == SQLITE_OK) rc = describe(rows, config, error, &info);
   if (rc == SQLITE_OK) {
     rc = fail(attn_trainer_result(rows->trainer, &err, &result), &err, error);
   }
   if (rc == SQLITE_OK) rc = make_vocab(rows, &result, &parts);
-  if (rc == SQLITE_OK) rc = attn_begin(rows->db, error);
+  if (rc == SQLITE_OK) rc = attns_begin(rows->db, error);
   if (rc == SQLITE_OK) {
-    attn_writer_model model = {&info, config, NULL, &parts};
+    attns_writer_model model = {&info, config, NULL, &parts};
     rc = write_model(rows, &result, &model, &change, error);
-    rc = attn_end(rows->db, &change, rc, error);
+    rc = attns_end(rows->db, &change, rc, error);
   }
   sqlite3_free(config);
-  attn_parts_free(&parts);
+  attns_parts_free(&parts);
   return rc;
 }
 
@@ -229,7 +238,8 @@ static void report(train_rows *rows, double now) {
   attn_train_progress *p = &rows->progress;
   double seconds = now - rows->reported, all = now - rows->began;
   attn_trainer_progress(rows->trainer, p);
-  double n = (double)(p->n_word - rows->n_reported), n_all = (double)(p->n_word - rows->n_began);
+  double n = (double)(p->n_word - rows->n_reported),
+         n_all = (double)(p->n_word - rows->n_began);
   rows->words_per_second = seconds > 0 ? n / seconds : 0;
   rows->seconds_left = n_all > 0 ? (double)(p->n_word_all - p->n_word) * all / n_all : -1;
   rows->reported = now;
@@ -239,12 +249,12 @@ static void report(train_rows *rows, double now) {
 /* Keeps the state where it is time.  A database that somebody else is writing to can
 ** wait for the next time. */
 static int keep(train_rows *rows, double now, char **error) {
-  attn_training run = this_run(rows);
+  attns_training run = this_run(rows);
   if (now - rows->saved < attn_trainer_option(rows->trainer, "checkpoint")) {
     return SQLITE_OK;
   }
-  int rc = attn_training_save(&run, rows->trainer, rows->progress.step,
-                              rows->progress.n_step, error);
+  int rc = attns_training_save(&run, rows->trainer, rows->progress.step,
+                               rows->progress.n_step, error);
   rows->saved = attn_seconds();
   if ((rc & 0xff) != SQLITE_BUSY && (rc & 0xff) != SQLITE_LOCKED) return rc;
   sqlite3_free(*error);
@@ -252,7 +262,7 @@ static int keep(train_rows *rows, double now, char **error) {
   return SQLITE_OK;
 }
 
-static int next_report(attn_rows *base, char **error) {
+static int next_report(attne_rows *base, char **error) {
   train_rows *rows = (train_rows *)base;
   double every = attn_trainer_option(rows->trainer, "progress"), now;
   uint64_t n_done = rows->progress.step;
@@ -260,7 +270,9 @@ static int next_report(attn_rows *base, char **error) {
   if (rows->is_done) return SQLITE_DONE;
   do {
     if (n_done >= rows->progress.n_step) break; /* resumed behind the last step */
-    int rc = fail(attn_trainer_step(rows->trainer, attn_ticker_ask, &rows->ticker, &err), &err, error);
+    int rc =
+        fail(attn_trainer_step(rows->trainer, attns_ticker_check, &rows->ticker, &err),
+             &err, error);
     if (rc != SQLITE_OK) return rc;
     n_done = attn_trainer_step_number(rows->trainer);
     now = attn_seconds();
@@ -272,19 +284,31 @@ static int next_report(attn_rows *base, char **error) {
   return rc == SQLITE_OK ? SQLITE_ROW : rc;
 }
 
-static void train_column(attn_rows *base, sqlite3_context *ctx, int i) {
+static void train_column(attne_rows *base, sqlite3_context *ctx, int i) {
   train_rows *rows = (train_rows *)base;
   const attn_train_progress *p = &rows->progress;
   switch (i) {
-  case 0: sqlite3_result_int64(ctx, p->epoch); break;
-  case 1: sqlite3_result_int64(ctx, (sqlite3_int64)p->step); break;
-  case 2: sqlite3_result_int64(ctx, (sqlite3_int64)p->n_step); break;
-  case 3: sqlite3_result_int64(ctx, (sqlite3_int64)p->n_word); break;
+  case 0:
+    sqlite3_result_int64(ctx, p->epoch);
+    break;
+  case 1:
+    sqlite3_result_int64(ctx, (sqlite3_int64)p->step);
+    break;
+  case 2:
+    sqlite3_result_int64(ctx, (sqlite3_int64)p->n_step);
+    break;
+  case 3:
+    sqlite3_result_int64(ctx, (sqlite3_int64)p->n_word);
+    break;
   case 4:
     if (p->loss >= 0) sqlite3_result_double(ctx, p->loss);
     break;
-  case 5: sqlite3_result_double(ctx, p->learning_rate); break;
-  case 6: sqlite3_result_double(ctx, rows->words_per_second); break;
+  case 5:
+    sqlite3_result_double(ctx, p->learning_rate);
+    break;
+  case 6:
+    sqlite3_result_double(ctx, rows->words_per_second);
+    break;
   case 7:
     if (rows->seconds_left >= 0) sqlite3_result_double(ctx, rows->seconds_left);
     break;
@@ -294,9 +318,9 @@ static void train_column(attn_rows *base, sqlite3_context *ctx, int i) {
   }
 }
 
-static void close_train(attn_rows *base) {
+static void close_train(attne_rows *base) {
   train_rows *rows = (train_rows *)base;
-  attn_ticker_close(&rows->ticker);
+  attns_ticker_close(&rows->ticker);
   attn_trainer_free(rows->trainer);
   attn_tokenizer_free(rows->words);
   sqlite3_free(rows->options);
@@ -304,11 +328,12 @@ static void close_train(attn_rows *base) {
   sqlite3_free(rows->name);
 }
 
-const attn_table attn_train_table = {
+const attns_table attns_train_table = {
     .name = "attn_train",
-    .declaration = "epoch INTEGER, step INTEGER, steps INTEGER, words INTEGER, loss REAL,"
-                   " learning_rate REAL, words_per_second REAL, seconds_left REAL, model TEXT,"
-                   " _name HIDDEN, _query HIDDEN, _options HIDDEN",
+    .declaration =
+        "epoch INTEGER, step INTEGER, steps INTEGER, words INTEGER, loss REAL,"
+        " learning_rate REAL, words_per_second REAL, seconds_left REAL, model TEXT,"
+        " _name HIDDEN, _query HIDDEN, _options HIDDEN",
     .n_column = 9,
     .n_argument = 3,
     .n_required = 2,

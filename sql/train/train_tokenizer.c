@@ -27,15 +27,16 @@ typedef struct training {
   sqlite3_stmt *lists; /* holds the texts of the options */
   attn_tokenizer *words;
   attn_vocab_trainer *trainer;
-  attn_parts parts;
-  attn_ticker ticker;
+  attns_parts parts;
+  attns_ticker ticker;
 } training;
 
 static int fail(training *t, const char *what) {
-  return attn_sql_fail(t->error, SQLITE_ERROR, WHO "%s", what);
+  return attns_sql_fail(t->error, SQLITE_ERROR, WHO "%s", what);
 }
 
-/* A text that a statement of one value makes, NULL for NULL; the statement is finalized. */
+/* A text that a statement of one value makes, NULL for NULL; the statement is finalized.
+*/
 static int take_text(training *t, sqlite3_stmt *stmt, char **out) {
   int rc = sqlite3_step(stmt);
   *out = NULL;
@@ -44,9 +45,9 @@ static int take_text(training *t, sqlite3_stmt *stmt, char **out) {
     if (text) *out = sqlite3_mprintf("%s", text);
     rc = *out || sqlite3_column_type(stmt, 0) == SQLITE_NULL ? SQLITE_OK : SQLITE_NOMEM;
   } else {
-    rc = rc == SQLITE_DONE ? SQLITE_OK
-                           : attn_sql_db_error(t->db, "attn_train_tokenizer: options",
-                                               t->error);
+    rc = rc == SQLITE_DONE
+             ? SQLITE_OK
+             : attns_sql_db_error(t->db, "attn_train_tokenizer: options", t->error);
   }
   sqlite3_finalize(stmt);
   return rc;
@@ -61,11 +62,11 @@ typedef struct option {
 } option;
 
 #define COUNT(name, min, max, range)                                                     \
-  {name, " integer ", "a whole number " range, min, max}
+  { name, " integer ", "a whole number " range, min, max }
 #define COMPONENT(name)                                                                  \
-  {name, " object null ", "an object, as in tokenizer.json, or null", 0, 0}
+  { name, " object null ", "an object, as in tokenizer.json, or null", 0, 0 }
 #define AFFIX(name)                                                                      \
-  {name, " text null ", "a text of at most 64 bytes", 0, 64}
+  { name, " text null ", "a text of at most 64 bytes", 0, 64 }
 
 static const option known[] = {
     {"type", " text ", "\"wordpiece\" or \"bpe\"", 0, 9},
@@ -85,7 +86,8 @@ static const option known[] = {
     COMPONENT("decoder"),
 };
 
-/* A row: name, JSON type, value as text, number or length of an array, whether all elements are texts. */
+/* A row: name, JSON type, value as text, number or length of an array, whether all
+** elements are texts. */
 static int check_option(training *t, sqlite3_stmt *row) {
   const char *name = (const char *)sqlite3_column_text(row, 0);
   const char *type = (const char *)sqlite3_column_text(row, 1);
@@ -96,13 +98,14 @@ static int check_option(training *t, sqlite3_stmt *row) {
     if (strcmp(known[i].name, name) == 0) o = &known[i];
   }
   if (!o) {
-    return attn_sql_fail(t->error, SQLITE_ERROR,
-                         WHO "unknown option \"%s\"; expected type, vocab_size, "
-                             "min_frequency, special_tokens, limit_alphabet, "
-                             "initial_alphabet, max_token_length, continuing_subword_prefix, "
-                             "end_of_word_suffix, unk_token, lowercase, normalizer, "
-                             "pre_tokenizer, post_processor or decoder",
-                         name);
+    return attns_sql_fail(
+        t->error, SQLITE_ERROR,
+        WHO "unknown option \"%s\"; expected type, vocab_size, "
+            "min_frequency, special_tokens, limit_alphabet, "
+            "initial_alphabet, max_token_length, continuing_subword_prefix, "
+            "end_of_word_suffix, unk_token, lowercase, normalizer, "
+            "pre_tokenizer, post_processor or decoder",
+        name);
   }
   const char *at = strstr(o->types, type);
   int fits = at && at[-1] == ' ' && at[strlen(type)] == ' ';
@@ -115,32 +118,33 @@ static int check_option(training *t, sqlite3_stmt *row) {
     fits = strcmp(value, "bpe") == 0 || strcmp(value, "wordpiece") == 0;
   }
   if (fits) return SQLITE_OK;
-  return attn_sql_fail(t->error, SQLITE_ERROR, WHO "option %s is %!.100s; expected %s", name,
-                       value, o->expected);
+  return attns_sql_fail(t->error, SQLITE_ERROR, WHO "option %s is %!.100s; expected %s",
+                        name, value, o->expected);
 }
 
 static int check_options(training *t, attn_text options) {
   sqlite3_stmt *stmt;
   char *type = NULL;
-  int rc = attn_prepare(t->db, &stmt, t->error, "SELECT json_type(?1)");
+  int rc = attns_prepare(t->db, &stmt, t->error, "SELECT json_type(?1)");
   if (rc != SQLITE_OK) return rc;
   sqlite3_bind_text(stmt, 1, options.text, (int)options.n_text, SQLITE_STATIC);
   rc = take_text(t, stmt, &type);
   if (rc == SQLITE_OK && (!type || strcmp(type, "object") != 0)) {
-    rc = attn_sql_fail(t->error, SQLITE_ERROR,
-                       WHO "options are a JSON %s; expected an object such as "
-                           "{\"vocab_size\":8000}",
-                       type ? type : "NULL");
+    rc = attns_sql_fail(t->error, SQLITE_ERROR,
+                        WHO "options are a JSON %s; expected an object such as "
+                            "{\"vocab_size\":8000}",
+                        type ? type : "NULL");
   }
   sqlite3_free(type);
   if (rc != SQLITE_OK) return rc;
-  rc = attn_prepare(t->db, &stmt, t->error,
-                    "SELECT key, type, CASE type WHEN 'true' THEN 'true' WHEN 'false' THEN"
-                    "  'false' ELSE coalesce(value, 'null') END,"
-                    " CASE type WHEN 'array' THEN json_array_length(value) ELSE value END,"
-                    " CASE type WHEN 'array' THEN NOT EXISTS (SELECT 1 FROM json_each(o.value)"
-                    "  WHERE type <> 'text' OR value = '') END"
-                    " FROM json_each(?1) o");
+  rc = attns_prepare(
+      t->db, &stmt, t->error,
+      "SELECT key, type, CASE type WHEN 'true' THEN 'true' WHEN 'false' THEN"
+      "  'false' ELSE coalesce(value, 'null') END,"
+      " CASE type WHEN 'array' THEN json_array_length(value) ELSE value END,"
+      " CASE type WHEN 'array' THEN NOT EXISTS (SELECT 1 FROM json_each(o.value)"
+      "  WHERE type <> 'text' OR value = '') END"
+      " FROM json_each(?1) o");
   if (rc != SQLITE_OK) return rc;
   sqlite3_bind_text(stmt, 1, options.text, (int)options.n_text, SQLITE_STATIC);
   while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
@@ -150,24 +154,26 @@ static int check_options(training *t, attn_text options) {
   if (rc == SQLITE_DONE) {
     rc = SQLITE_OK;
   } else if (!*t->error && rc != SQLITE_NOMEM) {
-    rc = attn_sql_db_error(t->db, "attn_train_tokenizer: options", t->error);
+    rc = attns_sql_db_error(t->db, "attn_train_tokenizer: options", t->error);
   }
   sqlite3_finalize(stmt);
   return rc;
 }
 
-/* Puts defaults where an option is not given: those of BERT, or of GPT-2.  The alphabet of
-** ByteLevel is all of its characters. */
+/* Puts defaults where an option is not given: those of BERT, or of GPT-2.  The alphabet
+** of ByteLevel is all of its characters. */
 static int complete_options(training *t, attn_text options) {
   sqlite3_stmt *stmt;
-  int rc = attn_prepare(
+  int rc = attns_prepare(
       t->db, &stmt, t->error,
       "WITH byte(b) AS (SELECT 0 UNION ALL SELECT b + 1 FROM byte WHERE b < 255),"
-      " letter(b, c) AS (SELECT b, CASE WHEN b BETWEEN 33 AND 126 OR b BETWEEN 161 AND 172"
+      " letter(b, c) AS (SELECT b, CASE WHEN b BETWEEN 33 AND 126 OR b BETWEEN 161 AND "
+      "172"
       "   OR b > 173 THEN b ELSE 256 + sum(b < 33 OR b BETWEEN 127 AND 160 OR b = 173)"
       "   OVER (ORDER BY b) - 1 END FROM byte),"
       " given(j, bpe) AS (SELECT ?1, coalesce(?1 ->> '$.type', 'wordpiece') = 'bpe') "
-      "SELECT json_patch(CASE WHEN bpe THEN json_object('type', 'bpe', 'vocab_size', 30000,"
+      "SELECT json_patch(CASE WHEN bpe THEN json_object('type', 'bpe', 'vocab_size', "
+      "30000,"
       "  'special_tokens', json_array('<|endoftext|>'),"
       "  'initial_alphabet', CASE WHEN j -> '$.pre_tokenizer' IS NULL THEN"
       "    json((SELECT json_group_array(char(c)) FROM letter)) ELSE json_array() END)"
@@ -184,15 +190,19 @@ static int complete_options(training *t, attn_text options) {
 ** (json() around a subquery: SQLite 3.54 has forgotten that its result is JSON.) */
 static int make_tokenizer(training *t, attn_text given) {
   sqlite3_stmt *stmt;
-  int rc = attn_prepare(
+  int rc = attns_prepare(
       t->db, &stmt, t->error,
       "WITH o(j, g, bpe, lower) AS (SELECT ?1, ?2, ?1 ->> '$.type' = 'bpe',"
       "  coalesce(?1 ->> '$.lowercase', ?1 ->> '$.type' <> 'bpe')),"
-      " special(id, content) AS (SELECT key, value FROM json_each(?1, '$.special_tokens')),"
-      " framed(yes) AS (SELECT count(*) = 2 FROM special WHERE content IN ('[CLS]', '[SEP]')) "
+      " special(id, content) AS (SELECT key, value FROM json_each(?1, "
+      "'$.special_tokens')),"
+      " framed(yes) AS (SELECT count(*) = 2 FROM special WHERE content IN ('[CLS]', "
+      "'[SEP]')) "
       "SELECT json_object("
-      "'added_tokens', json((SELECT json_group_array(json_object('id', id, 'content', content,"
-      "  'special', json('true'), 'normalized', json('false'), 'single_word', json('false'),"
+      "'added_tokens', json((SELECT json_group_array(json_object('id', id, 'content', "
+      "content,"
+      "  'special', json('true'), 'normalized', json('false'), 'single_word', "
+      "json('false'),"
       "  'lstrip', json('false'), 'rstrip', json('false'))) FROM special)),"
       "'normalizer', json(CASE WHEN json_type(g, '$.normalizer') IS NOT NULL"
       "  THEN g -> '$.normalizer' WHEN bpe AND lower THEN '{\"type\":\"Lowercase\"}'"
@@ -204,10 +214,12 @@ static int make_tokenizer(training *t, attn_text given) {
       "   \"add_prefix_space\":false,\"trim_offsets\":true,\"use_regex\":true}'"
       "  ELSE '{\"type\":\"BertPreTokenizer\"}' END),"
       "'post_processor', json(CASE WHEN json_type(g, '$.post_processor') IS NOT NULL"
-      "  THEN g -> '$.post_processor' WHEN bpe AND json_type(g, '$.pre_tokenizer') IS NULL"
+      "  THEN g -> '$.post_processor' WHEN bpe AND json_type(g, '$.pre_tokenizer') IS "
+      "NULL"
       "  THEN '{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":false,"
       "   \"use_regex\":true}'"
-      "  WHEN yes AND NOT bpe THEN json_object('type', 'TemplateProcessing', 'single', json("
+      "  WHEN yes AND NOT bpe THEN json_object('type', 'TemplateProcessing', 'single', "
+      "json("
       "   '[{\"SpecialToken\":{\"id\":\"[CLS]\",\"type_id\":0}},"
       "    {\"Sequence\":{\"id\":\"A\",\"type_id\":0}},"
       "    {\"SpecialToken\":{\"id\":\"[SEP]\",\"type_id\":0}}]'), 'pair', json("
@@ -219,7 +231,8 @@ static int make_tokenizer(training *t, attn_text given) {
       "   json((SELECT json_group_object(content, json_object('id', content, 'ids',"
       "     json_array(id), 'tokens', json_array(content))) FROM special"
       "     WHERE content IN ('[CLS]', '[SEP]')))) ELSE 'null' END),"
-      "'decoder', json(CASE WHEN json_type(g, '$.decoder') IS NOT NULL THEN g -> '$.decoder'"
+      "'decoder', json(CASE WHEN json_type(g, '$.decoder') IS NOT NULL THEN g -> "
+      "'$.decoder'"
       "  WHEN NOT bpe THEN json_object('type', 'WordPiece', 'prefix',"
       "   coalesce(j ->> '$.continuing_subword_prefix', ''), 'cleanup', json('true'))"
       "  WHEN json_type(g, '$.pre_tokenizer') IS NULL THEN '{\"type\":\"ByteLevel\","
@@ -251,8 +264,8 @@ static attn_text column_text(sqlite3_stmt *stmt, int i) {
 static int read_special(training *t) {
   attn_vocab_options *o = &t->vocab;
   sqlite3_stmt *stmt;
-  int rc = attn_prepare(t->db, &stmt, t->error,
-                        "SELECT value FROM json_each(?1, '$.special_tokens')");
+  int rc = attns_prepare(t->db, &stmt, t->error,
+                         "SELECT value FROM json_each(?1, '$.special_tokens')");
   if (rc != SQLITE_OK) return rc;
   o->special = t->special;
   sqlite3_bind_text(stmt, 1, t->options, -1, SQLITE_STATIC);
@@ -271,7 +284,7 @@ static int read_special(training *t) {
 ** others of these: it stays on its row. */
 static int read_options(training *t) {
   attn_vocab_options *o = &t->vocab;
-  int rc = attn_prepare(
+  int rc = attns_prepare(
       t->db, &t->lists, t->error,
       "SELECT ?1 ->> '$.vocab_size', ?1 ->> '$.min_frequency',"
       " coalesce(?1 ->> '$.limit_alphabet', 4294967295), ?1 ->> '$.max_token_length',"
@@ -283,7 +296,7 @@ static int read_options(training *t) {
   if (rc != SQLITE_OK) return rc;
   sqlite3_bind_text(t->lists, 1, t->options, -1, SQLITE_STATIC);
   if (sqlite3_step(t->lists) != SQLITE_ROW) {
-    return attn_sql_db_error(t->db, "attn_train_tokenizer: options", t->error);
+    return attns_sql_db_error(t->db, "attn_train_tokenizer: options", t->error);
   }
   o->vocab_size = (uint32_t)sqlite3_column_int64(t->lists, 0);
   o->min_frequency = (uint64_t)sqlite3_column_int64(t->lists, 1);
@@ -298,36 +311,39 @@ static int read_options(training *t) {
     return fail(t, "option end_of_word_suffix is for type \"bpe\" alone");
   }
   if (sqlite3_column_type(t->lists, 7) != SQLITE_NULL) {
-    return attn_sql_fail(t->error, SQLITE_ERROR, WHO "special_tokens has \"%!.100s\" twice",
-                         (const char *)sqlite3_column_text(t->lists, 7));
+    return attns_sql_fail(t->error, SQLITE_ERROR,
+                          WHO "special_tokens has \"%!.100s\" twice",
+                          (const char *)sqlite3_column_text(t->lists, 7));
   }
   return read_special(t);
 }
 
 /* ---------------------------------------------------------------------------- texts */
 
-/* What cuts the texts: the normalizer and the pre-tokenizer, around a model of no word. */
+/* What cuts the texts: the normalizer and the pre-tokenizer, around a model of no word.
+*/
 static int make_words(training *t) {
   sqlite3_stmt *stmt;
   char *json = NULL;
-  attn_document document = {0};
+  attns_document document = {0};
   attn_vocab none = {.n = 0};
   attn_error err = {""};
-  int rc = attn_prepare(t->db, &stmt, t->error,
-                        "SELECT json_set(json_remove(?1, '$.added_tokens',"
-                        " '$.post_processor', '$.decoder'), '$.model',"
-                        " json('{\"type\":\"WordLevel\"}'))");
+  int rc = attns_prepare(t->db, &stmt, t->error,
+                         "SELECT json_set(json_remove(?1, '$.added_tokens',"
+                         " '$.post_processor', '$.decoder'), '$.model',"
+                         " json('{\"type\":\"WordLevel\"}'))");
   if (rc != SQLITE_OK) return rc;
   sqlite3_bind_text(stmt, 1, t->tokenizer, -1, SQLITE_STATIC);
   rc = take_text(t, stmt, &json);
   if (rc == SQLITE_OK) {
-    rc = attn_document_read(t->db, json, -1, "$", "attn_train_tokenizer", t->error, &document);
+    rc = attns_document_read(t->db, json, -1, "$", "attn_train_tokenizer", t->error,
+                             &document);
   }
   if (rc == SQLITE_OK) {
     attn_status status = attn_tokenizer_new(&document.settings, &none, &err, &t->words);
-    rc = attn_sql_status(status, &err, t->error);
+    rc = attns_sql_status(status, &err, t->error);
   }
-  attn_document_free(&document);
+  attns_document_free(&document);
   sqlite3_free(json);
   return rc;
 }
@@ -342,38 +358,39 @@ static attn_status add_text(void *ctx, attn_text text, attn_error *err) {
 /* The tokenizer that was learned, checked and as rows hold it. */
 static int take_result(training *t) {
   attn_vocab vocab = {.n = 0};
-  attn_document document = {0};
+  attns_document document = {0};
   attn_tokenizer *tokenizer = NULL;
   attn_error err = {""};
-  int rc = attn_sql_status(attn_vocab_trainer_result(t->trainer, &err, &vocab), &err,
-                           t->error);
+  int rc = attns_sql_status(attn_vocab_trainer_result(t->trainer, &err, &vocab), &err,
+                            t->error);
   if (rc == SQLITE_OK) {
-    rc = attn_document_read(t->db, t->tokenizer, -1, "$", "attn_train_tokenizer", t->error,
-                            &document);
+    rc = attns_document_read(t->db, t->tokenizer, -1, "$", "attn_train_tokenizer",
+                             t->error, &document);
   }
   if (rc == SQLITE_OK) {
     attn_status status = attn_tokenizer_new(&document.settings, &vocab, &err, &tokenizer);
-    rc = attn_sql_status(status, &err, t->error);
+    rc = attns_sql_status(status, &err, t->error);
   }
   if (rc == SQLITE_OK) {
     int has_merges = strstr(t->tokenizer, "\"type\":\"BPE\"") != NULL;
-    rc = attn_vocab_write(t->db, &vocab, has_merges, &t->parts);
+    rc = attns_vocab_write(t->db, &vocab, has_merges, &t->parts);
   }
   attn_tokenizer_free(tokenizer);
-  attn_document_free(&document);
+  attns_document_free(&document);
   return rc;
 }
 
-static int write_model(training *t, attn_change *change) {
-  attn_writer writer = {.db = t->db, .error = t->error, .schema = t->schema, .name = t->name};
+static int write_model(training *t, attns_change *change) {
+  attns_writer writer = {
+      .db = t->db, .error = t->error, .schema = t->schema, .name = t->name};
   attn_model_info info = {.architecture = "tokenizer"};
   char *config = sqlite3_mprintf("{\"tokenizer\":%s}", t->tokenizer);
-  attn_writer_model model = {&info, config, NULL, &t->parts};
-  int rc = config ? attn_store_create(t->db, t->schema, t->error) : SQLITE_NOMEM;
-  if (rc == SQLITE_OK) rc = attn_change_ready(t->db, change, t->error);
-  if (rc == SQLITE_OK) rc = attn_store_check_free(t->db, t->schema, t->name, t->error);
-  if (rc == SQLITE_OK) rc = attn_writer_finish(&writer, &model);
-  attn_writer_close(&writer);
+  attns_writer_model model = {&info, config, NULL, &t->parts};
+  int rc = config ? attns_store_create(t->db, t->schema, t->error) : SQLITE_NOMEM;
+  if (rc == SQLITE_OK) rc = attns_change_ready(t->db, change, t->error);
+  if (rc == SQLITE_OK) rc = attns_store_check_free(t->db, t->schema, t->name, t->error);
+  if (rc == SQLITE_OK) rc = attns_writer_finish(&writer, &model);
+  attns_writer_close(&writer);
   sqlite3_free(config);
   return rc;
 }
@@ -381,63 +398,65 @@ static int write_model(training *t, attn_change *change) {
 static int train(training *t, attn_text name, attn_text query, attn_text options) {
   attn_error err = {""};
   int there = 0;
-  int rc = attn_store_target(t->db, name.text, t->error, &t->schema, &t->name);
-  if (rc == SQLITE_OK) rc = attn_store_exists(t->db, t->schema, t->error, &there);
+  int rc = attns_store_target(t->db, name.text, t->error, &t->schema, &t->name);
+  if (rc == SQLITE_OK) rc = attns_store_exists(t->db, t->schema, t->error, &there);
   if (rc == SQLITE_OK && there) {
-    rc = attn_store_check_free(t->db, t->schema, t->name, t->error);
+    rc = attns_store_check_free(t->db, t->schema, t->name, t->error);
   }
   if (rc == SQLITE_OK) rc = check_options(t, options);
   if (rc == SQLITE_OK) rc = complete_options(t, options);
   if (rc == SQLITE_OK) rc = make_tokenizer(t, options);
   if (rc == SQLITE_OK) rc = read_options(t);
   if (rc == SQLITE_OK) rc = make_words(t);
-  if (rc == SQLITE_OK) rc = attn_ticker_open(t->db, &t->ticker);
+  if (rc == SQLITE_OK) rc = attns_ticker_open(t->db, &t->ticker);
   if (rc == SQLITE_OK) {
-    rc = attn_sql_status(attn_vocab_trainer_new(&t->vocab, &err, &t->trainer), &err, t->error);
+    rc = attns_sql_status(attn_vocab_trainer_new(&t->vocab, &err, &t->trainer), &err,
+                          t->error);
   }
   if (rc == SQLITE_OK) {
-    rc = attn_each_text(t->db, "attn_train_tokenizer", query, add_text, t, t->error);
+    rc = attns_each_text(t->db, "attn_train_tokenizer", query, add_text, t, t->error);
   }
   if (rc == SQLITE_OK) {
-    attn_status status = attn_vocab_trainer_learn(t->trainer, attn_ticker_ask, &t->ticker, &err);
-    rc = attn_function_status("attn_train_tokenizer", status, &err, t->error);
+    attn_status status =
+        attn_vocab_trainer_learn(t->trainer, attns_ticker_check, &t->ticker, &err);
+    rc = attns_function_status("attn_train_tokenizer", status, &err, t->error);
   }
   if (rc == SQLITE_OK) rc = take_result(t);
-  if (rc == SQLITE_OK) rc = attn_begin(t->db, t->error);
+  if (rc == SQLITE_OK) rc = attns_begin(t->db, t->error);
   if (rc != SQLITE_OK) return rc;
-  attn_change change = {0};
-  return attn_end(t->db, &change, write_model(t, &change), t->error);
+  attns_change change = {0};
+  return attns_end(t->db, &change, write_model(t, &change), t->error);
 }
 
-static void attn_train_tokenizer(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
+static void attns_train_tokenizer(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
   char *error = NULL;
-  training t = {.db = attn_connection_db(attn_connection_of(ctx)), .error = &error};
+  training t = {.db = attns_connection_db(attns_connection_of(ctx)), .error = &error};
   attn_text name, query, options = {"{}", 2};
-  int rc = attn_value_name(argv[0], WHO "name", &error, &name);
-  if (rc == SQLITE_OK) rc = attn_value_text(argv[1], WHO "query", &error, &query);
+  int rc = attns_value_name(argv[0], WHO "name", &error, &name);
+  if (rc == SQLITE_OK) rc = attns_value_text(argv[1], WHO "query", &error, &query);
   if (rc == SQLITE_OK && argc > 2 && sqlite3_value_type(argv[2]) != SQLITE_NULL) {
-    rc = attn_value_name(argv[2], WHO "options", &error, &options);
+    rc = attns_value_name(argv[2], WHO "options", &error, &options);
   }
   if (rc == SQLITE_OK) rc = train(&t, name, query, options);
   if (rc == SQLITE_OK) {
     sqlite3_result_text(ctx, t.name, -1, SQLITE_TRANSIENT);
   } else {
-    attn_result_error(ctx, rc, error);
+    attns_result_error(ctx, rc, error);
   }
   attn_vocab_trainer_free(t.trainer);
   attn_tokenizer_free(t.words);
-  attn_parts_free(&t.parts);
+  attns_parts_free(&t.parts);
   sqlite3_finalize(t.lists);
   for (size_t i = 0; i < t.vocab.n_special; i++) sqlite3_free((void *)t.special[i].text);
-  attn_ticker_close(&t.ticker);
+  attns_ticker_close(&t.ticker);
   sqlite3_free(t.schema);
   sqlite3_free(t.name);
   sqlite3_free(t.options);
   sqlite3_free(t.tokenizer);
 }
 
-const attn_function attn_train_tokenizer_functions[] = {
-    {"attn_train_tokenizer", 2, SQLITE_UTF8 | SQLITE_DIRECTONLY, attn_train_tokenizer},
-    {"attn_train_tokenizer", 3, SQLITE_UTF8 | SQLITE_DIRECTONLY, attn_train_tokenizer},
+const attns_function attns_train_tokenizer_functions[] = {
+    {"attn_train_tokenizer", 2, SQLITE_UTF8 | SQLITE_DIRECTONLY, attns_train_tokenizer},
+    {"attn_train_tokenizer", 3, SQLITE_UTF8 | SQLITE_DIRECTONLY, attns_train_tokenizer},
     {NULL, 0, 0, NULL},
 };

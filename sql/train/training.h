@@ -8,27 +8,27 @@
 **
 ** They are made when a run is first kept.  A run that is done leaves nothing there.
 */
-#ifndef ATTN_TRAINING_H
-#define ATTN_TRAINING_H
+#ifndef ATTNS_TRAINING_H
+#define ATTNS_TRAINING_H
 
 #include "../sql.h"
 
 /* A run, as the tables know it. */
-typedef struct attn_training {
+typedef struct attns_training {
   sqlite3 *db;
   const char *schema, *name; /* of the model to be */
   const char *options, *corpus;
-} attn_training;
+} attns_training;
 
 /* Goes on with what is kept of the run: fills the trainer's state.  An error where it was
 ** begun with other options or another corpus; nothing where none is kept. */
-int attn_training_resume(const attn_training *run, attn_trainer *trainer, char **error);
+int attns_training_resume(const attns_training *run, attn_trainer *trainer, char **error);
 
 /* Keeps the state, in place of what was kept. */
-int attn_training_save(const attn_training *run, attn_trainer *trainer, uint64_t step,
-                       uint64_t n_step, char **error);
+int attns_training_save(const attns_training *run, attn_trainer *trainer, uint64_t step,
+                        uint64_t n_step, char **error);
 
 /* Forgets the run; part of the caller's change, if it is in one. */
-int attn_training_forget(const attn_training *run, char **error);
+int attns_training_forget(const attns_training *run, char **error);
 
 #endif

@@ -28,15 +28,15 @@ static double seconds(void) {
 typedef struct shape {
   const char *name;
   uint32_t n_out, n_in;
-  attn_store store;
-  attn_activation activation;
+  attne_store store;
+  attne_activation activation;
 } shape;
 
 static const shape shapes[] = {
-    {"qkv", 1152, 384, ATTN_SET, ATTN_IDENTITY},
-    {"out", 384, 384, ATTN_ADD, ATTN_IDENTITY},
-    {"up", 1536, 384, ATTN_SET, ATTN_GELU},
-    {"down", 384, 1536, ATTN_ADD, ATTN_IDENTITY},
+    {"qkv", 1152, 384, ATTNE_SET, ATTNE_IDENTITY},
+    {"out", 384, 384, ATTNE_ADD, ATTNE_IDENTITY},
+    {"up", 1536, 384, ATTNE_SET, ATTNE_GELU},
+    {"down", 384, 1536, ATTNE_ADD, ATTNE_IDENTITY},
 };
 enum { N_SHAPE = sizeof shapes / sizeof shapes[0] };
 
@@ -50,22 +50,24 @@ enum { N_SIZE = sizeof sizes / sizeof sizes[0], MAX_M = 384, MAX_WIDTH = 1536 };
 static float x[MAX_M * MAX_WIDTH], y[MAX_M * MAX_WIDTH];
 static char scratch[MAX_M * MAX_WIDTH * 3];
 
-static float random_number(void) { return (float)rand() / (float)RAND_MAX - 0.5f; }
+static float random_number(void) {
+  return (float)rand() / (float)RAND_MAX - 0.5f;
+}
 
-static void fill_linear(attn_linear *linear) {
+static void fill_linear(attne_linear *linear) {
   float row[MAX_WIDTH];
   int8_t q[MAX_WIDTH];
-  float scale[MAX_WIDTH / ATTN_I8_GROUP];
-  for (size_t i = 0; i < MAX_WIDTH / ATTN_I8_GROUP; i++) scale[i] = 1e-3f;
+  float scale[MAX_WIDTH / ATTNE_I8_GROUP];
+  for (size_t i = 0; i < MAX_WIDTH / ATTNE_I8_GROUP; i++) scale[i] = 1e-3f;
   for (uint32_t i = 0; i < linear->n_out; i++) {
     for (uint32_t k = 0; k < linear->n_in; k++) {
       row[k] = random_number();
       q[k] = (int8_t)(254 * row[k]);
     }
     if (linear->precision == ATTN_PRECISION_INT8) {
-      attn_linear_pack_i8(linear, i, 1, q, scale);
+      attne_linear_pack_i8(linear, i, 1, q, scale);
     } else {
-      attn_linear_pack(linear, i, 1, row);
+      attne_linear_pack(linear, i, 1, row);
     }
   }
 }
@@ -81,7 +83,7 @@ typedef struct tier {
 } tier;
 
 /* Alternates limit and product, keeps the fastest slice of each. */
-static result measure(const tier *tier, const shape *shape, const attn_linear *linear,
+static result measure(const tier *tier, const shape *shape, const attne_linear *linear,
                       size_t n_copy, uint32_t m) {
   const double work = 2.0 * m * shape->n_in * shape->n_out;
   result best = {0, 0};
@@ -94,8 +96,8 @@ static result measure(const tier *tier, const shape *shape, const attn_linear *l
     t = seconds();
     done = 0;
     do {
-      attn_linear_apply(&linear[next++ % n_copy], m, x, scratch, shape->store,
-                        shape->activation, y);
+      attne_linear_apply(&linear[next++ % n_copy], m, x, scratch, shape->store,
+                         shape->activation, y);
       done += work;
     } while (seconds() - t < 3e-4);
     rate = done / (seconds() - t);
@@ -123,20 +125,20 @@ static void print_result(int json, const tier *tier, const shape *shape, uint32_
 }
 
 static int run_shape(int json, const tier *tier, const shape *shape) {
-  const uint64_t n_byte = attn_linear_size(shape->n_out, shape->n_in, tier->precision);
+  const uint64_t n_byte = attne_linear_size(shape->n_out, shape->n_in, tier->precision);
   for (int s = 0; s < N_SIZE; s++) {
     size_t n_copy = (size_t)(sizes[s].n_byte / n_byte) + 1;
-    attn_linear *linear = attn_alloc(n_copy * sizeof *linear);
+    attne_linear *linear = attne_alloc(n_copy * sizeof *linear);
     char *memory = attn_alloc_aligned(n_copy * n_byte);
     if (!linear || !memory) return 1;
     for (size_t i = 0; i < n_copy; i++) {
-      attn_linear_init(&linear[i], shape->n_out, shape->n_in, tier->precision,
-                       memory + i * n_byte);
+      attne_linear_init(&linear[i], shape->n_out, shape->n_in, tier->precision,
+                        memory + i * n_byte);
       fill_linear(&linear[i]);
     }
     result r = measure(tier, shape, linear, n_copy, sizes[s].m);
     print_result(json, tier, shape, sizes[s].m, n_copy > 1, r);
-    attn_release(linear);
+    attne_release(linear);
     attn_release_aligned(memory);
   }
   return 0;
@@ -156,9 +158,9 @@ int main(int argc, char **argv) {
   limit_loop *f32 = NULL;
   for (size_t i = 0; i < MAX_M * MAX_WIDTH; i++) x[i] = random_number();
   for (const limit_tier *l = limit_tiers; l->name; l++) {
-    const attn_kernels *kernels = attn_kernels_by_name(l->name);
+    const attne_kernels *kernels = attne_kernels_by_name(l->name);
     if (!kernels) continue;
-    attn_kernels_use(kernels);
+    attne_kernels_use(kernels);
     /* A tier whose f32 is that of the one before has no kernels of its own. */
     tier tiers[] = {{l->name, ATTN_PRECISION_F32, l->f32 == f32 ? NULL : l->f32},
                     {l->name, ATTN_PRECISION_INT8, l->int8}};

@@ -79,7 +79,7 @@ static void fill(size_t first, size_t end, const char *sql) {
   puts("");
 }
 
-static void ask(size_t q, const char *sql) {
+static void requested(size_t q, const char *sql) {
   double begin = now();
   sqlite3_stmt *stmt = prepare(sql);
   check(q < n_query, "no such query");
@@ -100,7 +100,7 @@ static void obey(char *line) {
   } else if (sscanf(line, "fill %zu %zu %n", &a, &b, &n) == 2 && n && b <= n_row) {
     fill(a, b, line + n);
   } else if (sscanf(line, "ask %zu %n", &a, &n) == 1 && n) {
-    ask(a, line + n);
+    requested(a, line + n);
   } else if (strncmp(line, "run ", 4) == 0) {
     answer(prepare(line + 4), begin);
   } else {

@@ -25,8 +25,8 @@ static const attn_tokenizer *open_model(const char *path) {
   check(sqlite3_open(path, &db) == SQLITE_OK, path);
   sqlite3_stmt *stmt = prepare("SELECT embed('warm'), (SELECT sha256 FROM attn_models)");
   check(sqlite3_step(stmt) == SQLITE_ROW, "embed");
-  const attn_model *model = attn_model_acquire(
-      (const char *)sqlite3_column_text(stmt, 1), sqlite3_db_filename(db, "main"));
+  const attn_model *model = attn_model_acquire((const char *)sqlite3_column_text(stmt, 1),
+                                               sqlite3_db_filename(db, "main"));
   check(model != NULL, "the loaded model");
   sqlite3_finalize(stmt);
   return attn_model_tokenizer(model);

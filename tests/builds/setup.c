@@ -39,9 +39,15 @@ static void *unaligned_realloc(void *p, int n) {
   memcpy(q, &n, sizeof n);
   return q + HEADER;
 }
-static int unaligned_roundup(int n) { return (n + 3) & ~3; }
-static int unaligned_init(void *unused) { return unused != NULL; }
-static void unaligned_shutdown(void *unused) { (void)unused; }
+static int unaligned_roundup(int n) {
+  return (n + 3) & ~3;
+}
+static int unaligned_init(void *unused) {
+  return unused != NULL;
+}
+static void unaligned_shutdown(void *unused) {
+  (void)unused;
+}
 
 static struct {
   void *(*malloc)(int);
@@ -52,7 +58,7 @@ static struct {
   int (*init)(void *);
   void (*shutdown)(void *);
   void *data;
-} unaligned = {unaligned_malloc, unaligned_free, unaligned_realloc, unaligned_size,
+} unaligned = {unaligned_malloc,  unaligned_free, unaligned_realloc,  unaligned_size,
                unaligned_roundup, unaligned_init, unaligned_shutdown, NULL};
 #endif
 

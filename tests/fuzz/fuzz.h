@@ -36,7 +36,8 @@ static inline void must(sqlite3 *db, const char *sql) {
 
 /* ---------------------------------------------------------------- small models */
 
-static char fuzz_folder[64]; /* of a model, with others below it, and of what a target writes */
+static char
+    fuzz_folder[64]; /* of a model, with others below it, and of what a target writes */
 
 static inline void write_file(const char *name, const void *data, size_t n) {
   char path[200];
@@ -51,14 +52,16 @@ typedef struct fuzz_tensor {
 } fuzz_tensor;
 
 /* The smallest of their kinds. */
-#define MATRIX(name, rows, columns) {name, rows, columns}
-#define VECTOR(name, n) {name, n, 0}
+#define MATRIX(name, rows, columns)                                                      \
+  { name, rows, columns }
+#define VECTOR(name, n)                                                                  \
+  { name, n, 0 }
 #define LINEAR(name) MATRIX(name ".weight", 2, 2), VECTOR(name ".bias", 2)
-#define NORM(name) VECTOR(name ".weight", 2), VECTOR(name ".bias", 2)
+#define NORM(name)   VECTOR(name ".weight", 2), VECTOR(name ".bias", 2)
 #define DISTILBERT(n_vocab)                                                              \
   MATRIX("embeddings.word_embeddings.weight", n_vocab, 2),                               \
-      MATRIX("embeddings.position_embeddings.weight", 8, 2), NORM("embeddings.LayerNorm"), \
-      NORM("transformer.layer.0.sa_layer_norm"),                                         \
+      MATRIX("embeddings.position_embeddings.weight", 8, 2),                             \
+      NORM("embeddings.LayerNorm"), NORM("transformer.layer.0.sa_layer_norm"),           \
       NORM("transformer.layer.0.output_layer_norm"),                                     \
       LINEAR("transformer.layer.0.attention.q_lin"),                                     \
       LINEAR("transformer.layer.0.attention.k_lin"),                                     \
@@ -66,12 +69,14 @@ typedef struct fuzz_tensor {
       LINEAR("transformer.layer.0.attention.out_lin"),                                   \
       LINEAR("transformer.layer.0.ffn.lin1"), LINEAR("transformer.layer.0.ffn.lin2")
 #define ATTENTION(name)                                                                  \
-  MATRIX(name ".in_proj_weight", 6, 2), VECTOR(name ".in_proj_bias", 6), LINEAR(name ".out_proj")
+  MATRIX(name ".in_proj_weight", 6, 2), VECTOR(name ".in_proj_bias", 6),                 \
+      LINEAR(name ".out_proj")
 
 static const fuzz_tensor distilbert[] = {DISTILBERT(5)};
 static const fuzz_tensor dense[] = {LINEAR("linear")};
 static const fuzz_tensor masked[] = {DISTILBERT(6), LINEAR("vocab_transform"),
-                                     NORM("vocab_layer_norm"), VECTOR("vocab_projector.bias", 6)};
+                                     NORM("vocab_layer_norm"),
+                                     VECTOR("vocab_projector.bias", 6)};
 static const fuzz_tensor gpt[] = {MATRIX("wte.weight", 5, 2),
                                   MATRIX("wpe.weight", 8, 2),
                                   MATRIX("h.0.attn.c_attn.weight", 2, 6),
@@ -82,23 +87,18 @@ static const fuzz_tensor gpt[] = {MATRIX("wte.weight", 5, 2),
                                   NORM("h.0.ln_1"),
                                   NORM("h.0.ln_2"),
                                   NORM("ln_f")};
-static const fuzz_tensor torch[] = {ATTENTION("encoder.layers.0.self_attn"),
-                                    LINEAR("encoder.layers.0.linear1"),
-                                    LINEAR("encoder.layers.0.linear2"),
-                                    NORM("encoder.layers.0.norm1"),
-                                    NORM("encoder.layers.0.norm2"),
-                                    NORM("encoder.norm"),
-                                    ATTENTION("decoder.layers.0.self_attn"),
-                                    ATTENTION("decoder.layers.0.multihead_attn"),
-                                    LINEAR("decoder.layers.0.linear1"),
-                                    LINEAR("decoder.layers.0.linear2"),
-                                    NORM("decoder.layers.0.norm1"),
-                                    NORM("decoder.layers.0.norm2"),
-                                    NORM("decoder.layers.0.norm3"),
-                                    NORM("decoder.norm")};
+static const fuzz_tensor torch[] = {
+    ATTENTION("encoder.layers.0.self_attn"), LINEAR("encoder.layers.0.linear1"),
+    LINEAR("encoder.layers.0.linear2"),      NORM("encoder.layers.0.norm1"),
+    NORM("encoder.layers.0.norm2"),          NORM("encoder.norm"),
+    ATTENTION("decoder.layers.0.self_attn"), ATTENTION("decoder.layers.0.multihead_attn"),
+    LINEAR("decoder.layers.0.linear1"),      LINEAR("decoder.layers.0.linear2"),
+    NORM("decoder.layers.0.norm1"),          NORM("decoder.layers.0.norm2"),
+    NORM("decoder.layers.0.norm3"),          NORM("decoder.norm")};
 
 /* A safetensors file of them, in which no two numbers beside each other are the same. */
-static inline void write_tensors(const char *name, const fuzz_tensor *tensor, size_t n_tensor) {
+static inline void write_tensors(const char *name, const fuzz_tensor *tensor,
+                                 size_t n_tensor) {
   static char out[8192];
   int end = 0;
   size_t n = 8;
@@ -107,9 +107,9 @@ static inline void write_tensors(const char *name, const fuzz_tensor *tensor, si
     char shape[40];
     snprintf(shape, sizeof shape, columns ? "%d,%d" : "%d", tensor[i].rows, columns);
     end += 4 * tensor[i].rows * (columns ? columns : 1);
-    n += (size_t)sprintf(out + n,
-                         "%c\"%s\":{\"dtype\":\"F32\",\"shape\":[%s],\"data_offsets\":[%d,%d]}",
-                         i ? ',' : '{', tensor[i].name, shape, begin, end);
+    n += (size_t)sprintf(
+        out + n, "%c\"%s\":{\"dtype\":\"F32\",\"shape\":[%s],\"data_offsets\":[%d,%d]}",
+        i ? ',' : '{', tensor[i].name, shape, begin, end);
   }
   out[n++] = '}';
   uint64_t n_header = n - 8;
@@ -133,16 +133,19 @@ typedef struct fuzz_file {
 
 static const fuzz_file files[] = {
     {'0', "modules.json",
-     "[{\"path\":\"\",\"type\":\"a.Transformer\"},{\"path\":\"1_Pooling\",\"type\":\"a.Pooling\"}]",
+     "[{\"path\":\"\",\"type\":\"a.Transformer\"},{\"path\":\"1_Pooling\",\"type\":\"a."
+     "Pooling\"}]",
      NULL, 0},
     {'1', "config.json",
-     "{\"model_type\":\"distilbert\",\"dim\":2,\"n_layers\":1,\"n_heads\":1,\"hidden_dim\":2,"
+     "{\"model_type\":\"distilbert\",\"dim\":2,\"n_layers\":1,\"n_heads\":1,\"hidden_"
+     "dim\":2,"
      "\"vocab_size\":5,\"max_position_embeddings\":8}",
      NULL, 0},
     {'2', "1_Pooling/config.json", "{\"pooling_mode\":\"mean\"}", NULL, 0},
     {'3', "vocab.txt", "[UNK]\n[CLS]\n[SEP]\nsome\nwords\n", NULL, 0},
     {'4', "sentence_bert_config.json", "{\"max_seq_length\":8}", NULL, 0},
-    {'5', "config_sentence_transformers.json", "{\"prompts\":{\"query\":\"some \"}}", NULL, 0},
+    {'5', "config_sentence_transformers.json", "{\"prompts\":{\"query\":\"some \"}}",
+     NULL, 0},
     {'S', "model.safetensors", NULL, TENSORS(distilbert)},
     {'D', "2_Dense/config.json",
      "{\"in_features\":2,\"out_features\":2,\"bias\":true,"
@@ -159,7 +162,8 @@ static const fuzz_file files[] = {
     {'X', "model.safetensors.index.json", NULL, NULL, 0},
     {'P', "part.safetensors", NULL, TENSORS(distilbert)},
     {'m', "masked/config.json",
-     "{\"model_type\":\"distilbert\",\"dim\":2,\"n_layers\":1,\"n_heads\":1,\"hidden_dim\":2,"
+     "{\"model_type\":\"distilbert\",\"dim\":2,\"n_layers\":1,\"n_heads\":1,\"hidden_"
+     "dim\":2,"
      "\"vocab_size\":6,\"max_position_embeddings\":8}",
      NULL, 0},
     {'k', "masked/vocab.txt", "[UNK]\n[CLS]\n[SEP]\nsome\nwords\n[MASK]\n", NULL, 0},
@@ -223,11 +227,13 @@ static inline sqlite3 *connect(void) {
   return db;
 }
 
-/* What is for the process is as it was before the last input, and statements are bounded. */
+/* What is for the process is as it was before the last input, and statements are bounded.
+*/
 static inline sqlite3 *bound(sqlite3 *db) {
   static sqlite3 *other; /* db may be damaged */
   if (!other) other = connect();
-  must(other, "SELECT attn_limit(name, maximum) FROM attn_limits; SELECT attn_threads(0)");
+  must(other,
+       "SELECT attn_limit(name, maximum) FROM attn_limits; SELECT attn_threads(0)");
   n_step = 0;
   begun = time(NULL);
   sqlite3_progress_handler(db, 1000, count_steps, NULL);
@@ -251,14 +257,15 @@ static inline sqlite3 *open_database(void) {
 }
 
 static inline void import(sqlite3 *db, const char *name, const char *folder) {
-  char *sql = sqlite3_mprintf("SELECT attn_import(%Q, '%s/%s')", name, fuzz_folder, folder);
+  char *sql =
+      sqlite3_mprintf("SELECT attn_import(%Q, '%s/%s')", name, fuzz_folder, folder);
   must(db, sql);
   sqlite3_free(sql);
 }
 
-/* The same with a model of each kind, an index of texts, one that is deferred, and indexes of
-** vectors: one, one that is exact, one with lists.  The names are those of tests/surface.tcl,
-** whose examples are inputs. */
+/* The same with a model of each kind, an index of texts, one that is deferred, and
+** indexes of vectors: one, one that is exact, one with lists.  The names are those of
+** tests/surface.tcl, whose examples are inputs. */
 static inline sqlite3 *open_full(void) {
   sqlite3 *db = open_database();
   if (!fuzz_folder[0]) make_folder();
@@ -273,7 +280,8 @@ static inline sqlite3 *open_full(void) {
   must(db,
        "CREATE TABLE docs(id INTEGER PRIMARY KEY, body);"
        "INSERT INTO docs(body) VALUES ('some words'), ('words'), ('some some'), (NULL);"
-       "CREATE VIRTUAL TABLE ai USING attn(body, content=docs, content_rowid=id, metric=l2,"
+       "CREATE VIRTUAL TABLE ai USING attn(body, content=docs, content_rowid=id, "
+       "metric=l2,"
        " chunk=4, overlap=1);"
        "SELECT attn_triggers('ai', 1);"
        "INSERT INTO ai(ai) VALUES ('rebuild');"
@@ -284,9 +292,11 @@ static inline sqlite3 *open_full(void) {
        "CREATE VIRTUAL TABLE wide USING attn(e FLOAT[9], note TEXT, exact=on);"
        "CREATE VIRTUAL TABLE near USING attn(e FLOAT[3], lists=3, probes=1);"
        "WITH n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 90)"
-       "INSERT INTO v(rowid, e, year) SELECT i, vec_f32(json_array(i, i % 3, 1)), i % 4 FROM n;"
+       "INSERT INTO v(rowid, e, year) SELECT i, vec_f32(json_array(i, i % 3, 1)), i % 4 "
+       "FROM n;"
        "INSERT INTO wide(rowid, e, note) SELECT year + 1,"
-       " vec_f32(json_array(rowid, rowid % 3, 1, rowid % 7, 0.5, rowid % 5, -rowid, 2, 3)), year"
+       " vec_f32(json_array(rowid, rowid % 3, 1, rowid % 7, 0.5, rowid % 5, -rowid, 2, "
+       "3)), year"
        " FROM v WHERE rowid < 4;"
        "INSERT INTO near(rowid, e) SELECT rowid, e FROM v WHERE rowid < 40;"
        "INSERT INTO near(near) VALUES ('optimize');");
@@ -312,14 +322,14 @@ static inline unsigned char *copy_image(void) {
   return memcpy(copy, image, (size_t)n_image);
 }
 
-/* No virtual table may have been used before sqlite3_deserialize, which leaves those that need
-** no CREATE with a schema that is gone. */
+/* No virtual table may have been used before sqlite3_deserialize, which leaves those that
+** need no CREATE with a schema that is gone. */
 static inline sqlite3 *open_image(unsigned char *copy) {
   load_extension();
   sqlite3 *db = connect();
   check(sqlite3_deserialize(db, "main", copy, n_image, n_image,
-                            SQLITE_DESERIALIZE_FREEONCLOSE | SQLITE_DESERIALIZE_RESIZEABLE) ==
-            SQLITE_OK,
+                            SQLITE_DESERIALIZE_FREEONCLOSE |
+                                SQLITE_DESERIALIZE_RESIZEABLE) == SQLITE_OK,
         "cannot deserialize");
   return bound(db);
 }

@@ -2,8 +2,9 @@
 ** fuzz_folder.c - libFuzzer target: a sentence-transformers folder is imported.
 **
 ** An input is one or more files of the small models of fuzz.h, with a line "==" between
-** them: the letter of files[], and what is in it.  The model that the first one belongs to is
-** imported.  What imports must embed, give its tokens, and embed the same after an export.
+** them: the letter of files[], and what is in it.  The model that the first one belongs
+** to is imported.  What imports must embed, give its tokens, and embed the same after an
+** export.
 */
 #define _GNU_SOURCE /* nftw, memmem */
 #include "fuzz.h"
@@ -38,7 +39,8 @@ static int gives(sqlite3 *db, const char *sql, const char *folder) {
   return rc == SQLITE_ROW;
 }
 
-static int remove_path(const char *path, const struct stat *st, int type, struct FTW *ftw) {
+static int remove_path(const char *path, const struct stat *st, int type,
+                       struct FTW *ftw) {
   (void)st, (void)type, (void)ftw;
   return remove(path);
 }
@@ -50,8 +52,10 @@ static void export(sqlite3 *db) {
   if (gives(db, "SELECT attn_export('m', ?)", "exported")) {
     n_step = 0;
     if (gives(db, "SELECT attn_import('again', ?)", "exported")) {
-      check(!gives(db, "SELECT 1 WHERE embed('some words x', 'm') IS NOT"
-                       " embed('some words x', 'again')", ""),
+      check(!gives(db,
+                   "SELECT 1 WHERE embed('some words x', 'm') IS NOT"
+                   " embed('some words x', 'again')",
+                   ""),
             "another model comes back");
     } else {
       check(n_step > MAX_STEP, sqlite3_errmsg(db));
@@ -71,7 +75,8 @@ static void use(sqlite3 *db) {
       "SELECT quote(attn_transformer('[1,2]', '[1,2,3,4]', 'm'))",
       "SELECT attn_quantize('m', 'q'), attn_drop('q')",
       "SELECT * FROM attn_models"};
-  for (size_t i = 0; i < sizeof statements / sizeof *statements; i++) gives(db, statements[i], "");
+  for (size_t i = 0; i < sizeof statements / sizeof *statements; i++)
+    gives(db, statements[i], "");
 }
 
 static const char *find(const char *data, size_t n, const char *what) {

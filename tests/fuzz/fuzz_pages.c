@@ -7,14 +7,13 @@
 **   0   in the file: little-endian, modulo its size
 **   1   in a row: which column of all tables, which of its rows, and where in its value; the
 **       next bit counts from the value's end, the next one ends the value behind the n bytes
-** Then everything is asked and written, with trusted_schema off; every answer will do, and
-** nothing may crash, hang or leak.
+** Then everything is asked and written, with trusted_schema off; every answer will do,
+** and nothing may crash, hang or leak.
 */
 #include "fuzz.h"
 
 static const char *const statements[] = {
-    "SELECT embed(body, 'm') FROM docs",
-    "SELECT * FROM attn_models",
+    "SELECT embed(body, 'm') FROM docs", "SELECT * FROM attn_models",
     "SELECT count(*) FROM attn_tokens('some words')",
     "SELECT attn_token_count('some'), attn_decode('[3,4,1]'), attn_embedding(3)",
     "SELECT * FROM attn_nearest(attn_embedding('some'), NULL, 3)",
@@ -32,24 +31,21 @@ static const char *const statements[] = {
     "SELECT rowid, distance, e FROM v WHERE v MATCH '[1,2,3]' AND k = 5 AND year = 1",
     "SELECT * FROM v('[1,2,3]') ORDER BY distance LIMIT 3 OFFSET 80",
     "SELECT * FROM v WHERE rowid = 40",
-    "SELECT * FROM wide WHERE wide MATCH '[1,2,3,4,5,6,7,8,9]' AND k = 2 AND distance > 1",
-    "SELECT rowid FROM near('[1,2,3]') LIMIT 30",
-    "SELECT count(*), count(e) FROM near",
-    "SELECT * FROM attn_status",
-    "INSERT INTO v(v) VALUES ('integrity-check')",
+    "SELECT * FROM wide WHERE wide MATCH '[1,2,3,4,5,6,7,8,9]' AND k = 2 AND distance > "
+    "1",
+    "SELECT rowid FROM near('[1,2,3]') LIMIT 30", "SELECT count(*), count(e) FROM near",
+    "SELECT * FROM attn_status", "INSERT INTO v(v) VALUES ('integrity-check')",
     "INSERT INTO ai(ai) VALUES ('integrity-check')",
     "INSERT INTO late(late) VALUES ('integrity-check')",
     "INSERT INTO wide(wide) VALUES ('integrity-check')",
     "INSERT INTO near(near) VALUES ('integrity-check')",
-    "INSERT INTO late(late) VALUES ('step')",
-    "INSERT INTO docs(body) VALUES ('some')",
+    "INSERT INTO late(late) VALUES ('step')", "INSERT INTO docs(body) VALUES ('some')",
     "INSERT INTO near(rowid, e) VALUES (77, '[3,2,1]')",
     "UPDATE v SET e = '[1,1,1]' WHERE rowid > 80",
     "UPDATE late SET body = 'some words' WHERE rowid = 1",
     "DELETE FROM v WHERE rowid < 20",
     "DELETE FROM near WHERE rowid IN (SELECT rowid FROM near('[1,2,3]') LIMIT 3)",
-    "INSERT INTO v(v, rank) VALUES ('lists', 2)",
-    "INSERT INTO v(v) VALUES ('optimize')",
+    "INSERT INTO v(v, rank) VALUES ('lists', 2)", "INSERT INTO v(v) VALUES ('optimize')",
     "INSERT INTO near(near) VALUES ('optimize')",
     "INSERT INTO near(near, rank) VALUES ('probes', 2)",
     "INSERT INTO wide(wide, rank) VALUES ('exact', 0)",
@@ -57,8 +53,7 @@ static const char *const statements[] = {
     "INSERT INTO late(late, rank) VALUES ('deferred', 0)",
     "INSERT INTO near(near) VALUES ('delete-all')",
     "SELECT attn_quantize('m', 'q'), embed('some', 'q')",
-    "SELECT attn_rename('m', 'n'), attn_default('n')",
-    "DROP TABLE late",
+    "SELECT attn_rename('m', 'n'), attn_default('n')", "DROP TABLE late",
     "SELECT attn_drop('n')",
     /* These take as long as all others: every fourth input has them. */
     "ALTER TABLE v RENAME TO u; SELECT rowid FROM u('[1,2,3]') LIMIT 3; DROP TABLE u"};
@@ -78,20 +73,23 @@ static int n_place;
 
 static void find_places(void) {
   static const char columns[] =
-      "SELECT t.name, c.name, CASE WHEN t.sql LIKE '%WITHOUT ROWID' THEN 'key' ELSE 'rowid' END"
+      "SELECT t.name, c.name, CASE WHEN t.sql LIKE '%WITHOUT ROWID' THEN 'key' ELSE "
+      "'rowid' END"
       " FROM sqlite_schema t JOIN pragma_table_info(t.name) c WHERE t.type = 'table'"
       " AND t.sql NOT LIKE 'CREATE VIRTUAL%' AND t.name NOT LIKE 'sqlite%'";
   sqlite3 *db = open_image(copy_image());
   sqlite3_stmt *stmt;
-  check(sqlite3_prepare_v2(db, columns, -1, &stmt, NULL) == SQLITE_OK, sqlite3_errmsg(db));
+  check(sqlite3_prepare_v2(db, columns, -1, &stmt, NULL) == SQLITE_OK,
+        sqlite3_errmsg(db));
   while (n_place < MAX_COLUMN && sqlite3_step(stmt) == SQLITE_ROW) {
-    const unsigned char *t = sqlite3_column_text(stmt, 0), *c = sqlite3_column_text(stmt, 1),
+    const unsigned char *t = sqlite3_column_text(stmt, 0),
+                        *c = sqlite3_column_text(stmt, 1),
                         *key = sqlite3_column_text(stmt, 2);
-    places[n_place++] = (place){
-        sqlite3_mprintf("SELECT \"%w\" FROM \"%w\" LIMIT 1 OFFSET ?1", c, t),
-        sqlite3_mprintf("UPDATE \"%w\" SET \"%w\" = ?2 WHERE %s ="
-                        " (SELECT %s FROM \"%w\" LIMIT 1 OFFSET ?1)",
-                        t, c, key, key, t)};
+    places[n_place++] =
+        (place){sqlite3_mprintf("SELECT \"%w\" FROM \"%w\" LIMIT 1 OFFSET ?1", c, t),
+                sqlite3_mprintf("UPDATE \"%w\" SET \"%w\" = ?2 WHERE %s ="
+                                " (SELECT %s FROM \"%w\" LIMIT 1 OFFSET ?1)",
+                                t, c, key, key, t)};
   }
   sqlite3_finalize(stmt);
   check(n_place > 50 && sqlite3_close(db) == SQLITE_OK, "the tables are not there");

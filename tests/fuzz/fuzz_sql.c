@@ -2,8 +2,8 @@
 ** fuzz_sql.c - libFuzzer target: SQL over a database with models and indexes in it.
 **
 ** The input is SQL text.  An authorizer forbids what would reach beyond the database:
-** ATTACH, pragmas that set something, and the functions that read or write files; each input
-** starts from the same database.
+** ATTACH, pragmas that set something, and the functions that read or write files; each
+** input starts from the same database.
 **
 ** Half of the changes to an input are libFuzzer's, of bytes; the others are made by a
 ** grammar: a statement more, or an expression in the place of another one.  The functions
@@ -11,8 +11,8 @@
 */
 #include "fuzz.h"
 
-static int authorize(void *unused, int action, const char *a, const char *b, const char *c,
-                     const char *d) {
+static int authorize(void *unused, int action, const char *a, const char *b,
+                     const char *c, const char *d) {
   (void)unused, (void)a, (void)c, (void)d;
   if (action == SQLITE_ATTACH || (action == SQLITE_PRAGMA && b)) return SQLITE_DENY;
   if (action == SQLITE_FUNCTION && b &&
@@ -51,7 +51,8 @@ static const struct {
     {'s', "SELECT count(*), max(%e) FROM %t"},
     {'s', "SELECT * FROM %i WHERE %w AND %w"},
     {'s', "SELECT rowid, * FROM %i(%q) WHERE %w"},
-    {'s', "SELECT rowid, attn_highlight(ai) FROM ai(%x) ORDER BY distance LIMIT %n OFFSET %n"},
+    {'s',
+     "SELECT rowid, attn_highlight(ai) FROM ai(%x) ORDER BY distance LIMIT %n OFFSET %n"},
     {'s', "SELECT rowid, attn_highlight(late) FROM late(%x) WHERE %w"},
     {'s', "SELECT * FROM %i(%q) a, %i(%q) b LIMIT 30"},
     {'s', "INSERT INTO v(v, rank) VALUES (%k, %n)"},
@@ -68,7 +69,8 @@ static const struct {
     {'s', "UPDATE v SET rowid = rowid + %n WHERE %w"},
     {'s', "DELETE FROM %i WHERE %w"},
     {'s', "CREATE VIRTUAL TABLE w USING attn(%c, %p)"},
-    {'s', "CREATE VIRTUAL TABLE w USING attn(%c, %c, %p, %p); INSERT INTO w VALUES (%e, %e)"},
+    {'s',
+     "CREATE VIRTUAL TABLE w USING attn(%c, %c, %p, %p); INSERT INTO w VALUES (%e, %e)"},
     {'s', "UPDATE attn_model SET config = json_set(config, %j, %e); SELECT embed(%x)"},
     {'s', "UPDATE attn_tensor SET data = %v WHERE rowid = %n; SELECT embed(%x)"},
     {'s', "UPDATE attn_tensor SET shape = %o WHERE rowid = %n; SELECT embed(%x)"},
@@ -176,11 +178,13 @@ static const struct {
     {'j', "'$.sentence.max_seq_length'"},
     {'o', "'{}'"},
     {'o', "'[1,2,3]'"},
-    {'o', "json_object('max_tokens', 3, 'top_k', %n, 'seed', %n, 'temperature', %n, 'top_p', 0.9)"},
+    {'o', "json_object('max_tokens', 3, 'top_k', %n, 'seed', %n, 'temperature', %n, "
+          "'top_p', 0.9)"},
     {'o', "json_object('max_tokens', 3, %x, %e)"},
     {'o', "json_object('dim', 2, 'min_count', 1, 'epochs', 1, 'window', %n, 'seed', %n)"},
     {'o', "json_object('dim', 2, 'min_count', 1, 'epochs', 1, 'sample', 0, %x, %e)"},
-    {'o', "json_object('kind', 'encoder', 'd_model', 2, 'd_ff', 2, 'epochs', 1, 'min_count', 1, %x, %e)"},
+    {'o', "json_object('kind', 'encoder', 'd_model', 2, 'd_ff', 2, 'epochs', 1, "
+          "'min_count', 1, %x, %e)"},
     {'o', "json_object('type', 'bpe', 'vocab_size', 40, 'initial_alphabet', json('[]'))"},
     {'o', "json_object('vocab_size', 30, 'min_frequency', %n)"},
     {'o', "json_object('mask', 0.5, 'seed', %n)"},
@@ -193,13 +197,15 @@ static int n_argument[MAX_NAME], n_function, n_table;
 /* What a connection with the extension has. */
 static void find_names(void) {
   static const char names[] =
-      "SELECT name, narg FROM pragma_function_list WHERE name GLOB 'attn_*' OR name GLOB 'vec_*'"
+      "SELECT name, narg FROM pragma_function_list WHERE name GLOB 'attn_*' OR name GLOB "
+      "'vec_*'"
       " OR name GLOB 'embed*' UNION ALL SELECT name, -2 FROM pragma_module_list"
       " WHERE name GLOB 'attn_*' OR name = 'vec_each' ORDER BY 1, 2";
   sqlite3 *db = open_database();
   sqlite3_stmt *stmt;
   check(sqlite3_prepare_v2(db, names, -1, &stmt, NULL) == SQLITE_OK, sqlite3_errmsg(db));
-  while (n_function < MAX_NAME && n_table < MAX_NAME && sqlite3_step(stmt) == SQLITE_ROW) {
+  while (n_function < MAX_NAME && n_table < MAX_NAME &&
+         sqlite3_step(stmt) == SQLITE_ROW) {
     char *name = sqlite3_mprintf("%s", sqlite3_column_text(stmt, 0));
     int n = sqlite3_column_int(stmt, 1);
     if (n == -2) {
@@ -260,7 +266,8 @@ static void make(maker *m, char letter, int depth) {
     add(m, "1", 1);
   } else if (letter == 'f') {
     unsigned i = choose(m, (size_t)n_function);
-    make_call(m, functions[i], n_argument[i] < 0 ? choose(m, 5) : (unsigned)n_argument[i], depth);
+    make_call(m, functions[i], n_argument[i] < 0 ? choose(m, 5) : (unsigned)n_argument[i],
+              depth);
   } else if (letter == 't') {
     make_call(m, tables[choose(m, (size_t)n_table)], choose(m, 4), depth);
   } else {
@@ -286,9 +293,11 @@ static size_t place_for(maker *m, const uint8_t *data, size_t size) {
 }
 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size,
+                               unsigned seed);
 
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed) {
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size,
+                               unsigned seed) {
   static maker m;
   if (!n_function) find_names();
   m.random = seed;
@@ -303,7 +312,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
     if (from) add(&m, "; ", 2);
     make(&m, 's', 0);
   }
-  if (how < 3 || from + m.n + size - to > max_size) return LLVMFuzzerMutate(data, size, max_size);
+  if (how < 3 || from + m.n + size - to > max_size)
+    return LLVMFuzzerMutate(data, size, max_size);
   memmove(data + from + m.n, data + to, size - to);
   memcpy(data + from, m.text, m.n);
   return from + m.n + size - to;

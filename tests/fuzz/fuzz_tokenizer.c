@@ -20,8 +20,8 @@ static void check(int ok) {
 
 /* -------------------------------------------------------------------- tokenizers */
 
-static const char *const fixtures[] = {"tokenizer/configurations.txt", "tokenizer/wordlevel.txt",
-                                       "bpe/configurations.txt"};
+static const char *const fixtures[] = {
+    "tokenizer/configurations.txt", "tokenizer/wordlevel.txt", "bpe/configurations.txt"};
 
 static attn_tokenizer *tokenizers[MAX_CONFIGURATION];
 static int n_tokenizer;
@@ -49,7 +49,8 @@ static void make_tokenizers(void) {
 /* ------------------------------------------------------------------------- texts */
 
 /* A blank that was put before a text stands at its first character, and when offsets are
-** trimmed behind it: so a token may begin before the one before it, but never end there. */
+** trimmed behind it: so a token may begin before the one before it, but never end there.
+*/
 static void check_tokens(const attn_tokens *tokens, size_t n_text) {
   uint32_t start = 0;
   for (size_t i = 0; i < tokens->n; i++) {
@@ -84,7 +85,8 @@ static void check_first(const attn_tokens *some, const attn_tokens *all) {
 }
 
 /* A text as two, cut somewhere in the middle. */
-static void tokenize_pair(const attn_tokenizer *t, const char *text, size_t n_text, uint32_t n) {
+static void tokenize_pair(const attn_tokenizer *t, const char *text, size_t n_text,
+                          uint32_t n) {
   attn_text pair[2] = {{text, n_text / 2}, {text + n_text / 2, n_text - n_text / 2}};
   attn_tokens all = {0}, some = {0};
   attn_error err = {""};
@@ -94,7 +96,8 @@ static void tokenize_pair(const attn_tokenizer *t, const char *text, size_t n_te
   check(some.n <= all.n && (some.n <= n || status != ATTN_OK));
   for (size_t i = 0; i < all.n; i++) {
     check(all.token[i].text <= 2);
-    check(all.token[i].text == 0 || all.token[i].end <= pair[all.token[i].text - 1].n_text);
+    check(all.token[i].text == 0 ||
+          all.token[i].end <= pair[all.token[i].text - 1].n_text);
   }
   attn_tokens_free(&all);
   attn_tokens_free(&some);
@@ -137,7 +140,8 @@ static void make_from_settings(char *line) {
   uint32_t n_token[MAX_LINE];
   attn_settings settings = {setting, 0};
   attn_vocab vocab = {.token = token, .n_token = n_token};
-  for (char *next; line && *line && *line != '\n' && settings.n_entry < MAX_LINE; line = next) {
+  for (char *next; line && *line && *line != '\n' && settings.n_entry < MAX_LINE;
+       line = next) {
     next = cut(line, '\n');
     char *kind = cut(line, '\t'), *text = cut(kind, '\t');
     attn_setting *s = &setting[settings.n_entry++];

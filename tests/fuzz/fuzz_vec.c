@@ -24,12 +24,12 @@ static void round_trip(const attn_vector *v) {
   check(attn_vector_from_json(v->type, text, n_text, &err, &again) == ATTN_OK);
   check(again.n == v->n && memcmp(again.data, v->data, attn_vector_bytes(v)) == 0);
   attn_vector_free(&again);
-  attn_release(text);
+  attne_release(text);
 }
 
 static void compare_number(const char *text, size_t n_text) {
   float got = 0;
-  size_t n = attn_decimal_read(text, n_text, &got);
+  size_t n = attne_decimal_read(text, n_text, &got);
   if (n == 0) return;
   check(n <= n_text);
   char *copy = malloc(n + 1);

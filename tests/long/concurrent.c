@@ -108,13 +108,16 @@ static void act(sqlite3 *db, unsigned *seed, int me, int *ok) {
     run(db, ok, "INSERT OR REPLACE INTO own(rowid, body) VALUES (%d, 'note %d')", id,
         rand_r(seed) % 1000);
   } else if (n < 560) {
-    run(db, ok, n % 2 ? "DELETE FROM docs WHERE id = %d" : "DELETE FROM own WHERE rowid = %d", id);
+    run(db, ok,
+        n % 2 ? "DELETE FROM docs WHERE id = %d" : "DELETE FROM own WHERE rowid = %d",
+        id);
   } else if (n < 600) {
     run(db, ok, "UPDATE own SET body = 'changed %d' WHERE rowid = %d", n, id);
   } else if (n < 700) {
     run(db, ok, "INSERT INTO late(late, rank) VALUES ('step', 20)");
   } else if (n < 900) {
-    value = run(db, ok, "SELECT count(*) FROM %s('text %d') LIMIT 5", n % 2 ? "late" : "own", n);
+    value = run(db, ok, "SELECT count(*) FROM %s('text %d') LIMIT 5",
+                n % 2 ? "late" : "own", n);
   } else if (n < 930) {
     value = run(db, ok, "SELECT attn_default('%s')", n % 2 ? "a" : "b");
   } else if (n < 960) {
@@ -123,7 +126,8 @@ static void act(sqlite3 *db, unsigned *seed, int me, int *ok) {
       free(value);
       value = run(db, ok, "SELECT attn_rename('m%d', 'n%d')", me, me);
       char *gone = run(db, ok, "SELECT attn_drop('%s%d')", value ? "n" : "m", me);
-      while (!gone && *ok) gone = run(db, ok, "SELECT attn_drop('%s%d')", value ? "n" : "m", me);
+      while (!gone && *ok)
+        gone = run(db, ok, "SELECT attn_drop('%s%d')", value ? "n" : "m", me);
       free(gone);
     }
   } else if (n < 965) {
@@ -180,22 +184,24 @@ static int check(sqlite3 *db, const char *what, const char *wanted, const char *
 }
 
 /* What the index finds, beside brute force over the texts it was made from. */
-#define AGREES(index, table)                                                           \
-  "WITH q(t) AS (SELECT 'text ' || value FROM json_each('[1,50,123,700,999]'))"            \
-  " SELECT sum(EXISTS(SELECT 1 FROM q) AND (SELECT round(min(vec_distance_cosine("         \
-  "embed_document(body, 'a'), embed_query(t, 'a'))), 5) FROM " table ") = "                \
-  "(SELECT round(min(distance), 5) FROM " index " WHERE " index " MATCH t AND k = 1))"     \
+#define AGREES(index, table)                                                             \
+  "WITH q(t) AS (SELECT 'text ' || value FROM json_each('[1,50,123,700,999]'))"          \
+  " SELECT sum(EXISTS(SELECT 1 FROM q) AND (SELECT round(min(vec_distance_cosine("       \
+  "embed_document(body, 'a'), embed_query(t, 'a'))), 5) FROM " table ") = "              \
+  "(SELECT round(min(distance), 5) FROM " index " WHERE " index " MATCH t AND k = 1))"   \
   " FROM q"
 
 static void tear_down(int *passed, int *failed) {
   sqlite3 *db = open_database();
   int ok = 1, bad = 0;
   free(run(db, &ok, "INSERT INTO late(late, rank) VALUES ('step', 100000)"));
-  bad += check(db, "late is whole", "", "INSERT INTO late(late) VALUES ('integrity-check')");
+  bad +=
+      check(db, "late is whole", "", "INSERT INTO late(late) VALUES ('integrity-check')");
   bad += check(db, "own is whole", "", "INSERT INTO own(own) VALUES ('integrity-check')");
   bad += check(db, "pending", "0", "SELECT sum(pending) FROM attn_status");
   bad += check(db, "rows", "1",
-               "SELECT (SELECT count(*) FROM docs) = (SELECT rows FROM attn_status WHERE name = 'late')");
+               "SELECT (SELECT count(*) FROM docs) = (SELECT rows FROM attn_status WHERE "
+               "name = 'late')");
   bad += check(db, "late against brute force", "5", AGREES("late", "docs"));
   bad += check(db, "own against brute force", "5", AGREES("own", "own"));
   bad += check(db, "models", "2", "SELECT count(*) FROM attn_models");

@@ -87,7 +87,8 @@ static void long_text(const char *folder) {
   sqlite3 *db = open_database();
   run(db, "SELECT attn_import('m', %Q)", folder);
   long before = resident();
-  sqlite3_int64 n = run(db, "SELECT attn_token_count(replace(hex(zeroblob(2500000)), '0', 'a '))");
+  sqlite3_int64 n =
+      run(db, "SELECT attn_token_count(replace(hex(zeroblob(2500000)), '0', 'a '))");
   check(n > 5000000, "tokens of a text of ten million characters", before, resident());
   n = run(db, "SELECT length(embed(replace(hex(zeroblob(2500000)), '0', 'word ')))");
   check(n > 0, "its vector", before, resident());
@@ -101,15 +102,21 @@ static void rows(int n) {
   sqlite3 *db = open_database();
   long before = resident();
   run(db, "CREATE VIRTUAL TABLE t USING attn(v FLOAT[8], metric=l2)");
-  run(db, "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < %d)"
-          " INSERT INTO t(rowid, v) SELECT i, printf('[%%d,%%d,%%d,1,2,3,4,5]', i %% 1000,"
-          " i / 1000, i %% 7) FROM c", n);
+  run(db,
+      "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < %d)"
+      " INSERT INTO t(rowid, v) SELECT i, printf('[%%d,%%d,%%d,1,2,3,4,5]', i %% 1000,"
+      " i / 1000, i %% 7) FROM c",
+      n);
   check(run(db, "SELECT rows FROM attn_status") == n, "rows", before, resident());
   check(run(db, "SELECT rowid FROM t WHERE t MATCH '[345,12,4,1,2,3,4,5]' AND k = 1") ==
-            12345, "found", before, resident());
+            12345,
+        "found", before, resident());
   run(db, "DELETE FROM t WHERE rowid %% 2 = 1");
-  check(run(db, "SELECT rows FROM attn_status") == n / 2, "rows left", before, resident());
-  check(run(db, "SELECT rowid %% 2 FROM t WHERE t MATCH '[345,12,4,1,2,3,4,5]' AND k = 1") == 0,
+  check(run(db, "SELECT rows FROM attn_status") == n / 2, "rows left", before,
+        resident());
+  check(run(db,
+            "SELECT rowid %% 2 FROM t WHERE t MATCH '[345,12,4,1,2,3,4,5]' AND k = 1") ==
+            0,
         "found after half were deleted", before, resident());
   run(db, "INSERT INTO t(t) VALUES ('integrity-check')");
   sqlite3_close(db);

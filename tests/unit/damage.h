@@ -1,7 +1,7 @@
 /*
 ** damage.h - settings of which one entry is wrong: each entry in turn is left out, or put
-** in as another kind of value, small or large.  What comes of it has to be a result, or an
-** error with a sentence to it, and all memory is given back.
+** in as another kind of value, small or large.  What comes of it has to be a result, or
+** an error with a sentence to it, and all memory is given back.
 */
 #ifndef ATTN_TEST_DAMAGE_H
 #define ATTN_TEST_DAMAGE_H
@@ -16,14 +16,14 @@ static inline void damage_check(attn_status status, const attn_error *err, int l
                                 const char *path, const char *what) {
   int ok = (status == ATTN_OK) == (err->message[0] == 0) && unit_live == live;
   if (!ok) {
-    printf("! %s %s: status %d \"%s\", %d blocks more\n", path, what, status, err->message,
-           unit_live - live);
+    printf("! %s %s: status %d \"%s\", %d blocks more\n", path, what, status,
+           err->message, unit_live - live);
   }
   unit_check(ok, "damage", __FILE__, __LINE__);
 }
 
-/* Reads the settings with entry number i wrong in every nth of these ways, in others for the
-** next entry. */
+/* Reads the settings with entry number i wrong in every nth of these ways, in others for
+** the next entry. */
 static inline void damage_entry(const attn_setting *setting, size_t n, size_t i,
                                 unsigned nth, damage_reader read, void *ctx) {
   static char long_text[2000];
@@ -61,7 +61,8 @@ static inline void damage_entry(const attn_setting *setting, size_t n, size_t i,
       settings.n_entry--;
     }
     attn_status status = read(ctx, &settings, &err);
-    damage_check(status, &err, live, setting[i].path, k < N_VALUE ? "changed" : "missing");
+    damage_check(status, &err, live, setting[i].path,
+                 k < N_VALUE ? "changed" : "missing");
   }
   free(copy);
 }
@@ -72,8 +73,8 @@ static inline void damage_settings(const attn_setting *setting, size_t n,
 }
 
 /* Calls `read` with every allocation failing in turn, and it and all after it. */
-static inline void damage_memory(const attn_setting *setting, size_t n, damage_reader read,
-                                 void *ctx) {
+static inline void damage_memory(const attn_setting *setting, size_t n,
+                                 damage_reader read, void *ctx) {
   attn_setting *copy = malloc(n * sizeof *copy);
   int done = 0;
   for (int at = 1; !done; at++) {

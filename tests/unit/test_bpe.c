@@ -58,8 +58,8 @@ static void hash_decoded(uint64_t *h, const configuration *c, const int32_t *id,
                          int keep_special) {
   attn_buffer text = {0};
   attn_error err = {""};
-  CHECK_STATUS(ATTN_OK,
-               attn_detokenize(c->tokenizer, id, n, keep_special, &err, &text), "");
+  CHECK_STATUS(ATTN_OK, attn_detokenize(c->tokenizer, id, n, keep_special, &err, &text),
+               "");
   *h = *h * P + text.n;
   for (size_t i = 0; i < text.n; i++) *h = *h * P + (unsigned char)text.text[i];
   attn_buffer_free(&text);
@@ -108,7 +108,8 @@ static void test_truncation(void) {
     CHECK(attn_tokenize(c->tokenizer, text, sizeof text - 1, 0, NULL, &all) == ATTN_OK);
     for (uint32_t n = 4; n < 12; n++) {
       some.n = 0;
-      CHECK(attn_tokenize(c->tokenizer, text, sizeof text - 1, n, NULL, &some) == ATTN_OK);
+      CHECK(attn_tokenize(c->tokenizer, text, sizeof text - 1, n, NULL, &some) ==
+            ATTN_OK);
       CHECK(some.n == n || all.n < n);
       /* The last may be one of the template's. */
       CHECK(memcmp(all.token, some.token, (some.n - 1) * sizeof *all.token) == 0);
@@ -119,8 +120,9 @@ static void test_truncation(void) {
 }
 
 static void test_time(void) {
-  static const char *const units[] = {"a", "ab", " ", "'", "'r", "aaab", "\xff", "1",
-                                      "\xe4\xb8\xad", "\n", "</s>", "the"};
+  static const char *const units[] = {
+      "a", "ab",           " ",  "'",    "'r", "aaab", "\xff",
+      "1", "\xe4\xb8\xad", "\n", "</s>", "the"};
   for (int k = 0; k < n_configuration; k++) {
     const attn_tokenizer *t = configurations[k].tokenizer;
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
@@ -148,7 +150,8 @@ static const wrong wrongs[] = {
      "tokenizer: $.model.merges[0] has the second part '@@r'; expected it to begin with "
      "'no such prefix'"},
     {"prefix/prefix", "$.model.continuing_subword_prefix", ATTN_TEXT, "@", ATTN_INVALID,
-     "tokenizer: $.model.merges[0] has the token '@@o@r', which is not in the vocabulary"},
+     "tokenizer: $.model.merges[0] has the token '@@o@r', which is not in the "
+     "vocabulary"},
     {"gpt2/bytes", "$.pre_tokenizer.use_regex", ATTN_INTEGER, NULL, ATTN_INVALID,
      "settings: $.pre_tokenizer.use_regex is an integer (0), expected true or false"},
     {"gpt2/bytes", "$.post_processor.trim_offsets", ATTN_TEXT, "no", ATTN_INVALID,
@@ -200,9 +203,10 @@ static void test_merges(void) {
   attn_tokenizer_free(t);
   settings.n_entry = 2;
   CHECK(attn_tokenizer_new(&settings, &vocab, &err, &t) == ATTN_OK);
-  CHECK_STATUS(ATTN_INVALID, attn_tokenize(t, "abx", 3, 0, &err, &tokens),
-               "tokenizer: neither a character of the text nor the unknown token '?' is in "
-               "the vocabulary");
+  CHECK_STATUS(
+      ATTN_INVALID, attn_tokenize(t, "abx", 3, 0, &err, &tokens),
+      "tokenizer: neither a character of the text nor the unknown token '?' is in "
+      "the vocabulary");
   attn_tokenizer_free(t);
   attn_tokens_free(&tokens);
 }

@@ -1,14 +1,14 @@
 /*
-** test_calibrate.c - rounding where what is behind a number makes up for its error, against
-** the definition: with the errors so far, the numbers that are left would best be those that
-** make (w - q) H (w - q)ᵀ least, and the next of them is rounded.
+** test_calibrate.c - rounding where what is behind a number makes up for its error,
+** against the definition: with the errors so far, the numbers that are left would best be
+** those that make (w - q) H (w - q)ᵀ least, and the next of them is rounded.
 */
 #include "../../engine/quantize/calibrate.h"
 #include "../../engine/nn/int8.h"
 #include "unit.h"
 #include <math.h>
 
-enum { G = ATTN_I8_GROUP, N_ROW = 12, N_SAMPLE = 300 };
+enum { G = ATTNE_I8_GROUP, N_ROW = 12, N_SAMPLE = 300 };
 
 static float random_number(void) {
   static uint32_t state = 1;
@@ -70,7 +70,7 @@ static void test_factor(size_t n) {
   make_h(n, h);
   memcpy(whole, h, sizeof h);
   memset(u, 0, sizeof u);
-  attn_factor(n, h, u);
+  attne_factor(n, h, u);
   for (size_t i = 0; i < n; i++) u[i][i] = 1;
   for (size_t i = 0; i < n; i++) {
     for (size_t k = i; k < n; k++) {
@@ -90,27 +90,27 @@ static void test_round(size_t k) {
   static float feedback[N_GROUP][G][G], row[N_ROW * MAX_K], copy[N_ROW * MAX_K];
   static float scale[N_ROW * N_GROUP], plain_scale[N_ROW * N_GROUP];
   static int8_t q[N_ROW * MAX_K], plain[N_ROW * MAX_K];
-  const size_t n_group = attn_groups_i8(k), block = attn_rotation_block(k);
+  const size_t n_group = attne_groups_i8(k), block = attne_rotation_block(k);
   double made_up = 0, nearest = 0;
   int n_other = 0;
 
   memset(feedback, 0, sizeof feedback);
   for (size_t g = 0; g < n_group; g++) {
-    size_t n = attn_group_size_i8(g * G, k);
+    size_t n = attne_group_size_i8(g * G, k);
     make_h(n, h[g]);
     memcpy(rest, h[g], sizeof rest);
-    attn_factor(n, rest, feedback[g]);
+    attne_factor(n, rest, feedback[g]);
   }
   for (size_t i = 0; i < N_ROW * k; i++) row[i] = random_number();
   memcpy(copy, row, sizeof row);
-  attn_int8_round(N_ROW, k, NULL, copy, plain, plain_scale);
+  attne_int8_round(N_ROW, k, NULL, copy, plain, plain_scale);
   memcpy(copy, row, sizeof row);
-  attn_int8_round(N_ROW, k, feedback[0][0], copy, q, scale);
+  attne_int8_round(N_ROW, k, feedback[0][0], copy, q, scale);
   CHECK(memcmp(scale, plain_scale, N_ROW * n_group * sizeof *scale) == 0);
   for (size_t r = 0; r < N_ROW; r++) {
-    attn_kernels_get()->i8->rotate(k, row + r * k);
+    attne_kernels_get()->i8->rotate(k, row + r * k);
     for (size_t g = 0; g < n_group; g++) {
-      const size_t n = attn_group_size_i8(g * G, k), first = r * k + g * G;
+      const size_t n = attne_group_size_i8(g * G, k), first = r * k + g * G;
       const double step = (double)scale[r * n_group + g] * (double)block;
       double error[G], other[G];
       for (size_t i = 0; i < n; i++) {

@@ -50,12 +50,12 @@ static void test_codings(void) {
     size_t n_group = (d + 31) / 32, n_byte = 64 * n_group;
     float *x = make_vectors(NORMAL, d, 1, d), center[MOST + 32] = {0};
     uint8_t *code = calloc(8, n_byte);
-    attn_code_sums sums[2];
+    attne_code_sums sums[2];
     for (uint64_t i = 0; i < d; i++) center[i] = x[d - 1 - i] / 3;
     for (size_t i = 0; i < 2; i++) {
       uint8_t *to = code + 4 * i * n_byte;
-      attn_coding coding = {d, n_group, x, center, 0.7, to, to + n_byte};
-      (i ? attn_kernels_get()->code : attn_code_scalar)(&coding, &sums[i]);
+      attne_coding coding = {d, n_group, x, center, 0.7, to, to + n_byte};
+      (i ? attne_kernels_get()->code : attne_code_scalar)(&coding, &sums[i]);
     }
     CHECK(memcmp(code, code + 4 * n_byte, 4 * n_byte) == 0);
     CHECK(memcmp(&sums[0], &sums[1], sizeof sums[0]) == 0);
@@ -157,7 +157,8 @@ static void test_ranges(void) {
     memcpy(before, chunk, SIZE);
     attn_chunk_unpack(chunk);
     for (uint32_t i = slot; i < slot + n; i++) {
-      attn_chunk_put(chunk, i, 700 - 3 * (int64_t)i, x + random_below(&random, N_SLOT) * D, NULL);
+      attn_chunk_put(chunk, i, 700 - 3 * (int64_t)i,
+                     x + random_below(&random, N_SLOT) * D, NULL);
     }
     if (round % 3 == 2) attn_chunk_clear(chunk, slot);
     uint64_t n_byte = 0, n_packed = attn_chunk_pack(chunk, &anew);
@@ -183,9 +184,18 @@ static const struct packing {
   int64_t first, step;
   uint64_t width;
 } packings[] = {
-    {1, 1, 0},          {-50, 1, 0},     {INT64_MIN, 1, 0},      {INT64_MAX - 99, 1, 0},
-    {100, -1, 1},       {5, 3, 1},       {5, 4, 2},              {-1000000, 600, 2},
-    {0, 700, 3},        {9, 1 << 20, 4}, {9, (int64_t)1 << 33, 5}, {9, (int64_t)1 << 55, 8},
+    {1, 1, 0},
+    {-50, 1, 0},
+    {INT64_MIN, 1, 0},
+    {INT64_MAX - 99, 1, 0},
+    {100, -1, 1},
+    {5, 3, 1},
+    {5, 4, 2},
+    {-1000000, 600, 2},
+    {0, 700, 3},
+    {9, 1 << 20, 4},
+    {9, (int64_t)1 << 33, 5},
+    {9, (int64_t)1 << 55, 8},
     {INT64_MIN, (int64_t)1 << 56, 8},
 };
 

@@ -5,7 +5,8 @@
 #include "damage.h"
 #include "../../engine/model/model.h"
 
-/* ------------------------------------------------------------ JSON, as json_tree has it */
+/* ------------------------------------------------------------ JSON, as json_tree has it
+*/
 
 enum { MAX_ENTRY = 4000 };
 
@@ -90,7 +91,10 @@ static const char *read_value(document *d, const char *p, const char *path) {
     return p;
   }
   size_t n = strcspn(p, ",]} \t\r\n");
-  s->kind = *p == 'n' ? ATTN_NULL : *p == 'f' ? ATTN_FALSE : *p == 't' ? ATTN_TRUE : ATTN_REAL;
+  s->kind = *p == 'n'   ? ATTN_NULL
+            : *p == 'f' ? ATTN_FALSE
+            : *p == 't' ? ATTN_TRUE
+                        : ATTN_REAL;
   if (s->kind == ATTN_REAL) {
     s->real = atof(p);
     if (strcspn(p, ".eE") >= n) s->kind = ATTN_INTEGER, s->integer = atoll(p);
@@ -115,7 +119,8 @@ static char *read_text(const char *folder, const char *name, size_t skipped) {
   return text;
 }
 
-static void add_file(document *d, const char *folder, const char *name, const char *path) {
+static void add_file(document *d, const char *folder, const char *name,
+                     const char *path) {
   char *text = read_text(folder, name, 0);
   if (*text) read_value(d, skip(text), path);
   free(text);
@@ -180,7 +185,8 @@ static void read_folder(model *m, const char *folder) {
   m->source = (attn_source){m->tensor, 0, read_zeros, m};
   add_file(&m->settings, folder, "config.json", "$.transformer");
   add_file(&m->settings, folder, "sentence_bert_config.json", "$.sentence");
-  add_file(&m->settings, folder, "config_sentence_transformers.json", "$.sentence_transformers");
+  add_file(&m->settings, folder, "config_sentence_transformers.json",
+           "$.sentence_transformers");
   add_file(&m->settings, folder, "tokenizer_config.json", "$.tokenizer_config");
   add_file(&m->settings, folder, "generation_config.json", "$.generation");
   read_tensors(m, folder, "");
@@ -217,14 +223,14 @@ static attn_status check(void *ctx, attn_settings *settings, attn_error *err) {
 }
 
 /* Every tensor of the model in the other precision. */
-static attn_status recast(void *ctx, attn_settings *settings, attn_error *err) {
+static attn_status conversion(void *ctx, attn_settings *settings, attn_error *err) {
   static char data[1 << 16];
   model *m = ctx;
-  attn_recast *r;
+  attn_conversion *r;
   m->n_read = 0;
-  attn_status status = attn_recast_new(settings, &m->source, (attn_stop){0}, err, &r);
+  attn_status status = attn_conversion_new(settings, &m->source, (attn_stop){0}, err, &r);
   CHECK((status == ATTN_OK) == (r != NULL));
-  const attn_source *source = r ? attn_recast_source(r) : NULL;
+  const attn_source *source = r ? attn_conversion_source(r) : NULL;
   for (size_t i = 0; status == ATTN_OK && i < source->n_tensor; i++) {
     uint64_t n = source->tensor[i].n_byte;
     for (uint64_t at = 0, piece; status == ATTN_OK && at < n; at += piece) {
@@ -232,7 +238,7 @@ static attn_status recast(void *ctx, attn_settings *settings, attn_error *err) {
       status = source->read(source->ctx, i, at, piece, data, err);
     }
   }
-  attn_recast_free(r);
+  attn_conversion_free(r);
   return status;
 }
 
@@ -303,14 +309,15 @@ static void damage_reads(model *m, damage_reader read) {
 
 /* As int8, which encoders alone can be. */
 static void damage_recast(model *m) {
-  m->settings.entry[m->settings.n++] =
-      (attn_setting){.path = "$.precision", .kind = ATTN_TEXT, .text = "int8", .n_text = 4};
-  damage_memory(m->settings.entry, m->settings.n, recast, m);
-  damage_reads(m, recast);
+  m->settings.entry[m->settings.n++] = (attn_setting){
+      .path = "$.precision", .kind = ATTN_TEXT, .text = "int8", .n_text = 4};
+  damage_memory(m->settings.entry, m->settings.n, conversion, m);
+  damage_reads(m, conversion);
   m->settings.n--;
 }
 
-/* ----------------------------------------------------------------------- what is asked */
+/* ----------------------------------------------------------------------- what is asked
+*/
 
 /* A loaded model at work, which is told to stop when it asks for the stop_at-th time. */
 typedef struct work {
@@ -318,7 +325,7 @@ typedef struct work {
   int stop_at, n_ask;
 } work;
 
-static int ask(void *ctx) {
+static int requested(void *ctx) {
   work *w = ctx;
   return ++w->n_ask == w->stop_at;
 }
@@ -332,7 +339,7 @@ static attn_status generate(void *ctx, attn_settings *options, attn_error *err) 
   double logprob;
   w->n_ask = 0;
   attn_status status = attn_generator_new(w->model, (attn_sequence){ids, 3}, options,
-                                          (attn_stop){ask, w}, err, &g);
+                                          (attn_stop){requested, w}, err, &g);
   CHECK((status == ATTN_OK) == (g != NULL));
   for (int i = 0; i < 4 && status == ATTN_OK && id >= 0; i++) {
     status = attn_generator_next(g, err, &id, &logprob);
@@ -347,8 +354,9 @@ static attn_status get_logits(void *ctx, attn_settings *options, attn_error *err
   (void)options;
   float *out = malloc(3 * info->n_vocab * sizeof *out);
   w->n_ask = 0;
-  attn_status status = attn_logits(w->model, (attn_sequence){ids, info->has_encoder ? 3 : 0},
-                                   (attn_sequence){ids, 3}, (attn_stop){ask, w}, err, out);
+  attn_status status =
+      attn_logits(w->model, (attn_sequence){ids, info->has_encoder ? 3 : 0},
+                  (attn_sequence){ids, 3}, (attn_stop){requested, w}, err, out);
   free(out);
   return status;
 }
@@ -358,18 +366,20 @@ static attn_status transform(void *ctx, attn_settings *options, attn_error *err)
   size_t d = attn_model_get_info(w->model)->d_model;
   float *x = calloc(5 * d, sizeof *x), *out = malloc(3 * d * sizeof *out);
   w->n_ask = 0;
-  attn_status status = attn_transform(w->model, &(attn_matrices){x, x + 2 * d, 2, 3}, options,
-                                      (attn_stop){ask, w}, err, out);
+  attn_status status = attn_transform(w->model, &(attn_matrices){x, x + 2 * d, 2, 3},
+                                      options, (attn_stop){requested, w}, err, out);
   free(x);
   free(out);
   return status;
 }
 
 static const char *const generator_options =
-    "{\"max_tokens\":3,\"temperature\":0.7,\"top_k\":3,\"top_p\":0.9,\"seed\":7,\"eos\":[1,2],"
+    "{\"max_tokens\":3,\"temperature\":0.7,\"top_k\":3,\"top_p\":0.9,\"seed\":7,\"eos\":["
+    "1,2],"
     "\"cache\":true}";
 static const char *const transform_options =
-    "{\"causal\":true,\"src_mask\":[[0,true],[false,0.5]],\"tgt_key_padding_mask\":[0,0,true],"
+    "{\"causal\":true,\"src_mask\":[[0,true],[false,0.5]],\"tgt_key_padding_mask\":[0,0,"
+    "true],"
     "\"memory_mask\":[[0,0],[0,0],[0,1]],\"memory_key_padding_mask\":[false,-1]}";
 
 static void damage_call(work *w, const char *json, damage_reader call) {
@@ -415,14 +425,17 @@ static void damage_batches(const attn_model *model) {
   CHECK_STATUS(ATTN_INVALID, attn_encode(ws, model, &batch, NULL, &err, out),
                "sequence 1 skips 3 of its 3 tokens");
   skip[1] = 0, id[4] = 320;
-  CHECK_STATUS(ATTN_INVALID, attn_encode(ws, model, &batch, NULL, &err, out),
-               "token id 320 of sequence 1; expected 0 to 319, as the model has embeddings");
+  CHECK_STATUS(
+      ATTN_INVALID, attn_encode(ws, model, &batch, NULL, &err, out),
+      "token id 320 of sequence 1; expected 0 to 319, as the model has embeddings");
   id[4] = -1;
-  CHECK_STATUS(ATTN_INVALID, attn_encode(ws, model, &batch, NULL, &err, out),
-               "token id -1 of sequence 1; expected 0 to 319, as the model has embeddings");
+  CHECK_STATUS(
+      ATTN_INVALID, attn_encode(ws, model, &batch, NULL, &err, out),
+      "token id -1 of sequence 1; expected 0 to 319, as the model has embeddings");
   id[4] = 0, type[5] = 2;
-  CHECK_STATUS(ATTN_INVALID, attn_encode(ws, model, &batch, NULL, &err, out),
-               "token type 2 in sequence 1; expected 0 to 1, as the model has embeddings");
+  CHECK_STATUS(
+      ATTN_INVALID, attn_encode(ws, model, &batch, NULL, &err, out),
+      "token type 2 in sequence 1; expected 0 to 1, as the model has embeddings");
   batch.type = NULL, batch.n_skip = NULL;
   CHECK_STATUS(ATTN_OK, attn_encode(ws, model, &batch, NULL, &err, out), "");
   attn_workspace_free(ws);
@@ -442,12 +455,24 @@ static void damage_calls(model *m, int is_first) {
 }
 
 int main(void) {
-  static const char *const folders[] = {
-      "st/bert_mean",         "st/bert_concat",     "st/bert_legacy",  "st/bert_prompt",
-      "st/bert_weighted",     "st/distilbert",      "st/roberta_bf16", "st/distilbert_sinusoidal",
-      "st/bert_concat_legacy", "decoder/bart",      "decoder/gpt2",    "decoder/gpt2_untied",
-      "decoder/marian",       "decoder/mbart",      "decoder/t5",      "decoder/t5_gated",
-      "decoder/torch",        "decoder/torch_norm_first"};
+  static const char *const folders[] = {"st/bert_mean",
+                                        "st/bert_concat",
+                                        "st/bert_legacy",
+                                        "st/bert_prompt",
+                                        "st/bert_weighted",
+                                        "st/distilbert",
+                                        "st/roberta_bf16",
+                                        "st/distilbert_sinusoidal",
+                                        "st/bert_concat_legacy",
+                                        "decoder/bart",
+                                        "decoder/gpt2",
+                                        "decoder/gpt2_untied",
+                                        "decoder/marian",
+                                        "decoder/mbart",
+                                        "decoder/t5",
+                                        "decoder/t5_gated",
+                                        "decoder/torch",
+                                        "decoder/torch_norm_first"};
   static model m;
   unit_begin();
   for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {

@@ -30,7 +30,7 @@ static float random_float(void) {
 /* 1 if the text is read as strtof reads it, all of it. */
 static int reads_like_strtof(const char *text) {
   float got = 0, expected = strtof(text, NULL);
-  size_t n = attn_decimal_read(text, strlen(text), &got);
+  size_t n = attne_decimal_read(text, strlen(text), &got);
   if (n == strlen(text) && memcmp(&got, &expected, sizeof got) == 0) return 1;
   printf("!   %s: %zu bytes, %a, expected %a\n", text, n, (double)got, (double)expected);
   return 0;
@@ -137,17 +137,17 @@ static void test_end(void) {
               {"--1", 0}, {"+-1", 0}, {"1e-05]", 5}, {"12 ", 2}};
   for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
     float x;
-    CHECK(attn_decimal_read(ends[i].text, strlen(ends[i].text), &x) == ends[i].n);
+    CHECK(attne_decimal_read(ends[i].text, strlen(ends[i].text), &x) == ends[i].n);
   }
   float x = 7;
-  CHECK(attn_decimal_read("123", 2, &x) == 2 && x == 12);
+  CHECK(attne_decimal_read("123", 2, &x) == 2 && x == 12);
 }
 
 /* Reads back as it was, and no shorter digits do. */
 static int writes_well(float f) {
-  char text[ATTN_DECIMAL_MAX + 1], shorter[40];
-  size_t n = attn_decimal_write(f, text);
-  if (n > ATTN_DECIMAL_MAX) return 0;
+  char text[ATTNE_DECIMAL_MAX + 1], shorter[40];
+  size_t n = attne_decimal_write(f, text);
+  if (n > ATTNE_DECIMAL_MAX) return 0;
   text[n] = 0;
   if (strtof(text, NULL) != f || signbit(strtof(text, NULL)) != signbit(f)) return 0;
   int n_digit = 0, trailing = 0, seen = 0;

@@ -36,7 +36,7 @@ static float random_number(void) {
 /* A linear with the weights that it was packed from, and its memory. */
 typedef struct plain {
   float *weight; /* [n_out, n_in] */
-  const attn_linear *linear;
+  const attne_linear *linear;
   void *memory;
 } plain;
 
@@ -54,55 +54,55 @@ static float *random_floats(size_t n, float size, float center) {
 
 static attn_precision precision;
 
-static void make_linear(attn_linear *linear, uint32_t n_out, uint32_t n_in) {
+static void make_linear(attne_linear *linear, uint32_t n_out, uint32_t n_in) {
   float *weight = random_floats((size_t)n_out * n_in, 1.5f / sqrtf((float)n_in), 0);
   float *copy =
       malloc((size_t)n_out * n_in * sizeof *copy); /* packing may overwrite it */
-  uint64_t size = attn_linear_size(n_out, n_in, precision);
+  uint64_t size = attne_linear_size(n_out, n_in, precision);
   char *memory = attn_alloc_aligned(size + 64);
   memset(memory, 0xAB, (size_t)size + 64);
-  attn_linear_init(linear, n_out, n_in, precision, memory);
+  attne_linear_init(linear, n_out, n_in, precision, memory);
   uint32_t middle = n_out / 3; /* rows come in any order, a few at a time */
   memcpy(copy, weight, (size_t)n_out * n_in * sizeof *copy);
-  attn_linear_pack(linear, middle, n_out - middle, copy + (size_t)middle * n_in);
-  attn_linear_pack(linear, 0, middle, copy);
+  attne_linear_pack(linear, middle, n_out - middle, copy + (size_t)middle * n_in);
+  attne_linear_pack(linear, 0, middle, copy);
   for (uint32_t i = 0; i < n_out; i++) linear->bias[i] = 0.1f * random_number();
   CHECK((unsigned char)memory[size] == 0xAB);
   free(copy);
   plains[n_plain++] = (plain){weight, linear, memory};
 }
 
-static attn_norm make_norm(uint32_t d) {
+static attne_norm make_norm(uint32_t d) {
   const float *weight = random_floats(d, 0.3f, 1);
-  return (attn_norm){weight, random_floats(d, 0.1f, 0), 1e-5f};
+  return (attne_norm){weight, random_floats(d, 0.1f, 0), 1e-5f};
 }
 
-static void make_graph(attn_graph *graph, uint32_t n_head, uint32_t d_head, uint32_t d_ff,
-                       uint32_t n_layer) {
+static void make_graph(attne_graph *graph, uint32_t n_head, uint32_t d_head,
+                       uint32_t d_ff, uint32_t n_layer) {
   uint32_t d = n_head * d_head;
-  *graph = (attn_graph){.d_model = d,
-                        .activation = ATTN_GELU,
-                        .n_vocab = N_VOCAB,
-                        .word_scale = 1,
-                        .encoder = {.n_layer = n_layer,
-                                    .n_head = n_head,
-                                    .d_head = d_head,
-                                    .d_ff = d_ff,
-                                    .score_scale = 1 / sqrtf((float)d_head),
-                                    .n_position = MAX_LENGTH + 2,
-                                    .uncounted = -1},
-                        .pool = {ATTN_POOL_MEAN},
-                        .n_pool = 1,
-                        .pool_prompt = 1,
-                        .normalize = 1,
-                        .dimension = d};
+  *graph = (attne_graph){.d_model = d,
+                         .activation = ATTNE_GELU,
+                         .n_vocab = N_VOCAB,
+                         .word_scale = 1,
+                         .encoder = {.n_layer = n_layer,
+                                     .n_head = n_head,
+                                     .d_head = d_head,
+                                     .d_ff = d_ff,
+                                     .score_scale = 1 / sqrtf((float)d_head),
+                                     .n_position = MAX_LENGTH + 2,
+                                     .uncounted = -1},
+                         .pool = {ATTNE_POOL_MEAN},
+                         .n_pool = 1,
+                         .pool_prompt = 1,
+                         .normalize = 1,
+                         .dimension = d};
   graph->word = random_floats((size_t)N_VOCAB * d, 1, 0);
-  attn_stack *stack = &graph->encoder;
+  attne_stack *stack = &graph->encoder;
   stack->position = random_floats((size_t)stack->n_position * d, 0.5f, 0);
   stack->norm_embedding = make_norm(d);
   stack->layer = calloc(n_layer, sizeof *stack->layer);
   for (uint32_t i = 0; i < n_layer; i++) {
-    attn_layer *layer = &stack->layer[i];
+    attne_layer *layer = &stack->layer[i];
     make_linear(&layer->qkv, 3 * d, d);
     make_linear(&layer->out, d, d);
     make_linear(&layer->up, d_ff, d);
@@ -112,14 +112,14 @@ static void make_graph(attn_graph *graph, uint32_t n_head, uint32_t d_head, uint
   }
 }
 
-static void add_dense(attn_graph *graph, uint32_t n_out, attn_activation activation) {
-  attn_dense *dense = &graph->dense[graph->n_dense++];
+static void add_dense(attne_graph *graph, uint32_t n_out, attne_activation activation) {
+  attne_dense *dense = &graph->dense[graph->n_dense++];
   make_linear(&dense->linear, n_out, graph->dimension);
   dense->activation = activation;
   graph->dimension = n_out;
 }
 
-static void free_graph(attn_graph *graph) {
+static void free_graph(attne_graph *graph) {
   for (int i = 0; i < n_plain; i++) attn_release_aligned(plains[i].memory);
   for (int i = 0; i < n_owned; i++) free(owned[i]);
   n_plain = n_owned = 0;
@@ -128,34 +128,34 @@ static void free_graph(attn_graph *graph) {
 
 /* ---------------------------------------------------------- the same in double */
 
-static const float *weight_of(const attn_linear *linear) {
+static const float *weight_of(const attne_linear *linear) {
   int i = 0;
   while (plains[i].linear != linear) i++;
   return plains[i].weight;
 }
 
-static double activate(attn_activation f, double x) {
+static double activate(attne_activation f, double x) {
   switch (f) {
-  case ATTN_GELU:
+  case ATTNE_GELU:
     return 0.5 * x * (1 + erf(x / sqrt(2)));
-  case ATTN_GELU_TANH:
+  case ATTNE_GELU_TANH:
     return 0.5 * x * (1 + tanh(sqrt(2 / acos(-1)) * (x + 0.044715 * x * x * x)));
-  case ATTN_RELU:
+  case ATTNE_RELU:
     return x > 0 ? x : 0;
-  case ATTN_SILU:
+  case ATTNE_SILU:
     return x / (1 + exp(-x));
-  case ATTN_TANH:
+  case ATTNE_TANH:
     return tanh(x);
-  case ATTN_SIGMOID:
+  case ATTNE_SIGMOID:
     return 1 / (1 + exp(-x));
-  case ATTN_IDENTITY:
+  case ATTNE_IDENTITY:
     break;
   }
   return x;
 }
 
 /* y = f(x Wᵀ + b) for one row. */
-static void apply(const attn_linear *linear, attn_activation f, const double *x,
+static void apply(const attne_linear *linear, attne_activation f, const double *x,
                   double *y) {
   const float *weight = weight_of(linear);
   for (uint32_t i = 0; i < linear->n_out; i++) {
@@ -167,11 +167,11 @@ static void apply(const attn_linear *linear, attn_activation f, const double *x,
   }
 }
 
-static void apply_norm(const attn_graph *graph, const attn_norm *norm, double *x) {
+static void apply_norm(const attne_graph *graph, const attne_norm *norm, double *x) {
   const size_t d = graph->d_model;
   double mean = 0, variance = 0;
   if (!norm->weight) return;
-  for (size_t k = 0; graph->norm == ATTN_LAYER_NORM && k < d; k++)
+  for (size_t k = 0; graph->norm == ATTNE_LAYER_NORM && k < d; k++)
     mean += x[k] / (double)d;
   for (size_t k = 0; k < d; k++) variance += (x[k] - mean) * (x[k] - mean) / (double)d;
   for (size_t k = 0; k < d; k++) {
@@ -181,14 +181,14 @@ static void apply_norm(const attn_graph *graph, const attn_norm *norm, double *x
 }
 
 /* What a sublayer reads of x, and what becomes of x with its result. */
-static void begin_sublayer(const attn_graph *graph, const attn_norm *norm, const double *x,
-                           double *out) {
+static void begin_sublayer(const attne_graph *graph, const attne_norm *norm,
+                           const double *x, double *out) {
   memcpy(out, x, graph->d_model * sizeof *x);
   if (graph->norm_first) apply_norm(graph, norm, out);
 }
 
-static void end_sublayer(const attn_graph *graph, const attn_norm *norm, const double *more,
-                         double *x) {
+static void end_sublayer(const attne_graph *graph, const attne_norm *norm,
+                         const double *more, double *x) {
   for (size_t k = 0; k < graph->d_model; k++) x[k] += more[k];
   if (!graph->norm_first) apply_norm(graph, norm, x);
 }
@@ -196,8 +196,8 @@ static void end_sublayer(const attn_graph *graph, const attn_norm *norm, const d
 static double reference_x[MAX_LENGTH][MAX_WIDE], reference_qkv[MAX_LENGTH][3 * MAX_WIDE];
 static double reference_context[MAX_LENGTH][MAX_WIDE];
 
-static void reference_attention(const attn_graph *graph, size_t n) {
-  const attn_stack *stack = &graph->encoder;
+static void reference_attention(const attne_graph *graph, size_t n) {
+  const attne_stack *stack = &graph->encoder;
   const size_t d_model = graph->d_model, d = stack->d_head;
   for (size_t i = 0; i < n; i++) {
     for (size_t first = 0; first < d_model; first += d) {
@@ -220,29 +220,30 @@ static void reference_attention(const attn_graph *graph, size_t n) {
   }
 }
 
-static void reference_layer(const attn_graph *graph, const attn_layer *layer, size_t n) {
+static void reference_layer(const attne_graph *graph, const attne_layer *layer,
+                            size_t n) {
   double in[MAX_WIDE], wide[MAX_WIDE], gate[MAX_WIDE], more[MAX_WIDE];
   for (size_t i = 0; i < n; i++) {
     begin_sublayer(graph, &layer->norm_attention, reference_x[i], in);
-    apply(&layer->qkv, ATTN_IDENTITY, in, reference_qkv[i]);
+    apply(&layer->qkv, ATTNE_IDENTITY, in, reference_qkv[i]);
   }
   reference_attention(graph, n);
   for (size_t i = 0; i < n; i++) {
-    apply(&layer->out, ATTN_IDENTITY, reference_context[i], more);
+    apply(&layer->out, ATTNE_IDENTITY, reference_context[i], more);
     end_sublayer(graph, &layer->norm_attention, more, reference_x[i]);
     begin_sublayer(graph, &layer->norm_ffn, reference_x[i], in);
     apply(&layer->up, graph->activation, in, wide);
     if (graph->is_gated) {
-      apply(&layer->gate, ATTN_IDENTITY, in, gate);
+      apply(&layer->gate, ATTNE_IDENTITY, in, gate);
       for (uint32_t k = 0; k < layer->gate.n_out; k++) wide[k] *= gate[k];
     }
-    apply(&layer->down, ATTN_IDENTITY, wide, more);
+    apply(&layer->down, ATTNE_IDENTITY, wide, more);
     end_sublayer(graph, &layer->norm_ffn, more, reference_x[i]);
   }
 }
 
 /* Column k of rows [first, n), pooled. */
-static double reference_pool(attn_pool pool, size_t first, size_t n, size_t k) {
+static double reference_pool(attne_pool pool, size_t first, size_t n, size_t k) {
   double sum = 0, most = -INFINITY, weighted = 0, weights = 0;
   for (size_t i = first; i < n; i++) {
     double x = reference_x[i][k];
@@ -252,47 +253,48 @@ static double reference_pool(attn_pool pool, size_t first, size_t n, size_t k) {
     weights += (double)(i + 1);
   }
   switch (pool) {
-  case ATTN_POOL_CLS:
+  case ATTNE_POOL_CLS:
     return reference_x[first][k];
-  case ATTN_POOL_MAX:
+  case ATTNE_POOL_MAX:
     return most;
-  case ATTN_POOL_MEAN:
+  case ATTNE_POOL_MEAN:
     return sum / (double)(n - first);
-  case ATTN_POOL_MEAN_SQRT_LEN:
+  case ATTNE_POOL_MEAN_SQRT_LEN:
     return sum / sqrt((double)(n - first));
-  case ATTN_POOL_WEIGHTED_MEAN:
+  case ATTNE_POOL_WEIGHTED_MEAN:
     return weighted / weights;
-  case ATTN_POOL_LAST:
+  case ATTNE_POOL_LAST:
     return reference_x[n - 1][k];
-  case ATTN_N_POOL:
+  case ATTNE_N_POOL:
     break;
   }
   return NAN;
 }
 
-static void reference_embed(const attn_graph *graph, const int32_t *id,
+static void reference_embed(const attne_graph *graph, const int32_t *id,
                             const uint8_t *type, size_t n) {
-  const attn_stack *stack = &graph->encoder;
+  const attne_stack *stack = &graph->encoder;
   uint32_t next = stack->first_position;
   for (size_t i = 0; i < n; i++) {
     uint32_t at = id[i] == stack->uncounted ? (uint32_t)id[i] : next++;
     size_t row = type ? type[i] : 0;
     for (size_t k = 0; k < graph->d_model; k++) {
-      reference_x[i][k] = (double)graph->word_scale *
-                              (double)graph->word[(size_t)id[i] * graph->d_model + k] +
-                          (double)stack->position[(size_t)at * graph->d_model + k] +
-                          (graph->type ? (double)graph->type[row * graph->d_model + k] : 0);
+      reference_x[i][k] =
+          (double)graph->word_scale *
+              (double)graph->word[(size_t)id[i] * graph->d_model + k] +
+          (double)stack->position[(size_t)at * graph->d_model + k] +
+          (graph->type ? (double)graph->type[row * graph->d_model + k] : 0);
     }
     apply_norm(graph, &stack->norm_embedding, reference_x[i]);
   }
 }
 
 /* Sequence i of a batch. */
-static void reference_forward(const attn_graph *graph, const attn_batch *batch, size_t i,
+static void reference_forward(const attne_graph *graph, const attn_batch *batch, size_t i,
                               double *out) {
   size_t first = batch->begin[i], n = batch->begin[i + 1] - first;
   size_t n_skip = batch->n_skip ? batch->n_skip[i] : 0;
-  double from[MAX_WIDE * ATTN_N_POOL], to[MAX_WIDE], length = 0;
+  double from[MAX_WIDE * ATTNE_N_POOL], to[MAX_WIDE], length = 0;
   size_t width = 0;
   reference_embed(graph, batch->id + first, batch->type ? batch->type + first : NULL, n);
   for (uint32_t l = 0; l < graph->encoder.n_layer; l++)
@@ -335,12 +337,12 @@ static attn_batch make_batch(size_t n, uint32_t longest, int with_skips) {
 static const attn_observer *watching; /* NULL: nobody is */
 
 /* Runs the batch in an arena of exactly the size that was asked for. */
-static void run(const attn_graph *graph, const attn_batch *batch, float *out) {
+static void run(const attne_graph *graph, const attn_batch *batch, float *out) {
   const uint32_t n = batch->begin[batch->n] - batch->begin[0];
-  uint64_t size = attn_forward_memory(graph, n, (uint32_t)batch->n, MAX_LENGTH);
+  uint64_t size = attne_forward_memory(graph, n, (uint32_t)batch->n, MAX_LENGTH);
   char *arena = attn_alloc_aligned(size + 64);
   memset(arena, 0xAB, (size_t)size + 64); /* what it holds before does not matter */
-  attn_forward(graph, batch, watching, 0, arena, out);
+  attne_forward(graph, batch, watching, 0, arena, out);
   int intact = 1;
   for (int i = 0; i < 64; i++)
     intact = intact && (unsigned char)arena[size + (uint64_t)i] == 0xAB;
@@ -351,8 +353,9 @@ static void run(const attn_graph *graph, const attn_batch *batch, float *out) {
 static float results[MAX_SEQUENCES * MAX_WIDE], others[MAX_SEQUENCES * MAX_WIDE];
 
 /* Sequence by sequence, the error beside the reference is at most `limit`. */
-static void check_values(const attn_graph *graph, const attn_batch *batch, double limit) {
-  double worst = 0, expected[MAX_WIDE * ATTN_N_POOL];
+static void check_values(const attne_graph *graph, const attn_batch *batch,
+                         double limit) {
+  double worst = 0, expected[MAX_WIDE * ATTNE_N_POOL];
   for (size_t i = 0; i < batch->n; i += unit_each(5)) {
     reference_forward(graph, batch, i, expected);
     for (uint32_t k = 0; k < graph->dimension; k++) {
@@ -366,7 +369,7 @@ static void check_values(const attn_graph *graph, const attn_batch *batch, doubl
 }
 
 /* Sequences [first, first + n) of the batch alone: the bits of `results`. */
-static int same_bits(const attn_graph *graph, const attn_batch *batch, size_t first,
+static int same_bits(const attne_graph *graph, const attn_batch *batch, size_t first,
                      size_t n) {
   attn_batch part = {batch->id, batch->begin + first,
                      batch->n_skip ? batch->n_skip + first : NULL, n, batch->type};
@@ -379,28 +382,28 @@ static int same_bits(const attn_graph *graph, const attn_batch *batch, size_t fi
 /* Each text alone, and on every instruction set some alone and together: the same bits.
 ** The portable code is slow and has the fewest ways to go, so it sees the first texts
 ** only, of which one has the greatest length, and where it is watched a short one. */
-static void check_bits(const attn_graph *graph, const attn_batch *batch) {
+static void check_bits(const attne_graph *graph, const attn_batch *batch) {
   int same = 1;
   for (size_t i = 0; i < batch->n; i += unit_each(5))
     same = same && same_bits(graph, batch, i, 1);
   CHECK(same);
 
-  const attn_kernels *chosen = attn_kernels_get();
-  for (const attn_kernels *tier = NULL; (tier = attn_kernels_next(tier)) != NULL;) {
-    const int is_scalar = tier == attn_kernels_next(NULL);
+  const attne_kernels *chosen = attne_kernels_get();
+  for (const attne_kernels *tier = NULL; (tier = attne_kernels_next(tier)) != NULL;) {
+    const int is_scalar = tier == attne_kernels_next(NULL);
     const size_t n = is_scalar && batch->n > 3 ? 3 : batch->n;
     const size_t first = is_scalar && unit_each(2) == 2 ? n - 1 : 0;
-    attn_kernels_use(tier);
+    attne_kernels_use(tier);
     same = same_bits(graph, batch, first, n - first);
     for (size_t i = first; i < n; i += 7) same = same && same_bits(graph, batch, i, 1);
     if (!same) printf("! %s differs\n", tier->name);
     CHECK(same);
   }
-  attn_kernels_use(chosen);
+  attne_kernels_use(chosen);
 }
 
 /* Where it is watched, the first texts do. */
-static void check_graph(const attn_graph *graph, const attn_batch *batch, double limit) {
+static void check_graph(const attne_graph *graph, const attn_batch *batch, double limit) {
   attn_batch some = *batch;
   if (some.n > 10) some.n /= unit_each(5);
   run(graph, &some, results);
@@ -411,7 +414,7 @@ static void check_graph(const attn_graph *graph, const attn_batch *batch, double
 /* ------------------------------------------------------------------------- tests */
 
 static void test_plain(void) {
-  attn_graph graph;
+  attne_graph graph;
   make_graph(&graph, 3, 16, 100, 2);
   attn_batch batch = make_batch(60, MAX_LENGTH, 0);
   check_graph(&graph, &batch, 1e-6);
@@ -420,17 +423,17 @@ static void test_plain(void) {
 
 /* No width is a multiple of 16; RoBERTa's positions; every pooling; dense heads. */
 static void test_odd_shapes(void) {
-  attn_graph graph;
+  attne_graph graph;
   make_graph(&graph, 5, 7, 51, 3);
   graph.type = random_floats(graph.d_model, 0.5f, 0);
   graph.encoder.first_position = 2;
   graph.encoder.uncounted = 1;
   graph.normalize = 0;
   attn_batch batch = make_batch(40, 70, 1);
-  for (int f = ATTN_IDENTITY; f <= ATTN_SIGMOID; f++) {
-    graph.activation = (attn_activation)f;
+  for (int f = ATTNE_IDENTITY; f <= ATTNE_SIGMOID; f++) {
+    graph.activation = (attne_activation)f;
     graph.pool_prompt = f % 2;
-    graph.pool[0] = (attn_pool)(f % ATTN_N_POOL);
+    graph.pool[0] = (attne_pool)(f % ATTNE_N_POOL);
     check_graph(&graph, &batch, 2e-5);
   }
   free_graph(&graph);
@@ -438,22 +441,22 @@ static void test_odd_shapes(void) {
 
 /* Every choice that a graph has, by turns. */
 static void test_choices(void) {
-  attn_graph graph;
+  attne_graph graph;
   make_graph(&graph, 3, 12, 40, 2);
   for (uint32_t i = 0; i < graph.encoder.n_layer; i++) {
     make_linear(&graph.encoder.layer[i].gate, 40, graph.d_model);
   }
-  const attn_norm first = graph.encoder.norm_embedding, last = make_norm(graph.d_model);
+  const attne_norm first = graph.encoder.norm_embedding, last = make_norm(graph.d_model);
   attn_batch batch = make_batch(3, 70, 0);
   for (unsigned choice = 0; choice < 64; choice += choice < 4 ? 1 : 11) {
     graph.norm_first = choice & 1;
     graph.encoder.is_causal = choice >> 1 & 1;
-    graph.norm = choice & 4 ? ATTN_RMS_NORM : ATTN_LAYER_NORM;
+    graph.norm = choice & 4 ? ATTNE_RMS_NORM : ATTNE_LAYER_NORM;
     graph.is_gated = choice >> 3 & 1;
     graph.encoder.score_scale = choice & 16 ? 1 : 1 / sqrtf(12);
     graph.word_scale = choice & 32 ? 3 : 1;
-    graph.encoder.norm_embedding = choice & 1 ? (attn_norm){0} : first;
-    graph.encoder.norm_final = choice & 1 ? last : (attn_norm){0};
+    graph.encoder.norm_embedding = choice & 1 ? (attne_norm){0} : first;
+    graph.encoder.norm_final = choice & 1 ? last : (attne_norm){0};
     check_graph(&graph, &batch, 2e-6);
   }
   free_graph(&graph);
@@ -461,13 +464,14 @@ static void test_choices(void) {
 
 /* A later token never changes what stands before it, be it infinite. */
 static void test_causal(void) {
-  attn_graph graph;
+  attne_graph graph;
   make_graph(&graph, 2, 24, 50, 2);
   graph.encoder.is_causal = 1;
-  graph.pool[0] = ATTN_POOL_CLS;
+  graph.pool[0] = ATTNE_POOL_CLS;
   attn_batch batch = make_batch(1, MAX_LENGTH, 0);
   begin[1] = MAX_LENGTH;
-  for (uint32_t n = MAX_LENGTH; n > 1; n--) ids[n - 1] = (int32_t)random_below(N_VOCAB - 1);
+  for (uint32_t n = MAX_LENGTH; n > 1; n--)
+    ids[n - 1] = (int32_t)random_below(N_VOCAB - 1);
   run(&graph, &batch, results);
   for (uint32_t n = 1; n < MAX_LENGTH; n += 17) {
     begin[1] = n;
@@ -482,7 +486,7 @@ static void test_causal(void) {
   begin[1] = MAX_LENGTH;
   run(&graph, &batch, others);
   CHECK(memcmp(others, results, graph.dimension * sizeof(float)) == 0);
-  graph.pool[0] = ATTN_POOL_LAST;
+  graph.pool[0] = ATTNE_POOL_LAST;
   run(&graph, &batch, others);
   CHECK(isnan(others[0]));
   free(word);
@@ -490,20 +494,20 @@ static void test_causal(void) {
 }
 
 static void test_heads(void) {
-  attn_graph graph;
+  attne_graph graph;
   make_graph(&graph, 2, 8, 33, 1);
-  for (int p = 0; p < ATTN_N_POOL; p++) graph.pool[p] = (attn_pool)p;
-  graph.n_pool = ATTN_N_POOL;
-  graph.dimension = graph.d_model * ATTN_N_POOL;
-  add_dense(&graph, 77, ATTN_TANH);
-  add_dense(&graph, 19, ATTN_IDENTITY);
+  for (int p = 0; p < ATTNE_N_POOL; p++) graph.pool[p] = (attne_pool)p;
+  graph.n_pool = ATTNE_N_POOL;
+  graph.dimension = graph.d_model * ATTNE_N_POOL;
+  add_dense(&graph, 77, ATTNE_TANH);
+  add_dense(&graph, 19, ATTNE_IDENTITY);
   attn_batch batch = make_batch(MAX_SEQUENCES, 30, 1);
   check_graph(&graph, &batch, 1e-6);
   free_graph(&graph);
 }
 
 static void test_no_layers(void) {
-  attn_graph graph;
+  attne_graph graph;
   make_graph(&graph, 1, 4, 1, 0);
   attn_batch batch = make_batch(3, 4, 0);
   check_graph(&graph, &batch, 1e-6);
@@ -513,7 +517,7 @@ static void test_no_layers(void) {
 /* A model of three token types. */
 static void test_types(void) {
   static uint8_t types[MAX_TOKENS];
-  attn_graph graph;
+  attne_graph graph;
   make_graph(&graph, 2, 8, 20, 1);
   graph.n_type = 3;
   graph.type = random_floats(3 * graph.d_model, 0.5f, 0);
@@ -530,11 +534,11 @@ static void test_types(void) {
 
 /* What an observer has seen. */
 typedef struct witness {
-  const attn_graph *graph;
+  const attne_graph *graph;
   const attn_batch *batch;
-  size_t n_view[ATTN_SEE_WEIGHTS + 1];
+  size_t n_view[ATTN_TRACE_WEIGHTS + 1];
   size_t n_row; /* of weights */
-  double worst[ATTN_SEE_WEIGHTS + 1];
+  double worst[ATTN_TRACE_WEIGHTS + 1];
   attn_view queries, keys; /* of the head at hand */
 } witness;
 
@@ -550,13 +554,14 @@ static void see_weights(witness *w, const attn_view *view) {
     for (size_t j = 0; j < view->d; j++) {
       double score = 0;
       for (size_t c = 0; c < q->d; c++) {
-        score += (double)q->x[(view->first + i) * q->ld + c] * (double)k->x[j * k->ld + c];
+        score +=
+            (double)q->x[(view->first + i) * q->ld + c] * (double)k->x[j * k->ld + c];
       }
       sum += expected[j] = exp(score / sqrt((double)q->d));
     }
     for (size_t j = 0; j < view->d; j++) {
       double error = fabs((double)view->x[i * view->ld + j] - expected[j] / sum);
-      w->worst[ATTN_SEE_WEIGHTS] = worse(w->worst[ATTN_SEE_WEIGHTS], error);
+      w->worst[ATTN_TRACE_WEIGHTS] = worse(w->worst[ATTN_TRACE_WEIGHTS], error);
     }
   }
   w->n_row += view->n;
@@ -564,33 +569,43 @@ static void see_weights(witness *w, const attn_view *view) {
 
 /* What enters the first layer and leaves the last one. */
 static void see_hidden(witness *w, const attn_view *view) {
-  double ignored[MAX_WIDE * ATTN_N_POOL];
-  attn_graph part = *w->graph;
+  double ignored[MAX_WIDE * ATTNE_N_POOL];
+  attne_graph part = *w->graph;
   part.encoder.n_layer = view->layer;
   reference_forward(&part, w->batch, view->sequence, ignored);
   for (size_t i = 0; i < view->n; i++) {
     for (size_t k = 0; k < view->d; k++) {
       double error = fabs((double)view->x[i * view->ld + k] - reference_x[i][k]);
-      w->worst[ATTN_SEE_HIDDEN] = worse(w->worst[ATTN_SEE_HIDDEN], error);
+      w->worst[ATTN_TRACE_HIDDEN] = worse(w->worst[ATTN_TRACE_HIDDEN], error);
     }
   }
 }
 
 static void see(void *ctx, const attn_view *view) {
   witness *w = ctx;
-  w->n_view[view->sight]++;
-  switch (view->sight) {
-  case ATTN_SEE_HIDDEN: see_hidden(w, view); break;
-  case ATTN_SEE_QUERIES: w->queries = *view; break;
-  case ATTN_SEE_KEYS: w->keys = *view; break;
-  case ATTN_SEE_VALUES: CHECK(view->n == w->keys.n && view->d == w->graph->encoder.d_head); break;
-  case ATTN_SEE_WEIGHTS: see_weights(w, view); break;
+  w->n_view[view->kind]++;
+  switch (view->kind) {
+  case ATTN_TRACE_HIDDEN:
+    see_hidden(w, view);
+    break;
+  case ATTN_TRACE_QUERIES:
+    w->queries = *view;
+    break;
+  case ATTN_TRACE_KEYS:
+    w->keys = *view;
+    break;
+  case ATTN_TRACE_VALUES:
+    CHECK(view->n == w->keys.n && view->d == w->graph->encoder.d_head);
+    break;
+  case ATTN_TRACE_WEIGHTS:
+    see_weights(w, view);
+    break;
   }
 }
 
 /* Everything is shown once, with its right numbers, and changes no bit. */
 static void test_observer(void) {
-  attn_graph graph;
+  attne_graph graph;
   make_graph(&graph, 3, 7, 51, 2);
   attn_batch batch = make_batch(30, 200, 0);
   witness w = {.graph = &graph, .batch = &batch};
@@ -600,17 +615,18 @@ static void test_observer(void) {
   run(&graph, &batch, results);
   watching = NULL;
   CHECK(memcmp(others, results, batch.n * graph.dimension * sizeof(float)) == 0);
-  CHECK(w.n_view[ATTN_SEE_HIDDEN] == batch.n * 3);
-  CHECK(w.n_view[ATTN_SEE_QUERIES] == batch.n * 6 && w.n_view[ATTN_SEE_KEYS] == batch.n * 6);
-  CHECK(w.n_view[ATTN_SEE_VALUES] == batch.n * 6);
+  CHECK(w.n_view[ATTN_TRACE_HIDDEN] == batch.n * 3);
+  CHECK(w.n_view[ATTN_TRACE_QUERIES] == batch.n * 6 &&
+        w.n_view[ATTN_TRACE_KEYS] == batch.n * 6);
+  CHECK(w.n_view[ATTN_TRACE_VALUES] == batch.n * 6);
   CHECK(w.n_row == begin[batch.n] * 6);
-  CHECK(w.worst[ATTN_SEE_HIDDEN] < 1e-5 && w.worst[ATTN_SEE_WEIGHTS] < 1e-6);
+  CHECK(w.worst[ATTN_TRACE_HIDDEN] < 1e-5 && w.worst[ATTN_TRACE_WEIGHTS] < 1e-6);
   free_graph(&graph);
 }
 
 /* NaN has one bit pattern in a result, whatever the processor made of it. */
 static void test_not_a_number(void) {
-  attn_graph graph;
+  attne_graph graph;
   make_graph(&graph, 2, 8, 20, 1);
   graph.encoder.layer[0].up.bias[3] = -NAN;
   attn_batch batch = make_batch(2, 5, 0);
@@ -621,28 +637,28 @@ static void test_not_a_number(void) {
 }
 
 static void test_memory(void) {
-  attn_graph graph;
+  attne_graph graph;
   make_graph(&graph, 2, 8, 20, 1);
-  uint64_t one = attn_forward_memory(&graph, 1, 1, 1);
-  uint64_t many = attn_forward_memory(&graph, UINT32_MAX, UINT32_MAX, 512);
+  uint64_t one = attne_forward_memory(&graph, 1, 1, 1);
+  uint64_t many = attne_forward_memory(&graph, UINT32_MAX, UINT32_MAX, 512);
   CHECK(one > 0 && one < 32768);
   CHECK(many > one && many < 1 << 20); /* bounded: passes of a few hundred tokens */
   graph.encoder.d_ff = UINT32_MAX;
   graph.d_model = UINT32_MAX;
-  CHECK(attn_forward_memory(&graph, UINT32_MAX, UINT32_MAX, UINT32_MAX) == 0);
+  CHECK(attne_forward_memory(&graph, UINT32_MAX, UINT32_MAX, UINT32_MAX) == 0);
   free_graph(&graph);
 
-  CHECK(attn_linear_size(UINT32_MAX, UINT32_MAX, ATTN_PRECISION_F32) == 0);
-  CHECK(attn_linear_size(384, 1536, ATTN_PRECISION_F32) == (1536 * 4 + 4) * 384);
-  CHECK(attn_linear_size(384, 1536, ATTN_PRECISION_INT8) == (1536 + 4 + 12 * 8) * 384);
+  CHECK(attne_linear_size(UINT32_MAX, UINT32_MAX, ATTN_PRECISION_F32) == 0);
+  CHECK(attne_linear_size(384, 1536, ATTN_PRECISION_F32) == (1536 * 4 + 4) * 384);
+  CHECK(attne_linear_size(384, 1536, ATTN_PRECISION_INT8) == (1536 + 4 + 12 * 8) * 384);
 }
 
 /* The table of words as int8. */
-static void round_words(attn_graph *graph) {
+static void round_words(attne_graph *graph) {
   static int8_t q[N_VOCAB * MAX_WIDE];
-  static float scale[N_VOCAB * MAX_WIDE / ATTN_I8_GROUP], row[N_VOCAB * MAX_WIDE];
+  static float scale[N_VOCAB * MAX_WIDE / ATTNE_I8_GROUP], row[N_VOCAB * MAX_WIDE];
   memcpy(row, graph->word, (size_t)N_VOCAB * graph->d_model * sizeof *row);
-  attn_int8_round(N_VOCAB, graph->d_model, NULL, row, q, scale);
+  attne_int8_round(N_VOCAB, graph->d_model, NULL, row, q, scale);
   graph->precision = ATTN_PRECISION_INT8;
   graph->word_int8 = q;
   graph->word_scales = scale;
@@ -650,7 +666,7 @@ static void round_words(attn_graph *graph) {
 
 /* int8: near the reference, and all that holds for bits. */
 static void test_int8(void) {
-  attn_graph graph;
+  attne_graph graph;
   precision = ATTN_PRECISION_INT8;
   make_graph(&graph, 5, 32, 256, 2);
   attn_batch batch = make_batch(60, MAX_LENGTH, 0);
@@ -667,34 +683,35 @@ static void test_int8(void) {
 /* Rows that were quantized and stored are packed as rows that are quantized now. */
 static void test_stored_rows(void) {
   enum { N_OUT = 21, N_IN = 208, N_GROUP = 2 };
-  attn_linear linear;
-  float row[N_OUT * N_IN], scale[N_OUT * N_GROUP], x[3 * N_IN], y[3 * N_OUT], z[3 * N_OUT];
+  attne_linear linear;
+  float row[N_OUT * N_IN], scale[N_OUT * N_GROUP], x[3 * N_IN], y[3 * N_OUT],
+      z[3 * N_OUT];
   int8_t q[N_OUT * N_IN];
   precision = ATTN_PRECISION_INT8;
   make_linear(&linear, N_OUT, N_IN);
   int overflow = 0;
-  void *scratch = attn_alloc_aligned(attn_linear_scratch(&linear, 3, &overflow));
+  void *scratch = attn_alloc_aligned(attne_linear_scratch(&linear, 3, &overflow));
   for (int i = 0; i < 3 * N_IN; i++) x[i] = random_number();
-  attn_linear_apply(&linear, 3, x, scratch, ATTN_SET, ATTN_IDENTITY, y);
+  attne_linear_apply(&linear, 3, x, scratch, ATTNE_SET, ATTNE_IDENTITY, y);
 
   memcpy(row, weight_of(&linear), sizeof row);
-  attn_int8_round(N_OUT, N_IN, NULL, row, q, scale);
+  attne_int8_round(N_OUT, N_IN, NULL, row, q, scale);
   memset(linear.packed, 0, 32 * N_IN);
-  attn_linear_pack_i8(&linear, 5, N_OUT - 5, q + 5 * N_IN, scale + 5 * N_GROUP);
-  attn_linear_pack_i8(&linear, 0, 5, q, scale);
-  attn_linear_apply(&linear, 3, x, scratch, ATTN_SET, ATTN_IDENTITY, z);
+  attne_linear_pack_i8(&linear, 5, N_OUT - 5, q + 5 * N_IN, scale + 5 * N_GROUP);
+  attne_linear_pack_i8(&linear, 0, 5, q, scale);
+  attne_linear_apply(&linear, 3, x, scratch, ATTNE_SET, ATTNE_IDENTITY, z);
   CHECK(memcmp(y, z, sizeof y) == 0);
   for (int i = 0; i < 3; i++) {
     double exact[N_OUT], wide[N_IN];
     for (int k = 0; k < N_IN; k++) wide[k] = (double)x[i * N_IN + k];
-    apply(&linear, ATTN_IDENTITY, wide, exact);
+    apply(&linear, ATTNE_IDENTITY, wide, exact);
     for (int k = 0; k < N_OUT; k++)
       CHECK(fabs((double)y[i * N_OUT + k] - exact[k]) < 0.05);
   }
 
   memset(row, 0, sizeof row);
   row[N_IN + 3] = INFINITY;
-  attn_int8_round(2, N_IN, NULL, row, q, scale);
+  attne_int8_round(2, N_IN, NULL, row, q, scale);
   CHECK(scale[0] == 0 && scale[1] == 0 && isnan(scale[2]) && scale[3] == 0);
   attn_release_aligned(scratch);
   for (; n_plain > 0; n_plain--) attn_release_aligned(plains[n_plain - 1].memory);

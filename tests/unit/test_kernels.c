@@ -130,13 +130,13 @@ static float gelu_tanh_of(float x) {
   return first_lane(gelu_tanh16(v16_set(x)));
 }
 static float silu_of(float x) {
-  return first_lane(activate16(ATTN_SILU, v16_set(x)));
+  return first_lane(activate16(ATTNE_SILU, v16_set(x)));
 }
 static float sigmoid_of(float x) {
-  return first_lane(activate16(ATTN_SIGMOID, v16_set(x)));
+  return first_lane(activate16(ATTNE_SIGMOID, v16_set(x)));
 }
 static float relu_of(float x) {
-  return first_lane(activate16(ATTN_RELU, v16_set(x)));
+  return first_lane(activate16(ATTNE_RELU, v16_set(x)));
 }
 
 static double true_gelu(double x) {
@@ -160,7 +160,8 @@ static double true_relu(double x) {
 static double largest_error(float (*f)(float), double (*expected)(double), float limit,
                             double floor) {
   double worst = 0;
-  for (uint32_t bits = 0; bits <= to_bits(limit); bits += 9973 * (uint32_t)unit_each(10)) {
+  for (uint32_t bits = 0; bits <= to_bits(limit);
+       bits += 9973 * (uint32_t)unit_each(10)) {
     for (uint32_t sign = 0; sign < 2; sign++) {
       float x = from_bits(bits | sign << 31);
       double y = expected((double)x), size = fabs(y) > floor ? fabs(y) : floor;
@@ -235,23 +236,23 @@ static float a[MAX_BLOCK], w[MAX_BLOCK], packed[2 * MAX_BLOCK], bias[MAX_BLOCK];
 static float start[MAX_BLOCK], expected[MAX_BLOCK], got[MAX_BLOCK];
 
 static void pack(size_t n, size_t n_k, const float *rows) {
-  memset(packed, 0, attn_packed_size(n, n_k) * sizeof *packed);
+  memset(packed, 0, attne_packed_size(n, n_k) * sizeof *packed);
   for (size_t i = 0; i < n; i++) {
     for (size_t k = 0; k < n_k; k++) {
-      packed[attn_packed_index(i, n_k) + k * ATTN_PANEL] = rows[i * n_k + k];
+      packed[attne_packed_index(i, n_k) + k * ATTNE_PANEL] = rows[i * n_k + k];
     }
   }
 }
 
 /* What becomes of a result: added, or activated. */
-static float finished(const attn_output *out, size_t i, size_t j, float x) {
-  if (out->store == ATTN_ADD) return start[i * out->ldc + j] + x;
-  if (out->activation == ATTN_IDENTITY) return x;
+static float finished(const attne_output *out, size_t i, size_t j, float x) {
+  if (out->store == ATTNE_ADD) return start[i * out->ldc + j] + x;
+  if (out->activation == ATTNE_IDENTITY) return x;
   return first_lane(activate16(out->activation, v16_set(x)));
 }
 
 /* The definition: one chain per output, or some. */
-static int gemm_agrees_with_definition(const attn_gemm_f32 *g, const float *c) {
+static int gemm_agrees_with_definition(const attne_gemm_f32 *g, const float *c) {
   for (size_t i = 0; i < g->m; i++) {
     for (size_t j = 0; j < g->out.n; j++) {
       float sum = g->out.bias ? g->out.bias[j] : 0, all = 0;
@@ -270,26 +271,26 @@ static int gemm_agrees_with_definition(const attn_gemm_f32 *g, const float *c) {
 }
 
 /* Runs a product on the scalar tier, for `expected`, and compares the others. */
-static void compare_gemm(attn_gemm_f32 *g, const char *what) {
+static void compare_gemm(attne_gemm_f32 *g, const char *what) {
   memcpy(expected, start, sizeof expected);
   g->out.c = expected;
-  attn_kernels_by_name("scalar")->f32->gemm(g);
+  attne_kernels_by_name("scalar")->f32->gemm(g);
   CHECK(gemm_agrees_with_definition(g, expected));
   CHECK(guards_intact(expected, g->m, g->out.n, g->out.ldc));
   add_to_hash(g->m * g->out.ldc, expected);
   g->out.c = got;
-  for (const attn_kernels *tier = NULL; (tier = attn_kernels_next(tier)) != NULL;) {
+  for (const attne_kernels *tier = NULL; (tier = attne_kernels_next(tier)) != NULL;) {
     memcpy(got, start, sizeof got);
     tier->f32->gemm(g);
     CHECK(blocks_agree(tier->name, what, got, expected));
   }
 }
 
-static void test_gemm(size_t m, size_t n, size_t k, attn_store store,
-                      attn_activation activation, int has_bias) {
+static void test_gemm(size_t m, size_t n, size_t k, attne_store store,
+                      attne_activation activation, int has_bias) {
   char what[100];
-  attn_output out = {n, has_bias ? bias : NULL, store, activation, NULL, n + 5};
-  attn_gemm_f32 g = {m, k, a, k + 3, packed, out, 0};
+  attne_output out = {n, has_bias ? bias : NULL, store, activation, NULL, n + 5};
+  attne_gemm_f32 g = {m, k, a, k + 3, packed, out, 0};
   snprintf(what, sizeof what, "gemm m %zu n %zu k %zu store %d activation %d bias %d", m,
            n, k, (int)store, (int)activation, has_bias);
   fill(m * (k + 3), a);
@@ -304,15 +305,15 @@ static void test_gemm(size_t m, size_t n, size_t k, attn_store store,
 static void test_gemms(void) {
   for (size_t m = 1; m <= 30; m++) {
     size_t n = 1 + random_bits() % 70, k = 1 + random_bits() % 40;
-    test_gemm(m, n, k, m % 3 ? ATTN_SET : ATTN_ADD, ATTN_IDENTITY, m % 2);
+    test_gemm(m, n, k, m % 3 ? ATTNE_SET : ATTNE_ADD, ATTNE_IDENTITY, m % 2);
   }
-  for (size_t n = 1; n <= 50; n++) test_gemm(3, n, 7, ATTN_ADD, ATTN_IDENTITY, 1);
-  for (int f = ATTN_IDENTITY; f <= ATTN_SIGMOID; f++) {
-    test_gemm(15, 37, 5, ATTN_SET, (attn_activation)f, 1);
-    test_gemm(5, 500, 1, ATTN_SET, (attn_activation)f, 1);
+  for (size_t n = 1; n <= 50; n++) test_gemm(3, n, 7, ATTNE_ADD, ATTNE_IDENTITY, 1);
+  for (int f = ATTNE_IDENTITY; f <= ATTNE_SIGMOID; f++) {
+    test_gemm(15, 37, 5, ATTNE_SET, (attne_activation)f, 1);
+    test_gemm(5, 500, 1, ATTNE_SET, (attne_activation)f, 1);
   }
-  test_gemm(13, 33, 1536, ATTN_SET, ATTN_IDENTITY, 1);
-  test_gemm(2, 3, 0, ATTN_SET, ATTN_GELU, 1);
+  test_gemm(13, 33, 1536, ATTNE_SET, ATTNE_IDENTITY, 1);
+  test_gemm(2, 3, 0, ATTNE_SET, ATTNE_GELU, 1);
 }
 
 /* Numbers that overflow, underflow and are none. */
@@ -320,9 +321,9 @@ static void test_special_numbers(void) {
   static const uint32_t special[] = {0x7F800000, 0xFF800000, 0x7FC00000, 0x7F7FFFFF,
                                      0x00000001, 0x80000001, 0x00800000, 0x1E3CE508};
   const size_t m = 8, n = 40, k = 5;
-  for (int f = ATTN_IDENTITY; f <= ATTN_SIGMOID; f++) {
-    attn_output out = {n, bias, ATTN_SET, (attn_activation)f, NULL, n};
-    attn_gemm_f32 g = {m, k, a, k, packed, out, 0};
+  for (int f = ATTNE_IDENTITY; f <= ATTNE_SIGMOID; f++) {
+    attne_output out = {n, bias, ATTNE_SET, (attne_activation)f, NULL, n};
+    attne_gemm_f32 g = {m, k, a, k, packed, out, 0};
     for (size_t i = 0; i < m * k; i++) a[i] = from_bits(special[random_bits() % 8]);
     for (size_t i = 0; i < n * k; i++) {
       w[i] = i % 3 ? 1 : from_bits(special[random_bits() % 8]);
@@ -355,11 +356,11 @@ static void test_softmax(size_t m, size_t n, float scale) {
   fill_guards(start);
   for (size_t i = 0; i < m; i++) fill(n, start + i * ld);
   memcpy(expected, start, sizeof expected);
-  attn_kernels_by_name("scalar")->f32->softmax(m, n, scale, expected, ld);
+  attne_kernels_by_name("scalar")->f32->softmax(m, n, scale, expected, ld);
   CHECK(guards_intact(expected, m, n, ld));
   CHECK(softmax_is_right(m, n, scale, ld));
   add_to_hash(m * ld, expected);
-  for (const attn_kernels *tier = NULL; (tier = attn_kernels_next(tier)) != NULL;) {
+  for (const attne_kernels *tier = NULL; (tier = attne_kernels_next(tier)) != NULL;) {
     memcpy(got, start, sizeof got);
     tier->f32->softmax(m, n, scale, got, ld);
     CHECK(blocks_agree(tier->name, what, got, expected));
@@ -374,15 +375,16 @@ typedef struct norm {
 
 static const norm layer_norm = {"layer_norm", 0}, rms_norm = {"rms_norm", 1};
 
-static void run_norm(const norm *norm, const attn_kernels *tier, size_t m, size_t n, float eps,
-                     const float *x, float *y) {
+static void run_norm(const norm *norm, const attne_kernels *tier, size_t m, size_t n,
+                     float eps, const float *x, float *y) {
   (norm->is_rms ? tier->f32->rms_norm : tier->f32->layer_norm)(m, n, w, bias, eps, x, y);
 }
 
 static int norm_is_right(const norm *norm, size_t m, size_t n, float eps) {
   for (size_t i = 0; i < m; i++) {
     double mean = 0, variance = 0;
-    for (size_t k = 0; k < n && !norm->is_rms; k++) mean += (double)a[i * n + k] / (double)n;
+    for (size_t k = 0; k < n && !norm->is_rms; k++)
+      mean += (double)a[i * n + k] / (double)n;
     for (size_t k = 0; k < n; k++) {
       variance +=
           ((double)a[i * n + k] - mean) * ((double)a[i * n + k] - mean) / (double)n;
@@ -406,11 +408,11 @@ static void test_norm(const norm *norm, size_t m, size_t n) {
   fill(n, bias);
   fill_guards(start);
   memcpy(expected, start, sizeof expected);
-  run_norm(norm, attn_kernels_by_name("scalar"), m, n, eps, a, expected);
+  run_norm(norm, attne_kernels_by_name("scalar"), m, n, eps, a, expected);
   CHECK(guards_intact(expected, 1, m * n, MAX_BLOCK));
   CHECK(norm_is_right(norm, m, n, eps));
   add_to_hash(m * n, expected);
-  for (const attn_kernels *tier = NULL; (tier = attn_kernels_next(tier)) != NULL;) {
+  for (const attne_kernels *tier = NULL; (tier = attne_kernels_next(tier)) != NULL;) {
     memcpy(got, start, sizeof got);
     run_norm(norm, tier, m, n, eps, a, got);
     CHECK(blocks_agree(tier->name, what, got, expected));
@@ -438,7 +440,7 @@ static void test_rms_norm(void) {
   test_norm(&rms_norm, 2, 1023);
   fill_guards(expected);
   memset(a, 0, 5 * sizeof *a);
-  run_norm(&rms_norm, attn_kernels_by_name("scalar"), 1, 5, 1e-6f, a, expected);
+  run_norm(&rms_norm, attne_kernels_by_name("scalar"), 1, 5, 1e-6f, a, expected);
   CHECK(memcmp(expected, bias, 5 * sizeof *bias) == 0); /* of nothing but zeros */
 }
 
@@ -446,26 +448,26 @@ static void test_rms_norm(void) {
 ** product, bit for bit: begun with a bias, in rows that stand apart. */
 static void test_continue(size_t n, size_t k, size_t first) {
   char what[100];
-  attn_output out = {n, bias, ATTN_SET, ATTN_IDENTITY, expected, n};
-  attn_gemm_f32 whole = {1, k, a, k, packed, out, 0};
+  attne_output out = {n, bias, ATTNE_SET, ATTNE_IDENTITY, expected, n};
+  attne_gemm_f32 whole = {1, k, a, k, packed, out, 0};
   snprintf(what, sizeof what, "continued gemm n %zu k %zu from %zu", n, k, first);
   fill(k, a);
   fill(n * k, w);
   fill(n, bias);
   fill_guards(expected);
   pack(n, k, w);
-  attn_kernels_by_name("scalar")->f32->gemm(&whole);
-  for (const attn_kernels *tier = NULL; (tier = attn_kernels_next(tier)) != NULL;) {
-    attn_gemm_f32 part = whole;
+  attne_kernels_by_name("scalar")->f32->gemm(&whole);
+  for (const attne_kernels *tier = NULL; (tier = attne_kernels_next(tier)) != NULL;) {
+    attne_gemm_f32 part = whole;
     fill_guards(got);
     part.out.c = got;
     part.k = first;
     tier->f32->gemm(&part);
     part.a = a + first;
     part.k = k - first;
-    part.packed = packed + first * ATTN_PANEL;
+    part.packed = packed + first * ATTNE_PANEL;
     part.out.bias = NULL;
-    part.out.store = ATTN_CONTINUE;
+    part.out.store = ATTNE_CONTINUE;
     tier->f32->gemm(&part);
     CHECK(blocks_agree(tier->name, what, got, expected));
   }
@@ -475,9 +477,10 @@ static void test_continue(size_t n, size_t k, size_t first) {
 static void test_chains(void) {
   const size_t m = 11, n = 37, k = 40;
   for (size_t chain = 1; chain <= 41; chain++) {
-    attn_output out = {n, bias, chain % 2 ? ATTN_SET : ATTN_ADD, ATTN_IDENTITY, NULL, n};
-    if (chain % 4 == 1) out.activation = ATTN_GELU;
-    attn_gemm_f32 g = {m, k, a, k, packed, out, chain};
+    attne_output out = {n,    bias, chain % 2 ? ATTNE_SET : ATTNE_ADD, ATTNE_IDENTITY,
+                        NULL, n};
+    if (chain % 4 == 1) out.activation = ATTNE_GELU;
+    attne_gemm_f32 g = {m, k, a, k, packed, out, chain};
     fill(m * k, a);
     fill(n * k, w);
     fill(n, bias);
@@ -489,7 +492,7 @@ static void test_chains(void) {
 }
 
 static void test_continues(void) {
-  for (size_t n = 1; n <= ATTN_PANEL; n++) test_continue(n, 2 + n, 1 + n % 2);
+  for (size_t n = 1; n <= ATTNE_PANEL; n++) test_continue(n, 2 + n, 1 + n % 2);
   test_continue(16, 40, 0);
   test_continue(16, 40, 40);
   test_continue(5, 300, 299);
@@ -506,7 +509,7 @@ static uint8_t rows_i8[2 * MAX_BLOCK];
 /* The definition in double, i and j counted from the start of their block:
 ** y[i] = sum over j of (-1)^(number of ones in i & j) x[j]. */
 static int rotation_is_right(size_t n, const float *x, const float *y) {
-  const size_t block = attn_rotation_block(n);
+  const size_t block = attne_rotation_block(n);
   for (size_t i = 0; i < n; i++) {
     const float *first = x + i / block * block;
     double sum = 0, size = 0;
@@ -522,18 +525,18 @@ static int rotation_is_right(size_t n, const float *x, const float *y) {
 static void test_rotation(void) {
   static const size_t sizes[] = {1,  3,  2,  4,   8,   24,  40,  16,
                                  48, 32, 64, 192, 128, 384, 1536};
-  CHECK(attn_rotation_block(384) == 128 && attn_rotation_block(35) == 1);
-  CHECK(attn_rotation_block(24) == 8 && attn_rotation_block(1024) == 128);
+  CHECK(attne_rotation_block(384) == 128 && attne_rotation_block(35) == 1);
+  CHECK(attne_rotation_block(24) == 8 && attne_rotation_block(1024) == 128);
   for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
     size_t n = sizes[s];
     fill_guards(start);
     fill(n, start);
     memcpy(expected, start, sizeof expected);
-    attn_kernels_by_name("scalar")->i8->rotate(n, expected);
+    attne_kernels_by_name("scalar")->i8->rotate(n, expected);
     CHECK(rotation_is_right(n, start, expected));
     CHECK(guards_intact(expected, 1, n, MAX_BLOCK));
     add_to_hash(n, expected);
-    for (const attn_kernels *tier = NULL; (tier = attn_kernels_next(tier)) != NULL;) {
+    for (const attne_kernels *tier = NULL; (tier = attne_kernels_next(tier)) != NULL;) {
       memcpy(got, start, sizeof got);
       tier->i8->rotate(n, got);
       CHECK(blocks_agree(tier->name, "rotate", got, expected));
@@ -543,7 +546,7 @@ static void test_rotation(void) {
 
 /* Outputs in whole panels. */
 static size_t padded(size_t n) {
-  return (n + ATTN_PANEL - 1) / ATTN_PANEL * ATTN_PANEL;
+  return (n + ATTNE_PANEL - 1) / ATTNE_PANEL * ATTNE_PANEL;
 }
 
 /* The nearest integer, half to even. */
@@ -558,11 +561,11 @@ static float largest(size_t n, const float *x) {
 }
 
 /* The definition: rotated, rounded and summed exactly, group by group. */
-static int gemm_i8_agrees_with_definition(const attn_gemm_i8 *g, const float *c) {
-  const size_t n_group = attn_groups_i8(g->k);
+static int gemm_i8_agrees_with_definition(const attne_gemm_i8 *g, const float *c) {
+  const size_t n_group = attne_groups_i8(g->k);
   for (size_t i = 0; i < g->m; i++) {
     memcpy(rotated, a + i * g->k, g->k * sizeof *a);
-    attn_kernels_by_name("scalar")->i8->rotate(g->k, rotated);
+    attne_kernels_by_name("scalar")->i8->rotate(g->k, rotated);
     for (size_t j = 0; j < g->out.n; j++) {
       float x = g->out.bias ? g->out.bias[j] : 0;
       for (size_t group = 0, k = 0; group < n_group; group++) {
@@ -576,7 +579,7 @@ static int gemm_i8_agrees_with_definition(const attn_gemm_i8 *g, const float *c)
         }
         x = fmaf((float)sum, most / 127 * scale[group * padded(g->out.n) + j], x);
       }
-      int rough = g->out.store == ATTN_SET && g->out.activation == ATTN_GELU;
+      int rough = g->out.store == ATTNE_SET && g->out.activation == ATTNE_GELU;
       x = rough ? gelu_rough_of(x) : finished(&g->out, i, j, x);
       if (!same(x, c[i * g->out.ldc + j])) return 0;
     }
@@ -590,33 +593,33 @@ static void pack_i8(size_t n, size_t n_k) { /* and their offsets */
   for (size_t i = 0; i < n; i++) {
     for (size_t k = 0; k < n_k; k++) {
       int8_t x = weights_i8[i * n_k + k];
-      packed_i8[attn_packed_index_i8(i, n_k) + k / 4 * (4 * ATTN_PANEL) + k % 4] = x;
+      packed_i8[attne_packed_index_i8(i, n_k) + k / 4 * (4 * ATTNE_PANEL) + k % 4] = x;
       offset[k / 128 * padded(n) + i] -= 128 * x;
     }
   }
 }
 
-static void run_i8(const char *tier, attn_gemm_i8 *g, float *c) {
-  const attn_kernels_i8 *kernels = attn_kernels_by_name(tier)->i8;
+static void run_i8(const char *tier, attne_gemm_i8 *g, float *c) {
+  const attne_kernels_i8 *kernels = attne_kernels_by_name(tier)->i8;
   memset(row_scale, 0, sizeof row_scale);
   memset(rows_i8, 0xA5, sizeof rows_i8);
   memcpy(c, start, sizeof start);
   g->out.c = c;
   kernels->quantize(g->m, g->k, a, rows_i8, row_scale);
-  CHECK(rows_i8[g->m * attn_row_size_i8(g->k)] == 0xA5);
+  CHECK(rows_i8[g->m * attne_row_size_i8(g->k)] == 0xA5);
   kernels->gemm(g);
 }
 
 /* Numbers to multiply are in a and weights_i8. */
-static void compare_gemm_i8(size_t m, size_t n, size_t k, attn_store store,
-                            attn_activation activation, int exact) {
+static void compare_gemm_i8(size_t m, size_t n, size_t k, attne_store store,
+                            attne_activation activation, int exact) {
   char what[100];
-  attn_output out = {n, m % 2 ? bias : NULL, store, activation, NULL, n + 5};
-  attn_gemm_i8 g = {m, k, rows_i8, row_scale, packed_i8, scale, offset, out};
+  attne_output out = {n, m % 2 ? bias : NULL, store, activation, NULL, n + 5};
+  attne_gemm_i8 g = {m, k, rows_i8, row_scale, packed_i8, scale, offset, out};
   snprintf(what, sizeof what, "int8 gemm m %zu n %zu k %zu store %d activation %d", m, n,
            k, (int)store, (int)activation);
   fill(n, bias);
-  fill(attn_groups_i8(k) * padded(n), scale);
+  fill(attne_groups_i8(k) * padded(n), scale);
   pack_i8(n, k);
   fill_guards(start);
   for (size_t i = 0; i < m; i++) fill(n, start + i * out.ldc);
@@ -624,14 +627,14 @@ static void compare_gemm_i8(size_t m, size_t n, size_t k, attn_store store,
   CHECK(!exact || gemm_i8_agrees_with_definition(&g, expected));
   CHECK(guards_intact(expected, m, n, out.ldc));
   add_to_hash(m * out.ldc, expected);
-  for (const attn_kernels *tier = NULL; (tier = attn_kernels_next(tier)) != NULL;) {
+  for (const attne_kernels *tier = NULL; (tier = attne_kernels_next(tier)) != NULL;) {
     run_i8(tier->name, &g, got);
     CHECK(blocks_agree(tier->name, what, got, expected));
   }
 }
 
-static void test_gemm_i8(size_t m, size_t n, size_t k, attn_store store,
-                         attn_activation activation) {
+static void test_gemm_i8(size_t m, size_t n, size_t k, attne_store store,
+                         attne_activation activation) {
   fill(m * k, a);
   for (size_t i = 0; i < n * k; i++) weights_i8[i] = (int8_t)(random_bits() % 255) - 127;
   compare_gemm_i8(m, n, k, store, activation, 1);
@@ -640,15 +643,15 @@ static void test_gemm_i8(size_t m, size_t n, size_t k, attn_store store,
 static void test_gemms_i8(void) {
   for (size_t m = 1; m <= 30; m++) {
     size_t n = 1 + random_bits() % 70, k = 1 + random_bits() % 200;
-    test_gemm_i8(m, n, k, m % 3 ? ATTN_SET : ATTN_ADD, ATTN_IDENTITY);
+    test_gemm_i8(m, n, k, m % 3 ? ATTNE_SET : ATTNE_ADD, ATTNE_IDENTITY);
   }
-  for (size_t n = 1; n <= 50; n++) test_gemm_i8(3, n, 128, ATTN_ADD, ATTN_IDENTITY);
-  for (int f = ATTN_IDENTITY; f <= ATTN_SIGMOID; f++) {
-    test_gemm_i8(15, 37, 32, ATTN_SET, (attn_activation)f);
+  for (size_t n = 1; n <= 50; n++) test_gemm_i8(3, n, 128, ATTNE_ADD, ATTNE_IDENTITY);
+  for (int f = ATTNE_IDENTITY; f <= ATTNE_SIGMOID; f++) {
+    test_gemm_i8(15, 37, 32, ATTNE_SET, (attne_activation)f);
   }
   static const size_t group_sizes[] = {127, 128, 129, 130, 132, 192, 255, 256, 257, 1536};
   for (size_t i = 0; i < sizeof group_sizes / sizeof group_sizes[0]; i++) {
-    test_gemm_i8(13, 33, group_sizes[i], i % 2 ? ATTN_SET : ATTN_ADD, ATTN_IDENTITY);
+    test_gemm_i8(13, 33, group_sizes[i], i % 2 ? ATTNE_SET : ATTNE_ADD, ATTNE_IDENTITY);
   }
 
   /* The largest sums, all of one sign: rows that rotate to a constant and to zero, and
@@ -657,7 +660,7 @@ static void test_gemms_i8(void) {
     size_t m = 4, n = 17, k = 3001;
     for (size_t i = 0; i < m * k; i++) a[i] = (float)(sign * (int)(i / k));
     for (size_t i = 0; i < n * k; i++) weights_i8[i] = i / k % 2 ? 127 : -127;
-    compare_gemm_i8(m, n, k, ATTN_SET, ATTN_IDENTITY, 1);
+    compare_gemm_i8(m, n, k, ATTNE_SET, ATTNE_IDENTITY, 1);
   }
 
   /* A number that is not finite, or is not when it is rotated, spoils its row and no
@@ -671,41 +674,43 @@ static void test_gemms_i8(void) {
     fill(3 * 64, a);
     a[64 + 5] = from_bits(special[s][0]);
     a[64 + 9] = from_bits(special[s][1]);
-    compare_gemm_i8(3, 20, 64, ATTN_SET, ATTN_IDENTITY, 0);
+    compare_gemm_i8(3, 20, 64, ATTNE_SET, ATTNE_IDENTITY, 0);
     CHECK(isnan(row_scale[1]) == (s < 3));
     CHECK(!isnan(row_scale[0]) && !isnan(row_scale[2]));
   }
 
-  /* Groups have scales of their own: what is small in one is not lost beside what is large
-  ** in another; and one that is zero or not finite is so by itself. */
+  /* Groups have scales of their own: what is small in one is not lost beside what is
+  ** large in another; and one that is zero or not finite is so by itself. */
   fill(2 * 328, a);
   for (size_t k = 0; k < 128; k++) a[k] *= 1e-6f;
   memset(a + 128, 0, 128 * sizeof *a);
   a[328 + 256] = INFINITY;
-  compare_gemm_i8(2, 20, 328, ATTN_SET, ATTN_IDENTITY, 0);
-  CHECK(row_scale[0] > 0 && row_scale[0] < 1e-5f && row_scale[1] == 0 && row_scale[2] > 0.01f);
+  compare_gemm_i8(2, 20, 328, ATTNE_SET, ATTNE_IDENTITY, 0);
+  CHECK(row_scale[0] > 0 && row_scale[0] < 1e-5f && row_scale[1] == 0 &&
+        row_scale[2] > 0.01f);
   CHECK(row_scale[3] > 0.01f && row_scale[4] > 0.01f && isnan(row_scale[5]));
 }
 
 /* ---------------------------------------------------------------------- packing */
 
-/* Packs x[n, k] in two pieces, by rows and by columns: both are packed[p][k][j] = x[16 p + j][k],
-** and what fills up the last panel is not written. */
+/* Packs x[n, k] in two pieces, by rows and by columns: both are packed[p][k][j] = x[16 p
+** + j][k], and what fills up the last panel is not written. */
 static void test_pack(size_t n, size_t k, size_t cut) {
   enum { MOST = 64 * 64 };
   static float x[MOST], turned[MOST], by_rows[MOST], by_columns[MOST];
-  const size_t size = attn_packed_size(n, k);
+  const size_t size = attne_packed_size(n, k);
   int same = size <= MOST && cut <= n;
   for (size_t i = 0; i < n; i++) {
-    for (size_t j = 0; j < k; j++) turned[j * n + i] = x[i * k + j] = (float)(i * k + j + 1);
+    for (size_t j = 0; j < k; j++)
+      turned[j * n + i] = x[i * k + j] = (float)(i * k + j + 1);
   }
   memset(by_rows, 0, sizeof by_rows);
   memset(by_columns, 0, sizeof by_columns);
-  attn_pack_rows(cut, n - cut, k, x + cut * k, k, by_rows);
-  attn_pack_rows(0, cut, k, x, k, by_rows);
+  attne_pack_rows(cut, n - cut, k, x + cut * k, k, by_rows);
+  attne_pack_rows(0, cut, k, x, k, by_rows);
   const size_t cut_k = cut < k ? cut : k;
-  attn_pack_columns(0, cut_k, k, n, turned, n, by_columns);
-  attn_pack_columns(cut_k, k - cut_k, k, n, turned + cut_k * n, n, by_columns);
+  attne_pack_columns(0, cut_k, k, n, turned, n, by_columns);
+  attne_pack_columns(cut_k, k - cut_k, k, n, turned + cut_k * n, n, by_columns);
   for (size_t at = 0; same && at < size; at++) {
     const size_t output = at / (16 * k) * 16 + at % 16, input = at / 16 % k;
     const float expected = output < n ? x[output * k + input] : 0;
@@ -731,24 +736,25 @@ static void test_dispatch(void) {
                "ATTN_ISA is \"sse9\", expected one of scalar, avx2, avx512, avx512vnni, "
                "neon, dotprod");
   CHECK(attn_isa_init("scalar", &err) == ATTN_OK);
-  CHECK(attn_kernels_by_name(attn_isa_name()) ==
-        attn_kernels_get()); /* the first choice */
-  CHECK(attn_kernels_by_name("sse9") == NULL);
-  CHECK(attn_kernels_by_name("scalar") != NULL);
+  CHECK(attne_kernels_by_name(attn_isa_name()) ==
+        attne_kernels_get()); /* the first choice */
+  CHECK(attne_kernels_by_name("sse9") == NULL);
+  CHECK(attne_kernels_by_name("scalar") != NULL);
   /* A tier without one of its kernels must not pass for one that has it. */
   size_t n_tier = 0;
-  for (const attn_kernels *t = NULL; (t = attn_kernels_next(t)) != NULL; n_tier++) {
+  for (const attne_kernels *t = NULL; (t = attne_kernels_next(t)) != NULL; n_tier++) {
     CHECK(t->f32 && t->i8 && t->scan && t->code);
-    CHECK(attn_kernels_by_name(t->name) == t);
+    CHECK(attne_kernels_by_name(t->name) == t);
   }
   CHECK(n_tier >= 1);
   const char *wanted = getenv("ATTN_ISA");
-  if (wanted && attn_kernels_by_name(wanted)) CHECK(strcmp(attn_isa_name(), wanted) == 0);
+  if (wanted && attne_kernels_by_name(wanted))
+    CHECK(strcmp(attn_isa_name(), wanted) == 0);
 }
 
 /* test_kernels --tiers lists the tiers of this machine: tests/run asks for them. */
 static int list_tiers(void) {
-  for (const attn_kernels *t = NULL; (t = attn_kernels_next(t)) != NULL;) puts(t->name);
+  for (const attne_kernels *t = NULL; (t = attne_kernels_next(t)) != NULL;) puts(t->name);
   return 0;
 }
 

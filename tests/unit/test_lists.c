@@ -10,8 +10,8 @@ static float *train(attn_metric metric, const float *x, size_t n, uint32_t n_lis
                     uint64_t seed) {
   attn_error err = {""};
   float *center = malloc((size_t)n_list * D * sizeof *center);
-  attn_train_options options = {metric, D, n_list, 0, seed, NULL, NULL};
-  CHECK(attn_train(&options, x, n, &err, center) == ATTN_OK);
+  attn_kmeans_options options = {metric, D, n_list, 0, seed, NULL, NULL};
+  CHECK(attn_kmeans(&options, x, n, &err, center) == ATTN_OK);
   return center;
 }
 
@@ -74,21 +74,21 @@ static void test_means(void) {
 }
 
 static void test_same_bits(void) {
-  const attn_kernels *chosen = attn_kernels_get();
+  const attne_kernels *chosen = attne_kernels_get();
   float *x = make_vectors(NORMAL, 2, 500, D);
   size_t n_byte = N_LIST * D * sizeof *x;
-  attn_kernels_use(attn_kernels_by_name("scalar"));
+  attne_kernels_use(attne_kernels_by_name("scalar"));
   float *first = train(ATTN_COSINE, x, 500, N_LIST, 1);
   float *other = train(ATTN_COSINE, x, 500, N_LIST, 2);
   CHECK(memcmp(first, other, n_byte) != 0);
   free(other);
-  for (const attn_kernels *t = NULL; (t = attn_kernels_next(t)) != NULL;) {
-    attn_kernels_use(t);
+  for (const attne_kernels *t = NULL; (t = attne_kernels_next(t)) != NULL;) {
+    attne_kernels_use(t);
     float *center = train(ATTN_COSINE, x, 500, N_LIST, 1);
     CHECK(memcmp(first, center, n_byte) == 0);
     free(center);
   }
-  attn_kernels_use(chosen);
+  attne_kernels_use(chosen);
   free(first);
   free(x);
 }
@@ -97,7 +97,7 @@ static void test_same_bits(void) {
 
 /* Each list is a chunk, whose center is the list's. */
 typedef struct inverted {
-  attn_lists *lists;
+  attn_ivf *lists;
   attn_chunk_shape shape;
   const float *x;
   size_t n[N_LIST];
@@ -108,7 +108,7 @@ static int insert(inverted *f, size_t begin, size_t end) {
   int ok = 1;
   for (size_t i = begin; i < end; i++) {
     uint32_t list;
-    ok = ok && !attn_lists_nearest(f->lists, f->x + i * D, 1, NULL, &list) &&
+    ok = ok && !attn_ivf_nearest(f->lists, f->x + i * D, 1, NULL, &list) &&
          !attn_chunk_put(f->chunk[list], (uint32_t)f->n[list]++, (int64_t)i, f->x + i * D,
                          NULL);
   }
@@ -120,7 +120,7 @@ static inverted *inverted_new(attn_metric metric, const float *x, size_t n) {
   float *center = train(metric, x, n, N_LIST, 1);
   f->x = x;
   f->shape = (attn_chunk_shape){metric, D, (N + 63) / 64 * 64};
-  CHECK(!attn_lists_new(metric, D, N_LIST, center, NULL, &f->lists));
+  CHECK(!attn_ivf_new(metric, D, N_LIST, center, NULL, &f->lists));
   for (size_t l = 0; l < N_LIST; l++) {
     f->chunk[l] = malloc((size_t)attn_chunk_size(&f->shape));
     CHECK(!attn_chunk_init(&f->shape, center + l * D, NULL, f->chunk[l]));
@@ -132,7 +132,7 @@ static inverted *inverted_new(attn_metric metric, const float *x, size_t n) {
 
 static void inverted_free(inverted *f) {
   for (size_t l = 0; l < N_LIST; l++) free(f->chunk[l]);
-  attn_lists_free(f->lists);
+  attn_ivf_free(f->lists);
   free(f);
 }
 
@@ -164,9 +164,9 @@ static size_t probe(inverted *f, const float *query, int64_t step, int64_t rowid
   for (int64_t r = 0; r < N; r += step) wanted[n_wanted++] = r;
   int ok = !attn_search_new(&options, NULL, &search) &&
            !attn_search_begin(search, query, NULL) &&
-           !attn_lists_nearest(f->lists, query, N_LIST, NULL, list);
+           !attn_ivf_nearest(f->lists, query, N_LIST, NULL, list);
   for (size_t i = 0; i < N_LIST; i++) {
-    if (i >= N_PROBE && attn_search_met(search) >= K) break;
+    if (i >= N_PROBE && attn_search_scanned(search) >= K) break;
     attn_chunk_filter(f->chunk[list[i]], wanted, n_wanted, filter);
     ok = ok && !attn_search_scan(search, f->chunk[list[i]], list[i], filter, NULL);
   }
@@ -218,14 +218,14 @@ static void test_inverted_file(void) {
 /* The nearest lists in order. */
 static void test_nearest(void) {
   float *x = make_vectors(NORMAL, 4, 300, D);
-  attn_lists *lists;
+  attn_ivf *lists;
   uint32_t list[N_LIST];
   size_t n_right = 0;
   int ordered = 1;
-  CHECK(!attn_lists_new(ATTN_L2, D, N_LIST, x, NULL, &lists));
+  CHECK(!attn_ivf_new(ATTN_L2, D, N_LIST, x, NULL, &lists));
   for (size_t i = 0; i < 300; i++) {
     const float *query = x + i * D;
-    ordered &= !attn_lists_nearest(lists, query, N_LIST, NULL, list);
+    ordered &= !attn_ivf_nearest(lists, query, N_LIST, NULL, list);
     n_right += list[0] == nearest(ATTN_L2, query, x, N_LIST);
     for (size_t j = 1; j < N_LIST; j++) {
       ordered &= distance(ATTN_L2, query, x + list[j - 1] * D) <=
@@ -234,7 +234,7 @@ static void test_nearest(void) {
   }
   CHECK(n_right >= 295);
   CHECK(ordered);
-  attn_lists_free(lists);
+  attn_ivf_free(lists);
   free(x);
 }
 
@@ -247,52 +247,52 @@ static int stop_at(void *ctx) {
 static void test_errors(void) {
   attn_error err = {""};
   float *x = make_vectors(NORMAL, 5, 100, D), *center = malloc(100 * D * sizeof *center);
-  attn_train_options options = {ATTN_L2, D, 0, 0, 1, NULL, NULL};
-  attn_lists *lists;
-  CHECK_STATUS(ATTN_INVALID, attn_train(&options, x, 100, &err, center),
+  attn_kmeans_options options = {ATTN_L2, D, 0, 0, 1, NULL, NULL};
+  attn_ivf *lists;
+  CHECK_STATUS(ATTN_INVALID, attn_kmeans(&options, x, 100, &err, center),
                "0 lists, expected 1 to 65536");
   options.n_list = 65537;
-  CHECK_STATUS(ATTN_INVALID, attn_train(&options, x, 100, &err, center),
+  CHECK_STATUS(ATTN_INVALID, attn_kmeans(&options, x, 100, &err, center),
                "65537 lists, expected 1 to 65536");
   options.n_list = 101;
-  CHECK_STATUS(ATTN_INVALID, attn_train(&options, x, 100, &err, center),
+  CHECK_STATUS(ATTN_INVALID, attn_kmeans(&options, x, 100, &err, center),
                "a sample of 100 rows, expected 101 or more, one for each list");
   options.n_list = 10, options.d = 0;
-  CHECK_STATUS(ATTN_INVALID, attn_train(&options, x, 100, &err, center),
+  CHECK_STATUS(ATTN_INVALID, attn_kmeans(&options, x, 100, &err, center),
                "a vector of 0 dimensions, expected 1 to 65536");
   options.d = D, options.metric = ATTN_HAMMING;
-  CHECK_STATUS(ATTN_INVALID, attn_train(&options, x, 100, &err, center),
+  CHECK_STATUS(ATTN_INVALID, attn_kmeans(&options, x, 100, &err, center),
                "a search by metric 3, expected cosine, l2 or dot");
   options.metric = ATTN_DOT;
   int n_calls = 1;
   options.stop = stop_at, options.ctx = &n_calls;
-  CHECK_STATUS(ATTN_INTERRUPTED, attn_train(&options, x, 100, &err, center),
+  CHECK_STATUS(ATTN_INTERRUPTED, attn_kmeans(&options, x, 100, &err, center),
                "interrupted");
   options.stop = NULL;
   x[99 * D + 1] = NAN;
-  CHECK_STATUS(ATTN_INVALID, attn_train(&options, x, 100, &err, center),
+  CHECK_STATUS(ATTN_INVALID, attn_kmeans(&options, x, 100, &err, center),
                "sample: number 6338 of 6400 is not a number, expected a finite one");
-  CHECK_STATUS(ATTN_INVALID, attn_lists_new(ATTN_L2, D, 100, x, &err, &lists),
+  CHECK_STATUS(ATTN_INVALID, attn_ivf_new(ATTN_L2, D, 100, x, &err, &lists),
                "centers: number 6338 of 6400 is not a number, expected a finite one");
   CHECK(lists == NULL);
-  CHECK_STATUS(ATTN_INVALID, attn_lists_new(ATTN_L2, D, 0, x, &err, &lists),
+  CHECK_STATUS(ATTN_INVALID, attn_ivf_new(ATTN_L2, D, 0, x, &err, &lists),
                "0 lists, expected 1 to 65536");
-  attn_lists_free(NULL);
+  attn_ivf_free(NULL);
   free(center);
   free(x);
 }
 
 static void test_out_of_memory(void) {
   float *x = make_vectors(NORMAL, 6, 100, D), *center = malloc(10 * D * sizeof *center);
-  attn_train_options options = {ATTN_L2, D, 10, 2, 1, NULL, NULL};
-  attn_lists *lists = NULL;
+  attn_kmeans_options options = {ATTN_L2, D, 10, 2, 1, NULL, NULL};
+  attn_ivf *lists = NULL;
   uint32_t list;
   for (int n = 1;; n++) {
     unit_fail_at = n, unit_count = 0;
-    attn_status status = attn_train(&options, x, 100, NULL, center);
-    if (!status) status = attn_lists_new(ATTN_L2, D, 10, center, NULL, &lists);
-    if (!status) status = attn_lists_nearest(lists, x, 1, NULL, &list);
-    attn_lists_free(lists);
+    attn_status status = attn_kmeans(&options, x, 100, NULL, center);
+    if (!status) status = attn_ivf_new(ATTN_L2, D, 10, center, NULL, &lists);
+    if (!status) status = attn_ivf_nearest(lists, x, 1, NULL, &list);
+    attn_ivf_free(lists);
     lists = NULL;
     CHECK(unit_live == 0);
     if (status == ATTN_OK && unit_count < n) break;

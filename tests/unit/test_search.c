@@ -12,26 +12,26 @@ static const attn_metric metrics[] = {ATTN_COSINE, ATTN_L2, ATTN_DOT};
 
 /* Bit by bit, from the layout that scan.h describes. */
 static void scan_reference(const uint8_t *block, size_t n_group, const int8_t *query,
-                           int32_t dot[ATTN_SCAN_ROWS]) {
-  for (size_t r = 0; r < ATTN_SCAN_ROWS; r++) {
+                           int32_t dot[ATTNE_SCAN_ROWS]) {
+  for (size_t r = 0; r < ATTNE_SCAN_ROWS; r++) {
     dot[r] = 0;
-    for (size_t i = 0; i < n_group * ATTN_SCAN_DIMS; i++) {
-      const uint8_t *byte = block + i / 32 * ATTN_SCAN_GROUP + 4 * r + i % 4;
+    for (size_t i = 0; i < n_group * ATTNE_SCAN_DIMS; i++) {
+      const uint8_t *byte = block + i / 32 * ATTNE_SCAN_GROUP + 4 * r + i % 4;
       if (*byte >> (i % 32 / 4) & 1) dot[r] += query[i];
     }
   }
 }
 
-static int scan_agrees(attn_scan *scan, size_t n_group, int extreme) {
+static int scan_agrees(attne_scan *scan, size_t n_group, int extreme) {
   uint64_t random = n_group;
-  size_t n = n_group * ATTN_SCAN_GROUP, d = n_group * ATTN_SCAN_DIMS;
+  size_t n = n_group * ATTNE_SCAN_GROUP, d = n_group * ATTNE_SCAN_DIMS;
   uint8_t *block = malloc(n + 1);
   int8_t *query = malloc(d + 1);
   for (size_t i = 0; i < n; i++) block[i] = extreme ? 255 : (uint8_t)random_bits(&random);
   for (size_t i = 0; i < d; i++) {
     query[i] = (int8_t)(extreme ? extreme : (int)random_below(&random, 255) - 127);
   }
-  int32_t dot[ATTN_SCAN_ROWS], expected[ATTN_SCAN_ROWS];
+  int32_t dot[ATTNE_SCAN_ROWS], expected[ATTNE_SCAN_ROWS];
   scan_reference(block, n_group, query, expected);
   scan(block, n_group, query, dot);
   free(block);
@@ -41,12 +41,12 @@ static int scan_agrees(attn_scan *scan, size_t n_group, int extreme) {
 
 static void test_kernels(void) {
   static const size_t n_groups[] = {1, 2, 3, 12, 16, 17, 33, 100, 2048};
-  for (const attn_kernels *t = NULL; (t = attn_kernels_next(t)) != NULL;) {
-    attn_kernels_use(t);
+  for (const attne_kernels *t = NULL; (t = attne_kernels_next(t)) != NULL;) {
+    attne_kernels_use(t);
     for (size_t g = 0; g < sizeof n_groups / sizeof n_groups[0]; g++) {
-      CHECK(scan_agrees(attn_kernels_get()->scan, n_groups[g], 0));
-      CHECK(scan_agrees(attn_kernels_get()->scan, n_groups[g], 127));
-      CHECK(scan_agrees(attn_kernels_get()->scan, n_groups[g], -127));
+      CHECK(scan_agrees(attne_kernels_get()->scan, n_groups[g], 0));
+      CHECK(scan_agrees(attne_kernels_get()->scan, n_groups[g], 127));
+      CHECK(scan_agrees(attne_kernels_get()->scan, n_groups[g], -127));
     }
   }
 }
@@ -235,11 +235,11 @@ static uint64_t trace_of_searches(double sigma) {
 }
 
 static void test_instruction_sets(void) {
-  attn_kernels_use(attn_kernels_by_name("scalar"));
+  attne_kernels_use(attne_kernels_by_name("scalar"));
   uint64_t exact = trace_of_searches(0), approximate = trace_of_searches(ATTN_SIGMA);
   CHECK(exact != approximate);
-  for (const attn_kernels *t = NULL; (t = attn_kernels_next(t)) != NULL;) {
-    attn_kernels_use(t);
+  for (const attne_kernels *t = NULL; (t = attne_kernels_next(t)) != NULL;) {
+    attne_kernels_use(t);
     CHECK(trace_of_searches(0) == exact);
     CHECK(trace_of_searches(ATTN_SIGMA) == approximate);
   }
@@ -329,12 +329,12 @@ static void test_stream(void) {
   CHECK(!attn_search_begin(search, x, &err));
   CHECK(!attn_search_next(search, &err, &hit) && !hit.found);
   for (uint32_t c = 0; c < 5; c++) attn_search_scan(search, t->chunk[c], c, NULL, &err);
-  CHECK(attn_search_met(search) == 320);
+  CHECK(attn_search_scanned(search) == 320);
   CHECK(!attn_search_next(search, &err, &hit) && hit.found);
   CHECK(hit.row.rowid == rowid_of(0));
   CHECK(t->n_fetched <= 64);
   for (uint32_t c = 5; c < 10; c++) attn_search_scan(search, t->chunk[c], c, NULL, &err);
-  CHECK(attn_search_met(search) == N);
+  CHECK(attn_search_scanned(search) == N);
   brute_force(t, x, NULL, expected);
   int ok = 1;
   for (size_t i = 1; i < N; i++) {
@@ -343,7 +343,7 @@ static void test_stream(void) {
   CHECK(ok);
   CHECK(!attn_search_next(search, &err, &hit) && !hit.found);
   CHECK(!attn_search_begin(search, x + D, &err)); /* the next query */
-  CHECK(attn_search_met(search) == 0);
+  CHECK(attn_search_scanned(search) == 0);
   CHECK(!attn_search_next(search, &err, &hit) && !hit.found);
   attn_search_free(search);
   table_free(t);
@@ -450,10 +450,10 @@ static void test_out_of_memory(void) {
 
 int main(void) {
   unit_begin();
-  const attn_kernels *chosen = attn_kernels_get();
+  const attne_kernels *chosen = attne_kernels_get();
   test_kernels();
   test_instruction_sets();
-  attn_kernels_use(chosen);
+  attne_kernels_use(chosen);
   test_exact();
   test_exact_at_random();
   test_longest_vector();

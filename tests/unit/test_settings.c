@@ -33,7 +33,7 @@ static attn_setting entry[] = {
 static attn_settings settings = {entry, sizeof entry / sizeof *entry};
 
 static int finds(const char *path, const char *entry_path) {
-  const attn_setting *found = attn_settings_find(&settings, "%s", path);
+  const attn_setting *found = attne_settings_find(&settings, "%s", path);
   return found ? entry_path && strcmp(found->path, entry_path) == 0 : !entry_path;
 }
 
@@ -48,14 +48,14 @@ static void test_find(void) {
   CHECK(finds("$.a.\"q\\\"z\"", "$.a.\"q\\\"z\"") && finds("$.a.\"\"", "$.a.\"\""));
   for (size_t i = 0; i < settings.n_entry; i++)
     CHECK(finds(entry[i].path, entry[i].path));
-  CHECK(attn_settings_find(&settings, "$.list[%d]", 9)->integer == 9);
-  CHECK(attn_settings_has(&settings, "$.no") == 0 &&
-        attn_settings_has(&settings, "$.yes"));
-  char path[ATTN_MAX_PATH + 10];
+  CHECK(attne_settings_find(&settings, "$.list[%d]", 9)->integer == 9);
+  CHECK(attne_settings_has(&settings, "$.no") == 0 &&
+        attne_settings_has(&settings, "$.yes"));
+  char path[ATTNE_MAX_PATH + 10];
   memset(path, 'x', sizeof path);
   memcpy(path, "$.", 2);
   path[sizeof path - 1] = 0;
-  CHECK(finds(path, NULL) && !attn_settings_has(&settings, "%s", path));
+  CHECK(finds(path, NULL) && !attne_settings_has(&settings, "%s", path));
 }
 
 static void test_values(void) {
@@ -64,22 +64,23 @@ static void test_values(void) {
   double r = 0.5;
   int b = 1;
   attn_text t = {"default", 7};
-  CHECK(attn_settings_integer(&settings, &err, 1, 999, &i, "$.hidden_size") == ATTN_OK &&
+  CHECK(attne_settings_integer(&settings, &err, 1, 999, &i, "$.hidden_size") == ATTN_OK &&
         i == 384);
-  CHECK(attn_settings_integer(&settings, &err, 1, 999, &i, "$.no") == ATTN_OK &&
+  CHECK(attne_settings_integer(&settings, &err, 1, 999, &i, "$.no") == ATTN_OK &&
         i == 384);
-  CHECK(attn_settings_integer(&settings, &err, 1, 999, &i, "$.x") == ATTN_OK && i == 384);
-  CHECK(attn_settings_real(&settings, &err, &r, "$.%s", "epsilon") == ATTN_OK &&
+  CHECK(attne_settings_integer(&settings, &err, 1, 999, &i, "$.x") == ATTN_OK &&
+        i == 384);
+  CHECK(attne_settings_real(&settings, &err, &r, "$.%s", "epsilon") == ATTN_OK &&
         r == 1e-12);
-  CHECK(attn_settings_real(&settings, &err, &r, "$.list[9]") == ATTN_OK && r == 9);
-  CHECK(attn_settings_bool(&settings, &err, &b, "$.\"a.b\"") == ATTN_OK && b == 0);
-  CHECK(attn_settings_bool(&settings, &err, &b, "$.yes") == ATTN_OK && b == 1);
-  CHECK(attn_settings_text(&settings, &err, &t, "$.no") == ATTN_OK &&
-        attn_text_is(t, "default"));
-  CHECK(attn_settings_text(&settings, &err, &t, "$.a.b") == ATTN_OK &&
-        attn_text_is(t, "x"));
-  CHECK(!attn_text_is(t, "xy") && !attn_text_is(t, ""));
-  CHECK(attn_settings_require(&settings, &err, "$.a.%c", 'b') == ATTN_OK);
+  CHECK(attne_settings_real(&settings, &err, &r, "$.list[9]") == ATTN_OK && r == 9);
+  CHECK(attne_settings_bool(&settings, &err, &b, "$.\"a.b\"") == ATTN_OK && b == 0);
+  CHECK(attne_settings_bool(&settings, &err, &b, "$.yes") == ATTN_OK && b == 1);
+  CHECK(attne_settings_text(&settings, &err, &t, "$.no") == ATTN_OK &&
+        attne_text_is(t, "default"));
+  CHECK(attne_settings_text(&settings, &err, &t, "$.a.b") == ATTN_OK &&
+        attne_text_is(t, "x"));
+  CHECK(!attne_text_is(t, "xy") && !attne_text_is(t, ""));
+  CHECK(attne_settings_require(&settings, &err, "$.a.%c", 'b') == ATTN_OK);
 }
 
 static void test_wrong(void) {
@@ -88,50 +89,50 @@ static void test_wrong(void) {
   double r = 0.5;
   int b = 1;
   attn_text t = {"default", 7};
-  CHECK_STATUS(ATTN_INVALID, attn_settings_require(&settings, &err, "$.list[%d]", 3),
+  CHECK_STATUS(ATTN_INVALID, attne_settings_require(&settings, &err, "$.list[%d]", 3),
                "settings: $.list[3] is missing");
-  CHECK_STATUS(ATTN_INVALID, attn_settings_require(&settings, &err, "$.no"),
+  CHECK_STATUS(ATTN_INVALID, attne_settings_require(&settings, &err, "$.no"),
                "settings: $.no is missing");
   CHECK_STATUS(
-      ATTN_INVALID, attn_settings_integer(&settings, &err, 1, 64, &i, "$.hidden_size"),
+      ATTN_INVALID, attne_settings_integer(&settings, &err, 1, 64, &i, "$.hidden_size"),
       "settings: $.hidden_size is an integer (384), expected an integer from 1 to 64");
   CHECK_STATUS(
-      ATTN_INVALID, attn_settings_integer(&settings, &err, 0, 9, &i, "$.epsilon"),
+      ATTN_INVALID, attne_settings_integer(&settings, &err, 0, 9, &i, "$.epsilon"),
       "settings: $.epsilon is a number (1e-12), expected an integer from 0 to 9");
-  CHECK_STATUS(ATTN_INVALID, attn_settings_real(&settings, &err, &r, "$.a"),
+  CHECK_STATUS(ATTN_INVALID, attne_settings_real(&settings, &err, &r, "$.a"),
                "settings: $.a is an object, expected a number");
-  CHECK_STATUS(ATTN_INVALID, attn_settings_bool(&settings, &err, &b, "$.list[9]"),
+  CHECK_STATUS(ATTN_INVALID, attne_settings_bool(&settings, &err, &b, "$.list[9]"),
                "settings: $.list[9] is an integer (9), expected true or false");
   CHECK_STATUS(
-      ATTN_INVALID, attn_settings_bool(&settings, &err, &b, "$.long"),
+      ATTN_INVALID, attne_settings_bool(&settings, &err, &b, "$.long"),
       "settings: $.long is the text 'forty bytes and then some: "
       "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9...', expected true or false");
-  CHECK_STATUS(ATTN_INVALID, attn_settings_text(&settings, &err, &t, "$.yes"),
+  CHECK_STATUS(ATTN_INVALID, attne_settings_text(&settings, &err, &t, "$.yes"),
                "settings: $.yes is true, expected text");
-  CHECK(i == 7 && r == 0.5 && b == 1 && attn_text_is(t, "default"));
+  CHECK(i == 7 && r == 0.5 && b == 1 && attne_text_is(t, "default"));
 }
 
 static void test_sort(void) {
   attn_error err = {""};
   attn_setting twice[] = {OBJECT("$.a_b"), OBJECT("$"), OBJECT("$.\"a_b\"")};
   attn_settings bad = {twice, 3}, none = {NULL, 0};
-  CHECK_STATUS(ATTN_OK, attn_settings_sort(&none, &err), "");
-  CHECK(attn_settings_find(&none, "$") == NULL);
-  attn_status status = attn_settings_sort(&bad, &err);
+  CHECK_STATUS(ATTN_OK, attne_settings_sort(&none, &err), "");
+  CHECK(attne_settings_find(&none, "$") == NULL);
+  attn_status status = attne_settings_sort(&bad, &err);
   CHECK(status == ATTN_INVALID && strstr(err.message, "is there twice"));
   /* What no json_tree would write has some order, too. */
   attn_setting odd[] = {OBJECT(""),       OBJECT("$."),   OBJECT("$["),
                         OBJECT("$.\""),   OBJECT("$[1"),  OBJECT("x"),
                         OBJECT("$.\"\\"), OBJECT("$..a"), OBJECT("$.a[")};
   attn_settings odd_settings = {odd, sizeof odd / sizeof *odd};
-  (void)attn_settings_sort(&odd_settings, &err);
-  CHECK(attn_settings_find(&odd_settings, "$..a") != NULL);
+  (void)attne_settings_sort(&odd_settings, &err);
+  CHECK(attne_settings_find(&odd_settings, "$..a") != NULL);
 }
 
 int main(void) {
   unit_begin();
   attn_error err = {""};
-  CHECK_STATUS(ATTN_OK, attn_settings_sort(&settings, &err), "");
+  CHECK_STATUS(ATTN_OK, attne_settings_sort(&settings, &err), "");
   test_find();
   test_values();
   test_wrong();

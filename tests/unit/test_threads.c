@@ -86,8 +86,8 @@ static int stop(void *ctx) {
 }
 
 static attn_status run_counts(counts *c, size_t n_piece) {
-  c->n_slot = attn_job_slots(n_piece);
-  return attn_run(&(attn_job){count, c, n_piece, c->n_slot, stop, c});
+  c->n_slot = attne_job_slots(n_piece);
+  return attne_run(&(attne_job){count, c, n_piece, c->n_slot, stop, c});
 }
 
 /* Was each of the pieces done exactly `times` times, and no other? */
@@ -113,14 +113,14 @@ static void test_number(void) {
   uint32_t n, n_running;
   attn_set_threads(0);
   attn_get_threads(&n, &n_running);
-  CHECK(n == (attn_cores() < ATTN_MAX_THREADS ? attn_cores() : ATTN_MAX_THREADS));
+  CHECK(n == (attne_cores() < ATTN_MAX_THREADS ? attne_cores() : ATTN_MAX_THREADS));
   CHECK(n >= 1);
   attn_set_threads(1000);
   attn_get_threads(&n, &n_running);
   CHECK(n == ATTN_MAX_THREADS);
   attn_set_threads(3);
-  CHECK(attn_job_slots(0) == 1 && attn_job_slots(1) == 1);
-  CHECK(attn_job_slots(2) == 2 && attn_job_slots(3) == 3 && attn_job_slots(99) == 3);
+  CHECK(attne_job_slots(0) == 1 && attne_job_slots(1) == 1);
+  CHECK(attne_job_slots(2) == 2 && attne_job_slots(3) == 3 && attne_job_slots(99) == 3);
 }
 
 /* Pieces that wait for one another: they can only end if all run at a time. */
@@ -140,7 +140,7 @@ static void meet(void *ctx, uint32_t slot, size_t i) {
 static void test_all_at_a_time(void) {
   counts c = {.n_slot = 6};
   attn_set_threads(6);
-  CHECK(attn_run(&(attn_job){meet, &c, 6, 6, NULL, NULL}) == ATTN_OK);
+  CHECK(attne_run(&(attne_job){meet, &c, 6, 6, NULL, NULL}) == ATTN_OK);
   CHECK(c.n_clash == 0 && c.piece[5] == 1);
   CHECK(running() == 5);
   attn_set_threads(3); /* those that are too many go */
@@ -204,7 +204,7 @@ static void test_surroundings(void) {
   attn_set_threads(4);
   pthread_sigmask(SIG_SETMASK, NULL, &before);
   fesetround(FE_UPWARD);
-  CHECK(attn_run(&(attn_job){look_around, &s, 40, 4, NULL, NULL}) == ATTN_OK);
+  CHECK(attne_run(&(attne_job){look_around, &s, 40, 4, NULL, NULL}) == ATTN_OK);
   CHECK(fegetround() == FE_UPWARD);
   fesetround(FE_TONEAREST);
   pthread_sigmask(SIG_SETMASK, NULL, &after);
@@ -252,7 +252,7 @@ static int child_works(void) {
     alarm(20); /* a deadlock ends so */
     counts c = {.n_slot = 4};
     int ok = running() == 0;
-    ok = ok && attn_run(&(attn_job){meet, &c, 4, 4, NULL, NULL}) == ATTN_OK;
+    ok = ok && attne_run(&(attne_job){meet, &c, 4, 4, NULL, NULL}) == ATTN_OK;
     _exit(ok && c.n_clash == 0 && running() == 3 ? 0 : 1);
   }
   int status = -1;
@@ -287,7 +287,7 @@ static void test_fork_in_job(void) {
   counts c = {.n_slot = 4, .nap = 1};
   int status = -1;
   attn_set_threads(4);
-  CHECK(attn_run(&(attn_job){count, &c, 100, 4, fork_once, &c}) == ATTN_OK);
+  CHECK(attne_run(&(attne_job){count, &c, 100, 4, fork_once, &c}) == ATTN_OK);
   if (forked_in_stop == 0) {
     int ok = 1;
     for (size_t i = 0; i < 100; i++) ok &= c.piece[i] >= 1;
@@ -316,7 +316,7 @@ typedef struct system_file {
   const char *path, *content;
 } system_file;
 
-/* What attn_cores_quota says where the system has these files. */
+/* What attne_cores_quota says where the system has these files. */
 static uint32_t quota_of(const system_file *files) {
   char root[] = "/tmp/attn_coresXXXXXX", path[300], command[64];
   if (!mkdtemp(root)) return 0;
@@ -332,7 +332,7 @@ static uint32_t quota_of(const system_file *files) {
     fputs(file->content, f);
     fclose(f);
   }
-  uint32_t n = attn_cores_quota(root);
+  uint32_t n = attne_cores_quota(root);
   snprintf(command, sizeof command, "rm -r %s", root);
   return system(command) == 0 ? n : 0;
 }

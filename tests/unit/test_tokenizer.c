@@ -52,7 +52,8 @@ static void test_texts(void) {
   static attn_text text[N];
   static char *expected[N];
   static uint64_t all[N];
-  file texts = read_file("tokenizer/texts.txt"), hashes = read_file("tokenizer/texts.hash");
+  file texts = read_file("tokenizer/texts.txt"),
+       hashes = read_file("tokenizer/texts.hash");
   for (size_t i = 0; i < N; i++) {
     text[i] = unescape(next_line(&texts));
     expected[i] = next_line(&hashes);
@@ -112,8 +113,8 @@ static void test_cases(void) {
 static void test_wordlevel(void) {
   enum { N = 12000 };
   static attn_text text[N];
-  file settings = read_file("tokenizer/wordlevel.txt"), texts = read_file("tokenizer/texts.txt"),
-       cases = read_file("tokenizer/cases.txt");
+  file settings = read_file("tokenizer/wordlevel.txt"),
+       texts = read_file("tokenizer/texts.txt"), cases = read_file("tokenizer/cases.txt");
   int n = 0, first_configuration = n_configuration;
   attn_error err = {""};
   for (char *line; n < N && (line = next_line(&texts));) text[n++] = unescape(line);
@@ -207,10 +208,13 @@ static void test_accents(void) {
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     attn_error err = {""};
     attn_tokens tokens = {0};
-    configuration *c = changed("uncased", cases[i].path, (attn_setting){.kind = cases[i].kind});
+    configuration *c =
+        changed("uncased", cases[i].path, (attn_setting){.kind = cases[i].kind});
     CHECK(make(c, &err) == ATTN_OK);
-    const char text[] = "Caf\xc3\xa9 \xc3\x91" "and\xc3\xba"; /* Café Ñandú */
-    CHECK(attn_tokenize(c->tokenizer, text, sizeof text - 1, 0, &err, &tokens) == ATTN_OK);
+    const char text[] = "Caf\xc3\xa9 \xc3\x91"
+                        "and\xc3\xba"; /* Café Ñandú */
+    CHECK(attn_tokenize(c->tokenizer, text, sizeof text - 1, 0, &err, &tokens) ==
+          ATTN_OK);
     CHECK(tokens.n == cases[i].n);
     for (size_t k = 0; k < tokens.n && k < cases[i].n; k++) {
       CHECK(tokens.token[k].id == cases[i].id[k]);
@@ -272,8 +276,10 @@ static const wrong wrongs[] = {
      "tokenizer: $.normalizer.normalizers[1].normalizers[0] has the type 'Nmt', which is "
      "not "
      "supported"},
-    {"uncased", "$.\"pre_tokenizer\".type", ATTN_TEXT, "CharDelimiterSplit", ATTN_UNSUPPORTED,
-     "tokenizer: $.pre_tokenizer has the type 'CharDelimiterSplit', which is not supported"},
+    {"uncased", "$.\"pre_tokenizer\".type", ATTN_TEXT, "CharDelimiterSplit",
+     ATTN_UNSUPPORTED,
+     "tokenizer: $.pre_tokenizer has the type 'CharDelimiterSplit', which is not "
+     "supported"},
     {"split_removed", "$.\"pre_tokenizer\".behavior", ATTN_TEXT, "MergedWithNext",
      ATTN_UNSUPPORTED,
      "tokenizer: $.pre_tokenizer has the type 'MergedWithNext', which is not supported"},
@@ -283,7 +289,8 @@ static const wrong wrongs[] = {
      ATTN_INVALID, "settings: $.post_processor.special_tokens.\"[X]\".ids is missing"},
     {"uncased", "$.\"post_processor\".single[1].Sequence.id", ATTN_TEXT, "B",
      ATTN_UNSUPPORTED,
-     "tokenizer: $.post_processor.single has 0 places for text A and 1 for B; expected one "
+     "tokenizer: $.post_processor.single has 0 places for text A and 1 for B; expected "
+     "one "
      "for A"},
     {"bert_processing", "$.\"post_processor\".cls[1]", ATTN_TEXT, "[CLS]", ATTN_INVALID,
      "settings: $.post_processor.cls[1] is the text '[CLS]', expected an integer "
@@ -424,7 +431,7 @@ static void test_vocabulary(void) {
   for (uint32_t i = 0; n < N; i++) {
     snprintf(text[n], sizeof text[n], "%u", i);
     n_token[n] = (uint32_t)strlen(text[n]);
-    if (attn_hash(ATTN_HASH_EMPTY, text[n], n_token[n]) >> 54) continue;
+    if (attne_hash(ATTNE_HASH_EMPTY, text[n], n_token[n]) >> 54) continue;
     token[n] = text[n];
     n++;
   }
@@ -485,7 +492,8 @@ static void test_damage(void) {
 
 int main(void) {
   unit_begin();
-  file vocab = read_file("tokenizer/vocab.txt"), settings = read_file("tokenizer/configurations.txt");
+  file vocab = read_file("tokenizer/vocab.txt"),
+       settings = read_file("tokenizer/configurations.txt");
   attn_error err = {""};
   real_vocab = read_vocab(&vocab);
   make_identity_vocab();

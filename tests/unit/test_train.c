@@ -21,7 +21,8 @@ static FILE *open_file(const char *name) {
 
 /* --------------------------------------------------------------------- tokenizer */
 
-#define TEXT(p, t) {.path = p, .kind = ATTN_TEXT, .text = t, .n_text = sizeof t - 1}
+#define TEXT(p, t)                                                                       \
+  { .path = p, .kind = ATTN_TEXT, .text = t, .n_text = sizeof t - 1 }
 
 static attn_tokenizer *new_words(void) {
   static const char *const token[] = {"[UNK]"};
@@ -65,52 +66,53 @@ static attn_status add_texts(void *to, const attn_tokenizer *words, add_text *ad
 }
 
 static attn_status to_corpus(void *to, const attn_tokenizer *words, attn_text text) {
-  return attn_corpus_add(to, words, text, NULL);
+  return attne_corpus_add(to, words, text, NULL);
 }
 
 /* -------------------------------------------------------------------- vocabulary */
 
 static void test_vocabulary(const attn_tokenizer *words) {
-  attn_corpus corpus = {0};
+  attne_corpus corpus = {0};
   FILE *f = open_file(FIXTURES "train/vocabulary.txt");
   char word[400];
   unsigned long long count, keep;
   size_t i = 0;
   CHECK(add_texts(&corpus, words, to_corpus) == ATTN_OK);
-  CHECK(attn_corpus_finish(&corpus, 2, 0, NULL) == ATTN_OK);
+  CHECK(attne_corpus_finish(&corpus, 2, 0, NULL) == ATTN_OK);
   while (fscanf(f, "%399s %llu %llu", word, &count, &keep) == 3 && i < corpus.words.n) {
     size_t n = (size_t)(corpus.words.begin[i + 1] - corpus.words.begin[i]);
-    CHECK(n == strlen(word) && memcmp(word, corpus.words.text + corpus.words.begin[i], n) == 0);
+    CHECK(n == strlen(word) &&
+          memcmp(word, corpus.words.text + corpus.words.begin[i], n) == 0);
     CHECK(corpus.words.count[i] == count);
-    double difference = (double)attn_corpus_keep(&corpus, 1e-3, i) - (double)keep;
+    double difference = (double)attne_corpus_keep(&corpus, 1e-3, i) - (double)keep;
     CHECK(fabs(difference) <= 2);
     i++;
   }
   CHECK(i == corpus.words.n && feof(f));
-  CHECK(attn_corpus_keep(&corpus, 0, 0) == UINT32_MAX);
+  CHECK(attne_corpus_keep(&corpus, 0, 0) == UINT32_MAX);
   fclose(f);
   /* Every word is in one chunk. */
   CHECK(corpus.n_chunk >= 1 && corpus.chunk[0].begin == 0);
   CHECK(corpus.chunk[corpus.n_chunk].begin == corpus.n_id);
   CHECK(corpus.chunk[corpus.n_chunk].n_before == corpus.n_total);
-  attn_corpus_free(&corpus);
+  attne_corpus_free(&corpus);
 }
 
 /* A text that is longer than a chunk is cut; max_word keeps the most frequent. */
 static void test_chunks(const attn_tokenizer *words) {
   enum { N = 50000 };
-  attn_corpus corpus = {0};
+  attne_corpus corpus = {0};
   char *text = malloc(2 * N);
   for (int i = 0; i < N; i++) memcpy(text + 2 * i, i % 3 ? "a " : "b ", 2);
-  CHECK(attn_corpus_add(&corpus, words, (attn_text){text, 2 * N}, NULL) == ATTN_OK);
-  CHECK(attn_corpus_add(&corpus, words, (attn_text){"c", 1}, NULL) == ATTN_OK);
-  CHECK(attn_corpus_add(&corpus, words, (attn_text){"  ", 2}, NULL) == ATTN_OK);
-  CHECK(attn_corpus_finish(&corpus, 1, 2, NULL) == ATTN_OK);
+  CHECK(attne_corpus_add(&corpus, words, (attn_text){text, 2 * N}, NULL) == ATTN_OK);
+  CHECK(attne_corpus_add(&corpus, words, (attn_text){"c", 1}, NULL) == ATTN_OK);
+  CHECK(attne_corpus_add(&corpus, words, (attn_text){"  ", 2}, NULL) == ATTN_OK);
+  CHECK(attne_corpus_finish(&corpus, 1, 2, NULL) == ATTN_OK);
   CHECK(corpus.words.n == 2 && corpus.words.text[0] == 'a' && corpus.n_total == N);
   CHECK(corpus.n_id == N + 1 && corpus.n_chunk == 3);
-  CHECK(corpus.chunk[1].n_before == ATTN_CHUNK_MAX);
+  CHECK(corpus.chunk[1].n_before == ATTNE_CHUNK_MAX);
   free(text);
-  attn_corpus_free(&corpus);
+  attne_corpus_free(&corpus);
 }
 
 /* -------------------------------------------------------------------------- step */
@@ -146,9 +148,9 @@ static void test_step(void) {
   read_numbers(f, n_row, d, STRIDE, expected_in);
   read_numbers(f, n_row, d, STRIDE, expected_out);
   fclose(f);
-  attn_cbow c = {STRIDE, in, out, context, target, (size_t)n_context, (size_t)n_target,
-                 alpha, hidden, gradient, p};
-  attn_kernels_get()->f32->cbow(&c);
+  attne_cbow c = {STRIDE,           in,    out,    context,  target, (size_t)n_context,
+                  (size_t)n_target, alpha, hidden, gradient, p};
+  attne_kernels_get()->f32->cbow(&c);
   CHECK(difference(n_target, p, expected_p) < 1e-6);
   CHECK(difference(N, in, expected_in) < 1e-6);
   CHECK(difference(N, out, expected_out) < 1e-6);
@@ -161,7 +163,8 @@ static attn_status to_trainer(void *to, const attn_tokenizer *words, attn_text t
   return attn_trainer_add(to, text, NULL);
 }
 
-#define INTEGER(p, i) {.path = p, .kind = ATTN_INTEGER, .integer = i, .real = i}
+#define INTEGER(p, i)                                                                    \
+  { .path = p, .kind = ATTN_INTEGER, .integer = i, .real = i }
 
 static attn_status new_run(const attn_tokenizer *words, attn_trainer **out) {
   attn_setting setting[] = {{.path = "$", .kind = ATTN_OBJECT},
@@ -253,14 +256,15 @@ static void test_no_word(const attn_tokenizer *words) {
   int live = unit_live, done = 0;
   for (int i = 0; i < 1000; i++) n_text += (size_t)sprintf(text + n_text, "w%d ", i);
   for (int n = 1; !done; n++) {
-    attn_corpus corpus = {0};
-    CHECK(attn_corpus_add(&corpus, words, (attn_text){"a", 1}, NULL) == ATTN_OK);
+    attne_corpus corpus = {0};
+    CHECK(attne_corpus_add(&corpus, words, (attn_text){"a", 1}, NULL) == ATTN_OK);
     unit_fail_at = n, unit_count = 0;
-    attn_status status = attn_corpus_add(&corpus, words, (attn_text){text, n_text}, NULL);
+    attn_status status =
+        attne_corpus_add(&corpus, words, (attn_text){text, n_text}, NULL);
     unit_fail_at = 0;
     done = unit_count < n;
     CHECK(status == (done ? ATTN_OK : ATTN_NOMEM));
-    attn_corpus_free(&corpus);
+    attne_corpus_free(&corpus);
     CHECK(unit_live == live);
   }
 }

@@ -1,8 +1,7 @@
 /*
 ** test_train_encoder.c - a BERT encoder that learns: loss, gradients and AdamW by PyTorch
-** (tests/fixtures/train), gradients by finite differences with dropout at work, and the same
-** bits for any number of threads.
-** isa: all
+** (tests/fixtures/train), gradients by finite differences with dropout at work, and the
+** same bits for any number of threads. isa: all
 */
 #include "unit.h"
 #include "../../engine/kernels/kernels.h"
@@ -13,13 +12,13 @@
 enum { MAX_ROWS = 400 };
 
 typedef struct example {
-  attn_bert_batch batch;
+  attne_bert_batch batch;
   uint32_t id[MAX_ROWS], begin[MAX_ROWS + 1];
   uint32_t masked_begin[MAX_ROWS + 1], row[MAX_ROWS], target[MAX_ROWS];
 } example;
 
 static void point(example *e, size_t n) {
-  e->batch = (attn_bert_batch){n, e->id, e->begin, e->masked_begin, e->row, e->target};
+  e->batch = (attne_bert_batch){n, e->id, e->begin, e->masked_begin, e->row, e->target};
 }
 
 static double number(FILE *f) {
@@ -63,19 +62,19 @@ static double largest(size_t n, const double *x) {
   return most;
 }
 
-/* Tensors in the order of the file, which is that of attn_bert_tensors. */
+/* Tensors in the order of the file, which is that of attne_bert_tensors. */
 typedef struct expected {
-  attn_bert_tensor tensor[ATTN_BERT_TENSORS];
+  attne_bert_tensor tensor[ATTNE_BERT_TENSORS];
   size_t n;
   double *gradient, *after; /* [bert.n] */
 } expected;
 
-static void read_tensors(FILE *f, attn_bert *b, expected *e) {
+static void read_tensors(FILE *f, attne_bert *b, expected *e) {
   char name[100];
-  e->n = attn_bert_tensors(b, e->tensor);
+  e->n = attne_bert_tensors(b, e->tensor);
   CHECK(e->n == whole(f));
   for (size_t i = 0; i < e->n; i++) {
-    const attn_bert_tensor *t = &e->tensor[i];
+    const attne_bert_tensor *t = &e->tensor[i];
     size_t n = (size_t)(t->n_row * (t->n_column ? t->n_column : 1));
     CHECK(fscanf(f, "%99s", name) == 1 && strcmp(name, t->name) == 0);
     CHECK(whole(f) == n);
@@ -85,40 +84,40 @@ static void read_tensors(FILE *f, attn_bert *b, expected *e) {
   }
 }
 
-static size_t tensor_size(const attn_bert_tensor *t) {
+static size_t tensor_size(const attne_bert_tensor *t) {
   return (size_t)(t->n_row * (t->n_column ? t->n_column : 1));
 }
 
 static void test_reference(void) {
   static example e;
   static expected x;
-  attn_bert b = {0};
+  attne_bert b = {0};
   FILE *f = fopen("tests/fixtures/train/encoder.txt", "r");
   if (!f) {
     CHECK(f != NULL);
     return;
   }
-  attn_bert_shape shape = {0};
+  attne_bert_shape shape = {0};
   shape.n_vocab = whole(f), shape.d_model = whole(f), shape.n_layer = whole(f);
   shape.n_head = whole(f), shape.d_ff = whole(f), shape.max_length = whole(f);
   shape.max_token = 32, shape.max_masked = 8;
   read_example(f, &e);
   double expected_loss = number(f), loss = 0;
-  attn_adamw adamw = {.rate = number(f)};
+  attne_adamw adamw = {.rate = number(f)};
   adamw.beta1 = number(f), adamw.beta2 = number(f), adamw.eps = number(f);
   adamw.decay = number(f), adamw.clip = number(f);
-  attn_bert_place(&b, &shape);
-  CHECK(attn_bert_alloc(&b, 1, NULL) == ATTN_OK);
+  attne_bert_place(&b, &shape);
+  CHECK(attne_bert_alloc(&b, 1, NULL) == ATTN_OK);
   x.gradient = calloc(b.n, sizeof(double));
   x.after = calloc(b.n, sizeof(double));
   read_tensors(f, &b, &x);
   fclose(f);
 
-  CHECK(attn_bert_gradient(&b, &(attn_bert_pass){.batch = &e.batch}, &loss) == ATTN_OK);
+  CHECK(attne_bert_gradient(&b, &(attne_bert_pass){.batch = &e.batch}, &loss) == ATTN_OK);
   CHECK(fabs(loss / expected_loss - 1) < 1e-6);
   double all = largest(b.n, x.gradient), most = 0;
   for (size_t i = 0; i < x.n; i++) {
-    const attn_bert_tensor *t = &x.tensor[i];
+    const attne_bert_tensor *t = &x.tensor[i];
     size_t n = tensor_size(t);
     double size = largest(n, x.gradient + t->at);
     double error = worst(n, b.gradient + t->at, x.gradient + t->at);
@@ -132,10 +131,11 @@ static void test_reference(void) {
 
   /* Two steps with PyTorch's gradient. */
   for (size_t i = 0; i < b.n; i++) b.gradient[i] = (float)x.gradient[i];
-  for (adamw.step = 1; adamw.step <= 2; adamw.step++) CHECK(attn_bert_step(&b, &adamw) > 0);
+  for (adamw.step = 1; adamw.step <= 2; adamw.step++)
+    CHECK(attne_bert_step(&b, &adamw) > 0);
   most = 0;
   for (size_t i = 0; i < x.n; i++) {
-    const attn_bert_tensor *t = &x.tensor[i];
+    const attne_bert_tensor *t = &x.tensor[i];
     if (strstr(t->name, "key.bias")) continue; /* a sign of what is no number */
     double error = worst(tensor_size(t), b.weight + t->at, x.after + t->at);
     if (!(error < 1e-6)) printf("! %s: %g\n", t->name, error);
@@ -143,7 +143,7 @@ static void test_reference(void) {
   }
   free(x.gradient);
   free(x.after);
-  attn_bert_free(&b);
+  attne_bert_free(&b);
   CHECK(unit_live == 0);
 }
 
@@ -155,10 +155,10 @@ static void make_example(example *e, uint32_t n_text, uint32_t n_vocab) {
   for (uint32_t i = 0; i < n_text; i++) {
     uint32_t n = 1 + (i * 7) % 20;
     for (uint32_t k = 0; k < n; k++, at++) {
-      e->id[at] = attn_random_below(attn_random_at(1, at), n_vocab);
+      e->id[at] = attne_random_below(attne_random_at(1, at), n_vocab);
       if (k % 4 == 1) {
         e->row[n_masked] = at;
-        e->target[n_masked++] = attn_random_below(attn_random_at(2, at), n_vocab);
+        e->target[n_masked++] = attne_random_below(attne_random_at(2, at), n_vocab);
       }
     }
     e->begin[i + 1] = at;
@@ -167,37 +167,44 @@ static void make_example(example *e, uint32_t n_text, uint32_t n_vocab) {
   point(e, n_text);
 }
 
-static const attn_bert_shape shape = {.n_vocab = 70, .d_model = 32, .n_layer = 2, .n_head = 2,
-                                      .d_ff = 80, .max_length = 20, .max_token = MAX_ROWS,
-                                      .max_masked = MAX_ROWS / 4};
+static const attne_bert_shape shape = {.n_vocab = 70,
+                                       .d_model = 32,
+                                       .n_layer = 2,
+                                       .n_head = 2,
+                                       .d_ff = 80,
+                                       .max_length = 20,
+                                       .max_token = MAX_ROWS,
+                                       .max_masked = MAX_ROWS / 4};
 
-static void make_bert(attn_bert *b, uint32_t n_thread) {
+static void make_bert(attne_bert *b, uint32_t n_thread) {
   memset(b, 0, sizeof *b);
-  attn_bert_place(b, &shape);
-  CHECK(attn_bert_alloc(b, n_thread, NULL) == ATTN_OK);
-  attn_bert_first_weights(b, 5);
+  attne_bert_place(b, &shape);
+  CHECK(attne_bert_alloc(b, n_thread, NULL) == ATTN_OK);
+  attne_bert_first_weights(b, 5);
 }
 
-static double loss_at(attn_bert *b, const attn_bert_pass *pass, const float *weight,
+static double loss_at(attne_bert *b, const attne_bert_pass *pass, const float *weight,
                       const float *direction, float by) {
   double loss = NAN;
   for (size_t i = 0; i < b->n; i++) b->weight[i] = weight[i] + by * direction[i];
-  CHECK(attn_bert_gradient(b, pass, &loss) == ATTN_OK);
+  CHECK(attne_bert_gradient(b, pass, &loss) == ATTN_OK);
   return loss;
 }
 
 /* The slope of the loss within the n numbers from `at` on, in the direction of their
 ** gradient. */
-static void check_slope(attn_bert *b, const attn_bert_pass *pass, const char *name,
+static void check_slope(attne_bert *b, const attne_bert_pass *pass, const char *name,
                         const float *weight, const float *gradient, size_t at, size_t n) {
   const float by = 4e-3f;
   double size = 0;
   float *direction = calloc(b->n, sizeof *direction);
   for (size_t k = at; k < at + n; k++) size += (double)gradient[k] * (double)gradient[k];
   double slope = sqrt(size);
-  for (size_t k = at; k < at + n; k++) direction[k] = (float)((double)gradient[k] / slope);
+  for (size_t k = at; k < at + n; k++)
+    direction[k] = (float)((double)gradient[k] / slope);
   double found = (loss_at(b, pass, weight, direction, by) -
-                  loss_at(b, pass, weight, direction, -by)) / (2 * (double)by);
+                  loss_at(b, pass, weight, direction, -by)) /
+                 (2 * (double)by);
   int is_near = fabs(found - slope) < 2e-2 * slope + 2e-4;
   if (!is_near) printf("! %s: %g, expected %g\n", name, slope, found);
   CHECK(is_near);
@@ -206,21 +213,21 @@ static void check_slope(attn_bert *b, const attn_bert_pass *pass, const char *na
 
 /* Within each tensor, and of words at either end of a block of them. */
 static void test_differences(void) {
-  static const uint32_t words[] = {0, ATTN_BERT_BLOCK - 1, ATTN_BERT_BLOCK, 69};
+  static const uint32_t words[] = {0, ATTNE_BERT_BLOCK - 1, ATTNE_BERT_BLOCK, 69};
   static example e;
-  static attn_bert_tensor tensor[ATTN_BERT_TENSORS];
-  attn_bert b;
+  static attne_bert_tensor tensor[ATTNE_BERT_TENSORS];
+  attne_bert b;
   make_example(&e, 9, shape.n_vocab);
   for (size_t i = 0; i < 12; i++) e.id[7 * i] = words[i % 4];
   make_bert(&b, 1);
   for (size_t i = 0; i < b.n_decay; i++) b.weight[i] *= 10; /* so that all is at work */
-  attn_bert_pass pass = {.batch = &e.batch, .dropout = 0.3, .key = 77};
+  attne_bert_pass pass = {.batch = &e.batch, .dropout = 0.3, .key = 77};
   float *weight = malloc(2 * b.n * sizeof *weight), *gradient = weight + b.n;
   double loss;
-  CHECK(attn_bert_gradient(&b, &pass, &loss) == ATTN_OK);
+  CHECK(attne_bert_gradient(&b, &pass, &loss) == ATTN_OK);
   memcpy(weight, b.weight, b.n * sizeof *weight);
   memcpy(gradient, b.gradient, b.n * sizeof *weight);
-  size_t n = attn_bert_tensors(&b, tensor);
+  size_t n = attne_bert_tensors(&b, tensor);
   for (size_t i = 0; i < n; i++) {
     const size_t at = tensor[i].at, size = tensor_size(&tensor[i]);
     if (strstr(tensor[i].name, "key.bias")) {
@@ -234,7 +241,7 @@ static void test_differences(void) {
                 shape.d_model);
   }
   free(weight);
-  attn_bert_free(&b);
+  attne_bert_free(&b);
 }
 
 /* ---------------------------------------------------------------------- same bits */
@@ -250,20 +257,20 @@ static uint64_t hash_floats(uint64_t hash, const float *x, size_t n) {
 
 static uint64_t train(uint32_t n_thread, double dropout, double *last) {
   static example e;
-  attn_bert b;
+  attne_bert b;
   attn_set_threads(n_thread);
   make_example(&e, 16, shape.n_vocab);
   make_bert(&b, n_thread);
-  attn_adamw adamw = {.rate = 3e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .decay = 0.01,
-                      .clip = 1};
+  attne_adamw adamw = {
+      .rate = 3e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .decay = 0.01, .clip = 1};
   for (uint64_t i = 1; i <= 5; i++) {
-    attn_bert_pass pass = {.batch = &e.batch, .dropout = dropout, .key = i};
-    CHECK(attn_bert_gradient(&b, &pass, last) == ATTN_OK);
+    attne_bert_pass pass = {.batch = &e.batch, .dropout = dropout, .key = i};
+    CHECK(attne_bert_gradient(&b, &pass, last) == ATTN_OK);
     adamw.step = i;
-    attn_bert_step(&b, &adamw);
+    attne_bert_step(&b, &adamw);
   }
   uint64_t hash = hash_floats(hash_floats(1, b.weight, b.n), b.second, b.n);
-  attn_bert_free(&b);
+  attne_bert_free(&b);
   attn_set_threads(0);
   return hash;
 }
@@ -273,17 +280,17 @@ static void test_bits(void) {
   uint64_t one = train(1, 0.1, &loss);
   CHECK(loss < log(70));
   CHECK(train(3, 0.1, &loss) == one);
-  const attn_kernels *best = attn_kernels_get();
-  attn_kernels_use(attn_kernels_by_name("scalar"));
+  const attne_kernels *best = attne_kernels_get();
+  attne_kernels_use(attne_kernels_by_name("scalar"));
   CHECK(train(2, 0.1, &loss) == one);
-  attn_kernels_use(best);
+  attne_kernels_use(best);
   CHECK(train(1, 0, &plain) != one);
 }
 
 /* The kernel that both values of an activation come from. */
 /* Normal numbers of mean 0 and standard deviation 0.02. */
 static void test_first_weights(void) {
-  attn_bert b;
+  attne_bert b;
   double sum = 0, squares = 0;
   make_bert(&b, 1);
   for (size_t i = 0; i < b.n_decay; i++) {
@@ -293,7 +300,7 @@ static void test_first_weights(void) {
   double n = (double)b.n_decay, mean = sum / n;
   CHECK(fabs(mean) < 5 * 0.02 / sqrt(n));
   CHECK(fabs(sqrt(squares / n - mean * mean) - 0.02) < 5 * 0.02 / sqrt(2 * n));
-  attn_bert_free(&b);
+  attne_bert_free(&b);
 }
 
 static void test_gelu(void) {
@@ -301,7 +308,7 @@ static void test_gelu(void) {
   for (int i = 0; i < 37; i++) x[i] = (float)(i - 18) * 0.43f;
   float before[37];
   memcpy(before, x, sizeof x);
-  attn_kernels_get()->f32->gelu(37, x, y);
+  attne_kernels_get()->f32->gelu(37, x, y);
   for (int i = 0; i < 37; i++) {
     double u = (double)before[i], p = 0.5 * erfc(-u / sqrt(2));
     double slope = p + u * exp(-u * u / 2) / sqrt(2 * acos(-1));
@@ -316,17 +323,17 @@ static int stop_now(void *ctx) {
 
 static void test_failures(void) {
   static example e;
-  attn_bert b;
+  attne_bert b;
   double loss;
   make_example(&e, 9, shape.n_vocab);
   for (int n = 1;; n++) {
     memset(&b, 0, sizeof b);
-    attn_bert_place(&b, &shape);
+    attne_bert_place(&b, &shape);
     unit_fail_at = n, unit_count = 0;
-    attn_status rc = attn_bert_alloc(&b, 2, NULL);
+    attn_status rc = attne_bert_alloc(&b, 2, NULL);
     int is_whole = unit_count < n;
     unit_fail_at = 0;
-    attn_bert_free(&b);
+    attne_bert_free(&b);
     CHECK(unit_live == 0);
     if (rc == ATTN_OK && is_whole) break;
     CHECK(rc == ATTN_NOMEM);
@@ -334,16 +341,18 @@ static void test_failures(void) {
   make_bert(&b, 1);
   for (int n = 0; n < 4; n++) {
     int left = n;
-    attn_bert_pass pass = {.batch = &e.batch, .stop = stop_now, .ctx = &left};
-    CHECK(attn_bert_gradient(&b, &pass, &loss) == ATTN_INTERRUPTED);
+    attne_bert_pass pass = {.batch = &e.batch, .stop = stop_now, .ctx = &left};
+    CHECK(attne_bert_gradient(&b, &pass, &loss) == ATTN_INTERRUPTED);
   }
-  attn_bert_free(&b);
+  attne_bert_free(&b);
 }
 
 /* ------------------------------------------------------------- the kind of training */
 
-#define TEXT(p, t) {.path = p, .kind = ATTN_TEXT, .text = t, .n_text = sizeof t - 1}
-#define WHOLE(p, n) {.path = p, .kind = ATTN_INTEGER, .integer = n, .real = n}
+#define TEXT(p, t)                                                                       \
+  { .path = p, .kind = ATTN_TEXT, .text = t, .n_text = sizeof t - 1 }
+#define WHOLE(p, n)                                                                      \
+  { .path = p, .kind = ATTN_INTEGER, .integer = n, .real = n }
 
 static attn_tokenizer *new_words(void) {
   static const char *const token[] = {"[UNK]"};
@@ -360,7 +369,8 @@ static attn_tokenizer *new_words(void) {
 }
 
 /* A whole training: the words of the vocabulary in one text, and the last loss. */
-static attn_status train_kind(const attn_tokenizer *words, char *vocabulary, double *loss) {
+static attn_status train_kind(const attn_tokenizer *words, char *vocabulary,
+                              double *loss) {
   attn_setting setting[] = {{.path = "$", .kind = ATTN_OBJECT},
                             TEXT("$.kind", "encoder"),
                             WHOLE("$.d_model", 8),

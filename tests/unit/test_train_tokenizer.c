@@ -1,6 +1,7 @@
 /*
-** test_train_tokenizer.c - vocabularies learned from texts, against Hugging Face's trainers
-** of tokenizers 0.22; tests/fixtures/train_tokenizer/make.py says how they were made.
+** test_train_tokenizer.c - vocabularies learned from texts, against Hugging Face's
+** trainers of tokenizers 0.22; tests/fixtures/train_tokenizer/make.py says how they were
+** made.
 */
 #include "tokenizers.h"
 
@@ -36,7 +37,10 @@ static void make_cutter(int which, const char *pre_tokenizer, int lower) {
 
 /* ------------------------------------------------------------------------ the cases */
 
-#define SPECIAL(...) (const char *const[]){__VA_ARGS__, NULL}
+#define SPECIAL(...)                                                                     \
+  (const char *const[]) {                                                                \
+    __VA_ARGS__, NULL                                                                    \
+  }
 #define BERT_SPECIAL SPECIAL("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 typedef struct learning {
@@ -50,8 +54,8 @@ typedef struct learning {
 
 static const learning learnings[] = {
     {"bytes", BYTES, 0, 4000, SPECIAL("<|endoftext|>"), 3000, UINT32_MAX, 0, 0, "", ""},
-    {"all_languages", BYTES, 4000, 10000, SPECIAL("<|endoftext|>"), 2000, UINT32_MAX, 3, 0,
-     "", ""},
+    {"all_languages", BYTES, 4000, 10000, SPECIAL("<|endoftext|>"), 2000, UINT32_MAX, 3,
+     0, "", ""},
     {"split", SPLIT, 0, 3000, SPECIAL("<unk>"), 3000, 70, 0, 0, "", ""},
     {"suffix", WORDS, 0, 3000, SPECIAL("<unk>"), 1500, 70, 2, 0, "", "</w>"},
     {"short", WORDS, 0, 3000, SPECIAL("<unk>"), 1500, UINT32_MAX, 0, 5, "", ""},
@@ -62,7 +66,9 @@ static const learning learnings[] = {
     {"small_wordpiece", BERT, -1, -1, BERT_SPECIAL, 60, UINT32_MAX, 0, 0, "##", ""},
 };
 
-static attn_text text_of(const char *s) { return (attn_text){s, strlen(s)}; }
+static attn_text text_of(const char *s) {
+  return (attn_text){s, strlen(s)};
+}
 
 /* All 256 characters of ByteLevel. */
 static attn_text byte_alphabet(void) {
@@ -134,7 +140,8 @@ static void test_cases(void) {
     CHECK(strcmp(name, l->name) == 0);
     CHECK_STATUS(ATTN_OK, learn(l, &o, &err, &t, &vocab), "");
     hash_vocab(&vocab, tokens, merges);
-    unit_check(vocab.n == n && strcmp(tokens, want_tokens) == 0, name, __FILE__, __LINE__);
+    unit_check(vocab.n == n && strcmp(tokens, want_tokens) == 0, name, __FILE__,
+               __LINE__);
     /* WordPiece keeps no merges. */
     unit_check(strncmp(l->prefix, "##", 2) == 0 ||
                    (vocab.n_merge == n_merge && strcmp(merges, want_merges) == 0),
@@ -146,7 +153,9 @@ static void test_cases(void) {
 
 /* ------------------------------------------------------------------ what is wrong */
 
-static int stop_at(void *ctx) { return --*(int *)ctx == 0; }
+static int stop_at(void *ctx) {
+  return --*(int *)ctx == 0;
+}
 
 static void test_wrong(void) {
   attn_text special[8];
@@ -156,9 +165,10 @@ static void test_wrong(void) {
   attn_vocab vocab;
   attn_error err = {""};
   o.vocab_size = 20;
-  CHECK_STATUS(ATTN_INVALID, learn(&l, &o, &err, &t, &vocab),
-               "vocab_size is 20, while the special tokens and the characters of the texts "
-               "are 24 already; limit_alphabet can leave out rare ones");
+  CHECK_STATUS(
+      ATTN_INVALID, learn(&l, &o, &err, &t, &vocab),
+      "vocab_size is 20, while the special tokens and the characters of the texts "
+      "are 24 already; limit_alphabet can leave out rare ones");
   attn_vocab_trainer_free(t);
   l.first = l.end = 0;
   CHECK_STATUS(ATTN_INVALID, learn(&l, &o, &err, &t, &vocab),

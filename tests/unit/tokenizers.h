@@ -201,7 +201,7 @@ static attn_tokens scratch;
 
 /* Adds the tokens of a text to a hash. */
 static inline void hash_text(uint64_t *h, const configuration *c, attn_text text,
-                      uint32_t max_length) {
+                             uint32_t max_length) {
   attn_error err = {""};
   scratch.n = 0;
   if (attn_tokenize(c->tokenizer, text.text, text.n_text, max_length, &err, &scratch)) {
@@ -212,7 +212,7 @@ static inline void hash_text(uint64_t *h, const configuration *c, attn_text text
 }
 
 static inline void check_hash(uint64_t got, const char *expected, const char *name,
-                       const char *text) {
+                              const char *text) {
   char hash[17];
   snprintf(hash, sizeof hash, "%016llx", (unsigned long long)got);
   if (strncmp(hash, expected, 16) == 0) {
@@ -332,7 +332,8 @@ static inline int same_path(const char *a, const char *b) {
   return 1;
 }
 
-static inline configuration *changed(const char *name, const char *path, attn_setting value) {
+static inline configuration *changed(const char *name, const char *path,
+                                     attn_setting value) {
   static configuration c;
   int found = 0;
   c = *find_configuration(name);
@@ -365,8 +366,10 @@ static inline void check_wrong(const wrong *list, size_t n,
 
 /* --------------------------------------------------------------------- damages */
 
-/* What a tokenizer makes of a text and of a pair of them, and back; ctx: the vocabulary. */
-static inline attn_status read_damaged(void *ctx, attn_settings *settings, attn_error *err) {
+/* What a tokenizer makes of a text and of a pair of them, and back; ctx: the vocabulary.
+*/
+static inline attn_status read_damaged(void *ctx, attn_settings *settings,
+                                       attn_error *err) {
   static const char text[] = "Some [SEP] <l>  x\xcc\x81 New York \xe4\xb8\xad ";
   const attn_text pair[2] = {{text, 16}, {text + 5, sizeof text - 6}};
   attn_tokens tokens = {0};
@@ -375,7 +378,8 @@ static inline attn_status read_damaged(void *ctx, attn_settings *settings, attn_
   int32_t id[20];
   attn_status status = attn_tokenizer_new(settings, ctx, err, &t);
   CHECK((status == ATTN_OK) == (t != NULL));
-  if (status == ATTN_OK) status = attn_tokenize(t, text, sizeof text - 1, 8, err, &tokens);
+  if (status == ATTN_OK)
+    status = attn_tokenize(t, text, sizeof text - 1, 8, err, &tokens);
   if (status == ATTN_OK) status = attn_tokenize_pair(t, pair, 9, err, &tokens);
   CHECK(tokens.n <= 17);
   for (size_t i = 0; i < tokens.n; i++) id[i] = tokens.token[i].id;

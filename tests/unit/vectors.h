@@ -5,7 +5,7 @@
 #ifndef VECTORS_H
 #define VECTORS_H
 
-#include "../../engine/search/search.h"
+#include "../../engine/attn.h"
 #include "unit.h"
 #include <math.h>
 
