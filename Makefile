@@ -146,10 +146,19 @@ tour:
 	@mkdir -p $B/tour
 	@sqlite3 -init /dev/null :memory: <sql/inside/tour.sql
 
+# All tests; with T those that match, in one configuration, of which no more is built than
+# they need: make test T=vec/json, make test T='index/*' C=asan, make test T=unit/test_small.
 test:
 	@tests/deps test
+ifdef T
+	@$(MAKE) --no-print-directory -s -j2 testfixture model all $(TEST_NEEDS)
+	@tests/run -c $(C) $(T)
+else
 	@$(MAKE) --no-print-directory -s -j2 testfixture model all unit asan
-	@tests/run $(T)
+	@tests/run
+endif
+C = $(if $(filter unit/%,$T),native,$(if $(filter check_%,$T),shell,debug))
+TEST_NEEDS = $(patsubst native,unit,$(filter native asan,$C))
 
 # The engine on arm64, emulated; also a part of test-all.
 test-arm64:

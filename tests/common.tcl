@@ -1,15 +1,15 @@
 # tests/common.tcl - what every test starts with.
 #
-# How to write a test.  tests/NAME.test is about one subject and looks so:
+# How to write a test.  tests/SUBJECT/NAME.test looks like this:
 #
-#     source [file join [file dirname [info script]] common.tcl]
-#     set testprefix NAME
+#     source [file join [file dirname [info script]] .. common.tcl]
+#     set testprefix SUBJECT_NAME
 #
 #     do_execsql_test 1.1 { SELECT vec_length('[1,2,3]') } {3}
 #     do_catchsql_test 1.2 { SELECT vec_length(7) } {1 {...the exact text...}}
 #     finish_test
 #
-#   make test T=NAME      runs it (T is a shell pattern: T='st_*'; T=unit/NAME)
+#   make test T=SUBJECT/NAME    runs it alone, in a second (T is a shell pattern: T='index/*')
 #
 # - The verbs are SQLite's own: do_test, do_execsql_test, do_catchsql_test,
 #   execsql, catchsql, reset_db, forcedelete, and do_faultsim_test, which makes
@@ -26,7 +26,7 @@
 #   A file takes part in the isa-* ones when it has the line `# isa: all`.
 #   Slow ones look smaller there: [sample LIST n] is all of LIST in the debug
 #   configuration and every nth element elsewhere.
-# - Fault simulation goes in NAME_fault.test, which calls load_faults first; it is left
+# - Fault simulation goes in NAME_fault.test or SUBJECT/fault.test, which calls load_faults first; it is left
 #   out of `release`.
 # - What takes a minute goes in tests/long/NAME.test and runs in `make test-all`, whose
 #   parts are the programs in tests/parts (tests/all says how to add one).
