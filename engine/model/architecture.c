@@ -259,6 +259,19 @@ static const attne_architecture architectures[] = {
 
 enum { N_ARCHITECTURE = sizeof architectures / sizeof architectures[0] };
 
+const char *attne_parameter_name(char name[ATTNE_MAX_NAME], const char *base,
+                                 uint32_t layer, const char *suffix) {
+  const char *mark = strstr(base, "%u");
+  const char *dot = base[strlen(base) - 1] == '_' ? "" : ".";
+  if (mark) {
+    snprintf(name, ATTNE_MAX_NAME, "%.*s%u%s%s%s", (int)(mark - base), base, layer,
+             mark + 2, dot, suffix);
+  } else {
+    snprintf(name, ATTNE_MAX_NAME, "%s%s%s", base, dot, suffix);
+  }
+  return name;
+}
+
 const attne_architecture *attne_architecture_find(attn_text model_type) {
   for (int i = 0; i < N_ARCHITECTURE; i++) {
     if (attne_text_is(model_type, architectures[i].model_type)) return &architectures[i];

@@ -88,6 +88,13 @@ typedef struct attne_architecture {
   const attne_stack_names *encoder, *decoder; /* or NULL */
 } attne_architecture;
 
+enum { ATTNE_MAX_NAME = 256 }; /* bytes of a tensor's name, with its NUL */
+
+/* Writes the name of a parameter and returns it: `base` of the table, with the layer in
+** the place of "%u", a dot where base does not end in "_", and suffix. */
+const char *attne_parameter_name(char name[ATTNE_MAX_NAME], const char *base,
+                                 uint32_t layer, const char *suffix);
+
 /* The row of a model_type, or NULL. */
 const attne_architecture *attne_architecture_find(attn_text model_type);
 

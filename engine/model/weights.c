@@ -13,10 +13,7 @@
 #include "../base/settings.h"
 #include <stdio.h>
 
-enum {
-  PIECE = 1 << 18, /* bytes of float32 at a time, a part of the L2 cache */
-  MAX_NAME = 256
-};
+enum { PIECE = 1 << 18 }; /* bytes of float32 at a time, a part of the L2 cache */
 
 typedef struct loader {
   const attn_source *source;
@@ -82,7 +79,7 @@ static int search(const attn_source *source, const char *name, size_t *out) {
 }
 
 static attn_status find_tensor(const loader *l, const char *name, size_t *out) {
-  char whole[MAX_NAME];
+  char whole[ATTNE_MAX_NAME];
   if (search(l->source, name, out)) return ATTN_OK;
   snprintf(whole, sizeof whole, "%s%s", l->a->prefix ? l->a->prefix : "", name);
   if (search(l->source, whole, out)) return ATTN_OK;
@@ -90,7 +87,7 @@ static attn_status find_tensor(const loader *l, const char *name, size_t *out) {
 }
 
 size_t attne_weights_scales(const attn_source *source, size_t i) {
-  char name[2 * MAX_NAME];
+  char name[2 * ATTNE_MAX_NAME];
   const attn_tensor *t = &source->tensor[i];
   size_t k;
   if (t->dtype != ATTN_I8 || t->n_dim != 2) return source->n_tensor;
@@ -294,31 +291,17 @@ static attn_status load_table(loader *l, const char *name, uint32_t n_row,
                      &(destination){.table = p});
 }
 
-/* The name of a parameter: base, which may hold a layer's number, and the suffix, with
-** a dot between the two where base does not end in "_". */
-static const char *parameter(char name[MAX_NAME], const char *base, uint32_t layer,
-                             const char *suffix) {
-  const char *mark = strstr(base, "%u");
-  const char *dot = base[strlen(base) - 1] == '_' ? "" : ".";
-  if (mark) {
-    snprintf(name, MAX_NAME, "%.*s%u%s%s%s", (int)(mark - base), base, layer, mark + 2,
-             dot, suffix);
-  } else {
-    snprintf(name, MAX_NAME, "%s%s%s", base, dot, suffix);
-  }
-  return name;
-}
-
 static attn_status load_norm(loader *l, const char *base, uint32_t layer,
                              const attne_graph *g, attne_norm *norm) {
-  char name[MAX_NAME];
+  char name[ATTNE_MAX_NAME];
   if (!base) return ATTN_OK;
   norm->eps = g->eps;
-  attn_status rc =
-      load_table(l, parameter(name, base, layer, "weight"), g->d_model, 0, &norm->weight);
+  attn_status rc = load_table(l, attne_parameter_name(name, base, layer, "weight"),
+                              g->d_model, 0, &norm->weight);
   norm->bias = l->zeros;
   if (rc != ATTN_OK || !g->has_bias) return rc;
-  return load_table(l, parameter(name, base, layer, "bias"), g->d_model, 0, &norm->bias);
+  return load_table(l, attne_parameter_name(name, base, layer, "bias"), g->d_model, 0,
+                    &norm->bias);
 }
 
 /* Outputs `to`, `to` + 1 ... of a linear, from rows of one pair of tensors. */
@@ -331,7 +314,7 @@ typedef struct part {
 
 static attn_status load_part(loader *l, const part *part, uint32_t layer, int has_bias,
                              attne_linear *linear) {
-  char name[MAX_NAME];
+  char name[ATTNE_MAX_NAME];
   destination weight = {
       .linear = linear, .first = part->to, .may_be_int8 = part->may_be_int8};
   slice of = part->of;
@@ -340,13 +323,14 @@ static attn_status load_part(loader *l, const part *part, uint32_t layer, int ha
     of = (slice){linear->n_in, of.n_row, 0, linear->n_in};
     weight.is_transposed = 1;
   }
-  attn_status rc =
-      read_tensor(l, parameter(name, part->base, layer, "weight"), &of, &weight);
+  attn_status rc = read_tensor(l, attne_parameter_name(name, part->base, layer, "weight"),
+                               &of, &weight);
   if (rc != ATTN_OK || !has_bias) return rc;
   destination bias = {.table = l->memory ? linear->bias + part->to : NULL};
   of = part->of;
   of.n_column = 0;
-  return read_tensor(l, parameter(name, part->base, layer, "bias"), &of, &bias);
+  return read_tensor(l, attne_parameter_name(name, part->base, layer, "bias"), &of,
+                     &bias);
 }
 
 static void init_linear(loader *l, uint32_t n_out, uint32_t n_in,
@@ -428,11 +412,11 @@ static attn_status load_layer(loader *l, const attne_stack_names *names, uint32_
 
 /* Each head's biases stand together, a distance after the other. */
 static attn_status load_relative(loader *l, const char *base, attne_stack *stack) {
-  char name[MAX_NAME];
+  char name[ATTNE_MAX_NAME];
   attne_relative *r = &stack->relative;
   const uint32_t n_head = stack->n_head, n = 2 * r->max_distance + 1;
-  attn_status rc =
-      load_table(l, parameter(name, base, 0, "weight"), r->n_bucket, n_head, &r->weight);
+  attn_status rc = load_table(l, attne_parameter_name(name, base, 0, "weight"),
+                              r->n_bucket, n_head, &r->weight);
   float *bias = take_table(l, n_head, n);
   r->bias = bias;
   for (uint32_t i = 0; rc == ATTN_OK && bias && i < n; i++) {
@@ -445,7 +429,7 @@ static attn_status load_relative(loader *l, const char *base, attne_stack *stack
 
 static attn_status load_positions(loader *l, const attne_stack_names *names,
                                   const attne_graph *g, attne_stack *stack) {
-  char name[MAX_NAME];
+  char name[ATTNE_MAX_NAME];
   if (l->a->positions == ATTNE_POSITIONS_SINUSOIDAL) {
     float *table = take_table(l, stack->n_position, g->d_model);
     if (table) attne_sinusoids(stack->n_position, g->d_model, ATTNE_SINES_FIRST, table);
@@ -453,8 +437,8 @@ static attn_status load_positions(loader *l, const attne_stack_names *names,
   }
   if (names->relative) return load_relative(l, names->relative, stack);
   if (!names->position) return ATTN_OK;
-  return load_table(l, parameter(name, names->position, 0, "weight"), stack->n_position,
-                    g->d_model, &stack->position);
+  return load_table(l, attne_parameter_name(name, names->position, 0, "weight"),
+                    stack->n_position, g->d_model, &stack->position);
 }
 
 /* Where the stack has no layers to fill, as they are only checked, one takes them all. */
@@ -489,36 +473,37 @@ static attn_status load_words(loader *l, const char *name, attne_graph *g) {
 }
 
 static attn_status load_embeddings(loader *l, attne_graph *g) {
-  char name[MAX_NAME];
+  char name[ATTNE_MAX_NAME];
   attn_status rc = ATTN_OK;
   uint32_t d = g->d_model;
   l->zeros = take_table(l, d, 0);
   if (l->zeros) memset(l->zeros, 0, d * sizeof *l->zeros);
   if (l->a->word && !(g->has_head && g->is_tied)) {
-    rc = load_words(l, parameter(name, l->a->word, 0, "weight"), g);
+    rc = load_words(l, attne_parameter_name(name, l->a->word, 0, "weight"), g);
   }
   if (rc != ATTN_OK || !l->a->type) return rc;
-  return load_table(l, parameter(name, l->a->type, 0, "weight"), g->n_type, d, &g->type);
+  return load_table(l, attne_parameter_name(name, l->a->type, 0, "weight"), g->n_type, d,
+                    &g->type);
 }
 
 /* In float32, as one number wrong is one word wrong. */
 static attn_status load_head(loader *l, attne_graph *g) {
   if (!g->has_head) return ATTN_OK;
-  char name[MAX_NAME];
+  char name[ATTNE_MAX_NAME];
   slice of = {g->n_vocab, g->d_model, 0, g->n_vocab};
   init_linear(l, g->n_vocab, g->d_model, ATTN_PRECISION_F32, &g->head);
-  attn_status rc =
-      read_tensor(l, parameter(name, g->is_tied ? l->a->word : l->a->head, 0, "weight"),
-                  &of, &(destination){.linear = &g->head});
+  attn_status rc = read_tensor(
+      l, attne_parameter_name(name, g->is_tied ? l->a->word : l->a->head, 0, "weight"),
+      &of, &(destination){.linear = &g->head});
   if (rc != ATTN_OK || !l->a->head_bias) return rc;
   of = (slice){1, g->n_vocab, 0, 1};
   return read_tensor(l, l->a->head_bias, &of, &(destination){.table = g->head.bias});
 }
 
 static int has_parameter(const loader *l, const char *base, const char *suffix) {
-  char name[MAX_NAME];
+  char name[ATTNE_MAX_NAME];
   size_t i;
-  return search(l->source, parameter(name, base, 0, suffix), &i);
+  return search(l->source, attne_parameter_name(name, base, 0, suffix), &i);
 }
 
 /* The head that names hidden words is there whole, or is of no interest.  Where its words
@@ -526,7 +511,7 @@ static int has_parameter(const loader *l, const char *base, const char *suffix) 
 static attn_status load_mlm_head(loader *l, attne_graph *g) {
   const attne_mlm_names *names = &l->a->mlm;
   const char *bias = names->bias;
-  char name[MAX_NAME];
+  char name[ATTNE_MAX_NAME];
   int is_tied = 1;
   uint32_t d = g->d_model;
   if (!names->transform) return ATTN_OK;
@@ -546,16 +531,17 @@ static attn_status load_mlm_head(loader *l, attne_graph *g) {
                  &g->mlm.transform);
   if (rc == ATTN_OK) rc = load_norm(l, names->norm, 0, g, &g->mlm.norm);
   if (rc == ATTN_OK) {
-    rc = load_table(l, parameter(name, bias, 0, "bias"), g->n_vocab, 0, &g->mlm.bias);
+    rc = load_table(l, attne_parameter_name(name, bias, 0, "bias"), g->n_vocab, 0,
+                    &g->mlm.bias);
   }
   if (rc != ATTN_OK || is_tied) return rc;
-  return load_table(l, parameter(name, names->word, 0, "weight"), g->n_vocab, d,
-                    &g->mlm.word);
+  return load_table(l, attne_parameter_name(name, names->word, 0, "weight"), g->n_vocab,
+                    d, &g->mlm.word);
 }
 
 static attn_status load_dense(loader *l, attne_dense *dense) {
   const attn_settings *s = l->settings;
-  char base[MAX_NAME];
+  char base[ATTNE_MAX_NAME];
   attn_text path = {0};
   int with_bias = 1;
   uint32_t n_in = dense->linear.n_in, n_out = dense->linear.n_out;
@@ -566,10 +552,10 @@ static attn_status load_dense(loader *l, attne_dense *dense) {
                              dense->module);
   }
   if (rc != ATTN_OK) return rc;
-  if (path.n_text > MAX_NAME / 2) {
+  if (path.n_text > ATTNE_MAX_NAME / 2) {
     return attne_fail(l->err, ATTN_INVALID,
                       "$.modules[%u].path has %zu bytes; expected at most %d",
-                      dense->module, path.n_text, MAX_NAME / 2);
+                      dense->module, path.n_text, ATTNE_MAX_NAME / 2);
   }
   snprintf(base, sizeof base, "%.*s/linear", (int)path.n_text, path.text);
   /* Dense modules run once a text, so int8 would gain nothing. */

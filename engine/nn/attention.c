@@ -33,7 +33,7 @@ typedef struct head {
   uint32_t n_key, capacity; /* tokens that are there; that a panel of values holds */
   float *scores;            /* [N_QUERY, ld_scores] */
   size_t ld_scores;
-  float *out;                    /* [n, d_head], rows inner apart */
+  float *out;                    /* [n, d_head], rows n_head x d_head apart */
   const attn_observer *observer; /* or NULL */
   attn_view view;                /* which head it is, for the observer */
 } head;

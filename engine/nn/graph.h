@@ -36,10 +36,9 @@ typedef struct attne_norm {
   float eps;
 } attne_norm;
 
-/* "inner" is n_head d_head. */
 typedef struct attne_layer {
-  attne_linear qkv; /* d_model -> 3 inner: all of Q, then K, then V */
-  attne_linear out; /* inner -> d_model */
+  attne_linear qkv; /* d_model -> 3 n_head x d_head: all of Q, then K, then V */
+  attne_linear out; /* n_head x d_head -> d_model */
   attne_linear cross_q, cross_kv, cross_out; /* of a decoder beside an encoder */
   attne_linear up;                           /* d_model -> d_ff */
   attne_linear gate;                         /* the same, where the graph is gated */

@@ -50,8 +50,8 @@ typedef struct attne_mask {
 uint64_t attne_attention_scratch(const attne_stack *stack, uint32_t n_key, int *overflow);
 
 /* Multi-head self-attention, softmax(Q Kᵀ scale + bias) V, of every sequence by itself.
-** qkv is [tokens, 3 inner], out is [tokens, inner].  The number of the layer is for the
-** observer. */
+** qkv is [tokens, 3 d_heads], out is [tokens, d_heads] (n_head x d_head).  The number of
+** the layer is for the observer. */
 void attne_attention(const attne_stack *stack, const attne_sequences *rows,
                      uint32_t layer, const float *qkv, const attne_mask *mask,
                      float *scratch, float *out);

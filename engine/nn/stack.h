@@ -12,8 +12,8 @@
 **   normed   [n, d_model], where norms come first
 **   scratch  of the linears
 **   free     from here on it is anybody's between the layers
-**     qkv      [n, 3 inner]     wide [n, d_ff], gate [n, d_ff]
-**     context  [n, inner]
+**     qkv      [n, 3 d_heads]   wide [n, d_ff], gate [n, d_ff]
+**     context  [n, d_heads], n_head x d_head
 **     scores   scratch of attention
 **
 ** The two columns are never needed at the same time and share their memory. */

@@ -106,66 +106,61 @@ static int by_name(const void *a, const void *b) {
 typedef struct tensor_list {
   attne_bert_tensor *tensor;
   size_t n;
+  uint32_t layer; /* whose tensors come next */
 } tensor_list;
 
-static void name_tensor(tensor_list *list, const char *prefix, const char *name,
-                        size_t at, int64_t n_row, int64_t n_column) {
+static void add_tensor(tensor_list *list, const char *base, const char *suffix, size_t at,
+                       int64_t n_row, int64_t n_column) {
   attne_bert_tensor *t = &list->tensor[list->n++];
-  snprintf(t->name, sizeof t->name, "%s%s", prefix, name);
+  attne_parameter_name(t->name, base, list->layer, suffix);
   t->at = at;
   t->n_row = n_row;
   t->n_column = n_column;
 }
 
-static void name_dense(tensor_list *list, const char *prefix, const char *name,
-                       const attne_bert_dense *dense) {
-  char weight[60], bias[60];
-  snprintf(weight, sizeof weight, "%s.weight", name);
-  snprintf(bias, sizeof bias, "%s.bias", name);
-  name_tensor(list, prefix, weight, dense->weight, dense->n_out, dense->n_in);
-  name_tensor(list, prefix, bias, dense->bias, dense->n_out, 0);
+static void add_dense(tensor_list *list, const char *base,
+                      const attne_bert_dense *dense) {
+  add_tensor(list, base, "weight", dense->weight, dense->n_out, dense->n_in);
+  add_tensor(list, base, "bias", dense->bias, dense->n_out, 0);
 }
 
-static void name_norm(tensor_list *list, const char *prefix, const char *name,
-                      const attne_bert_norm *norm, int64_t d) {
-  char full[60];
-  snprintf(full, sizeof full, "%s%s", prefix, name);
-  name_tensor(list, full, ".weight", norm->weight, d, 0);
-  name_tensor(list, full, ".bias", norm->bias, d, 0);
+static void add_norm(tensor_list *list, const char *base, const attne_bert_norm *norm,
+                     int64_t d) {
+  add_tensor(list, base, "weight", norm->weight, d, 0);
+  add_tensor(list, base, "bias", norm->bias, d, 0);
 }
 
-static void name_layer(tensor_list *list, const attne_bert *b, uint32_t i) {
-  static const char *const third[] = {"attention.self.query", "attention.self.key",
-                                      "attention.self.value"};
-  const attne_bert_layer *layer = &b->layer[i];
-  const uint32_t d = b->shape.d_model;
-  char prefix[32];
-  snprintf(prefix, sizeof prefix, "encoder.layer.%u.", i);
+static void add_layer(tensor_list *list, const attne_stack_names *names,
+                      const attne_bert_layer *layer, uint32_t d) {
+  const char *const projection[] = {names->query, names->key, names->value};
   for (uint32_t k = 0; k < 3; k++) {
     attne_bert_dense part = {d, d, layer->qkv.weight + (size_t)k * d * d,
                              layer->qkv.bias + k * d};
-    name_dense(list, prefix, third[k], &part);
+    add_dense(list, projection[k], &part);
   }
-  name_dense(list, prefix, "attention.output.dense", &layer->out);
-  name_norm(list, prefix, "attention.output.LayerNorm", &layer->norm_attention, d);
-  name_dense(list, prefix, "intermediate.dense", &layer->up);
-  name_dense(list, prefix, "output.dense", &layer->down);
-  name_norm(list, prefix, "output.LayerNorm", &layer->norm_ffn, d);
+  add_dense(list, names->out, &layer->out);
+  add_norm(list, names->norm_attention, &layer->norm_attention, d);
+  add_dense(list, names->up, &layer->up);
+  add_dense(list, names->down, &layer->down);
+  add_norm(list, names->norm_ffn, &layer->norm_ffn, d);
 }
 
 size_t attne_bert_tensors(const attne_bert *b, attne_bert_tensor *out) {
-  tensor_list list = {out, 0};
+  const attne_architecture *a = attne_architecture_find((attn_text){"bert", 4});
+  const attne_stack_names *names = a->encoder;
   const attne_bert_shape *s = &b->shape;
-  const int64_t d = s->d_model;
-  name_tensor(&list, "embeddings.", "word_embeddings.weight", b->word, s->n_vocab, d);
-  name_tensor(&list, "embeddings.", "position_embeddings.weight", b->position,
-              s->max_length, d);
-  name_tensor(&list, "embeddings.", "token_type_embeddings.weight", b->type, 1, d);
-  name_norm(&list, "embeddings.", "LayerNorm", &b->norm_embedding, d);
-  for (uint32_t i = 0; i < s->n_layer; i++) name_layer(&list, b, i);
-  name_dense(&list, "cls.predictions.", "transform.dense", &b->transform);
-  name_norm(&list, "cls.predictions.", "transform.LayerNorm", &b->norm_head, d);
-  name_tensor(&list, "cls.predictions.", "bias", b->bias, s->n_vocab, 0);
+  const uint32_t d = s->d_model;
+  tensor_list list = {out, 0, 0};
+  add_tensor(&list, a->word, "weight", b->word, s->n_vocab, d);
+  add_tensor(&list, names->position, "weight", b->position, s->max_length, d);
+  add_tensor(&list, a->type, "weight", b->type, 1, d);
+  add_norm(&list, names->norm_embedding, &b->norm_embedding, d);
+  for (; list.layer < s->n_layer; list.layer++) {
+    add_layer(&list, names, &b->layer[list.layer], d);
+  }
+  add_dense(&list, a->mlm.transform, &b->transform);
+  add_norm(&list, a->mlm.norm, &b->norm_head, d);
+  add_tensor(&list, a->mlm.bias, "bias", b->bias, s->n_vocab, 0);
   attn_sort(out, list.n, sizeof *out, by_name);
   return list.n;
 }

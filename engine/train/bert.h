@@ -20,9 +20,9 @@
 #ifndef ATTNE_BERT_H
 #define ATTNE_BERT_H
 
-#include "../base/base.h"
+#include "../model/architecture.h"
 
-enum { ATTNE_BERT_LAYERS = 24, ATTNE_BERT_NAME = 80 };
+enum { ATTNE_BERT_LAYERS = 24 };
 
 /* d_model is a multiple of n_head. */
 typedef struct attne_bert_shape {
@@ -77,9 +77,9 @@ void attne_bert_free(attne_bert *bert); /* what attne_bert_alloc made, or half m
 ** uniform ones, less 6), 1 for the factors of the norms, 0 for biases. */
 void attne_bert_first_weights(attne_bert *bert, uint64_t seed);
 
-/* One tensor, as transformers names it. */
+/* One tensor, by the name that the table of architectures has for it. */
 typedef struct attne_bert_tensor {
-  char name[ATTNE_BERT_NAME];
+  char name[ATTNE_MAX_NAME];
   size_t at;
   int64_t n_row, n_column; /* n_column 0: a vector */
 } attne_bert_tensor;

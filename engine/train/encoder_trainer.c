@@ -356,6 +356,12 @@ static attn_status seek(attn_trainer *base, uint64_t to, attn_error *err) {
   "{\"id\":" #id ",\"content\":\"" text "\",\"single_word\":false,\"lstrip\":false,"     \
   "\"rstrip\":false,\"normalized\":false,\"special\":true}"
 
+/* clang-format off */
+#define SPECIALS                                                                         \
+  SPECIAL(0, "[PAD]") "," SPECIAL(1, "[UNK]") "," SPECIAL(2, "[CLS]") ","                \
+  SPECIAL(3, "[SEP]") "," SPECIAL(4, "[MASK]")
+/* clang-format on */
+
 static attn_status config(const attn_trainer *base, attn_error *err, char **out) {
   const encoder *e = (const encoder *)base;
   return attne_format_text(
@@ -374,29 +380,13 @@ static attn_status config(const attn_trainer *base, attn_error *err, char **out)
       "{\"type\":\"Normalize\",\"class\":\"sentence_transformers.models.Normalize\","
       "\"path\":\"2_Normalize\"}],"
       "\"tokenizer\":{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,"
-      "\"added_tokens\":[" SPECIAL(0, "[PAD]") "," SPECIAL(1, "[UNK]") "," SPECIAL(
-          2,
-          "[CLS]") "," SPECIAL(3,
-                               "[SEP]") "," SPECIAL(4,
-                                                    "[MASK]") "],"
-                                                              "\"normalizer\":{\"type\":"
-                                                              "\"BertNormalizer\","
-                                                              "\"clean_text\":true,"
-                                                              "\"handle_chinese_chars\":"
-                                                              "true,\"strip_accents\":"
-                                                              "null,\"lowercase\":%s},"
-                                                              "\"pre_tokenizer\":{"
-                                                              "\"type\":"
-                                                              "\"BertPreTokenizer\"},"
-                                                              "\"post_processor\":{"
-                                                              "\"type\":"
-                                                              "\"BertProcessing\","
-                                                              "\"cls\":[\"[CLS]\",2],"
-                                                              "\"sep\":[\"[SEP]\",3]},"
-                                                              "\"decoder\":null,"
-                                                              "\"model\":{\"type\":"
-                                                              "\"WordLevel\",\"unk_"
-                                                              "token\":\"[UNK]\"}}}",
+      "\"added_tokens\":[" SPECIALS "],"
+      "\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,"
+      "\"handle_chinese_chars\":true,\"strip_accents\":null,\"lowercase\":%s},"
+      "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},"
+      "\"post_processor\":{\"type\":\"BertProcessing\",\"cls\":[\"[CLS]\",2],"
+      "\"sep\":[\"[SEP]\",3]},"
+      "\"decoder\":null,\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"[UNK]\"}}}",
       e->bert.shape.n_vocab, option(e, D_MODEL), option(e, N_LAYER), option(e, N_HEAD),
       option(e, D_FF), option(e, MAX_LENGTH), option(e, MAX_LENGTH), option(e, D_MODEL),
       base->value[LOWERCASE] > 0 ? "true" : "false");
