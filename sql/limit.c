@@ -58,21 +58,21 @@ const attns_function attns_limit_functions[] = {
 /* -------------------------------------------------------------------- attn_limits */
 
 typedef struct limit_rows {
-  attne_rows base;
+  attns_rows base;
   int n; /* rows that were given */
 } limit_rows;
 
-static int open_limits(attne_rows *base, sqlite3_value **argument, char **error) {
+static int open_limits(attns_rows *base, sqlite3_value **argument, char **error) {
   (void)base, (void)argument, (void)error; /* it starts with all zero */
   return SQLITE_OK;
 }
 
-static int next_limit(attne_rows *base, char **error) {
+static int next_limit(attns_rows *base, char **error) {
   (void)error;
   return ((limit_rows *)base)->n++ < ATTN_N_LIMIT ? SQLITE_ROW : SQLITE_DONE;
 }
 
-static void limits_column(attne_rows *base, sqlite3_context *ctx, int i) {
+static void limits_column(attns_rows *base, sqlite3_context *ctx, int i) {
   attn_limit which = (attn_limit)(((limit_rows *)base)->n - 1);
   const attn_limit_row *row = attn_limit_get_row(which);
   switch (i) {
@@ -91,7 +91,7 @@ static void limits_column(attne_rows *base, sqlite3_context *ctx, int i) {
   }
 }
 
-static void close_limits(attne_rows *base) {
+static void close_limits(attns_rows *base) {
   (void)base;
 }
 

@@ -90,7 +90,7 @@ extern const attns_function attns_embed_functions[], attns_tokens_functions[],
 
 /* A table-valued function whose rows are made by C code: columns first, then one
 ** hidden column per argument. */
-typedef struct attne_rows attne_rows;
+typedef struct attns_rows attns_rows;
 
 typedef struct attns_table {
   const char *name;
@@ -104,14 +104,14 @@ typedef struct attns_table {
   /* Puts the rows before the first one.  Absent arguments are NULL pointers.  Behind
   ** the arguments is what the n_filter columns have to equal: rows that differ may be
   ** left out, as SQLite looks for itself. */
-  int (*open)(attne_rows *rows, sqlite3_value **argument, char **error);
+  int (*open)(attns_rows *rows, sqlite3_value **argument, char **error);
   /* Goes to the next row: SQLITE_ROW, SQLITE_DONE or an error. */
-  int (*next)(attne_rows *rows, char **error);
-  void (*column)(attne_rows *rows, sqlite3_context *ctx, int i);
-  void (*close)(attne_rows *rows); /* also of half-opened rows */
+  int (*next)(attns_rows *rows, char **error);
+  void (*column)(attns_rows *rows, sqlite3_context *ctx, int i);
+  void (*close)(attns_rows *rows); /* also of half-opened rows */
 } attns_table;
 
-struct attne_rows {
+struct attns_rows {
   const attns_table *table;
   attns_connection *connection;
 };

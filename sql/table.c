@@ -16,7 +16,7 @@ typedef struct table_vtab {
 
 typedef struct table_cursor {
   sqlite3_vtab_cursor base;
-  attne_rows *rows; /* NULL: not open */
+  attns_rows *rows; /* NULL: not open */
   int eof;
   sqlite3_int64 rowid;
 } table_cursor;
@@ -129,7 +129,7 @@ static int table_fail(sqlite3_vtab *vtab, int rc, char *error) {
 
 static int table_next(sqlite3_vtab_cursor *base) {
   table_cursor *cursor = (table_cursor *)base;
-  attne_rows *rows = cursor->rows;
+  attns_rows *rows = cursor->rows;
   char *error = NULL;
   int rc = attns_connection_nest(rows->connection, rows->table->name, &error);
   if (rc == SQLITE_OK) {

@@ -446,26 +446,26 @@ const attns_function attns_vec_functions[] = {
 /* ---------------------------------------------------------------------- vec_each */
 
 typedef struct each_rows {
-  attne_rows rows;
+  attns_rows rows;
   sqlite3_value *value; /* ours, as the argument does not outlive xFilter */
   attn_vector vector;
   size_t n_given; /* rows so far */
 } each_rows;
 
-static int each_open(attne_rows *rows, sqlite3_value **argument, char **error) {
+static int each_open(attns_rows *rows, sqlite3_value **argument, char **error) {
   each_rows *each = (each_rows *)rows;
   each->value = sqlite3_value_dup(argument[0]);
   return each->value ? attns_value_vector(each->value, error, &each->vector)
                      : SQLITE_NOMEM;
 }
 
-static int each_next(attne_rows *rows, char **error) {
+static int each_next(attns_rows *rows, char **error) {
   each_rows *each = (each_rows *)rows;
   (void)error;
   return each->n_given++ < each->vector.n ? SQLITE_ROW : SQLITE_DONE;
 }
 
-static void each_column(attne_rows *rows, sqlite3_context *ctx, int i) {
+static void each_column(attns_rows *rows, sqlite3_context *ctx, int i) {
   each_rows *each = (each_rows *)rows;
   double x = attn_vector_get(&each->vector, each->n_given - 1);
   (void)i;
@@ -476,7 +476,7 @@ static void each_column(attne_rows *rows, sqlite3_context *ctx, int i) {
   }
 }
 
-static void each_close(attne_rows *rows) {
+static void each_close(attns_rows *rows) {
   each_rows *each = (each_rows *)rows;
   attn_vector_free(&each->vector);
   sqlite3_value_free(each->value);

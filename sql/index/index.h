@@ -449,23 +449,23 @@ enum {
   ATTNX_PLAN_VALUE = 8
 };
 
-typedef struct attne_plan {
+typedef struct attnx_plan {
   int n_term;
   attnx_term term[];
-} attne_plan;
+} attnx_plan;
 
 /* Reads what attnx_plan_best_index has written; NULL without memory. */
-attne_plan *attnx_plan_read(const char *text, int argc, sqlite3_value **argv);
+attnx_plan *attnx_plan_read(const char *text, int argc, sqlite3_value **argv);
 
 /* The first term on a column, NULL for none. */
-const attnx_term *attnx_plan_find(const attne_plan *plan, int column, int op);
+const attnx_term *attnx_plan_find(const attnx_plan *plan, int column, int op);
 
 /* Prepares a statement that gives the rowids that the terms let through; in order
 ** if `ordered`, else from the cheapest place. */
-int attnx_plan_rows(attnx_index *index, const attne_plan *plan, int flags, int ordered,
+int attnx_plan_rows(attnx_index *index, const attnx_plan *plan, int flags, int ordered,
                     sqlite3_stmt **out);
 
 /* 1 if a term restricts rows. */
-int attnx_plan_filters(const attnx_index *index, const attne_plan *plan);
+int attnx_plan_filters(const attnx_index *index, const attnx_plan *plan);
 
 #endif

@@ -274,10 +274,10 @@ int attnx_plan_best_index(attnx_index *index, sqlite3_index_info *info) {
 
 /* ----------------------------------------------------------------------- reading */
 
-attne_plan *attnx_plan_read(const char *text, int argc, sqlite3_value **argv) {
+attnx_plan *attnx_plan_read(const char *text, int argc, sqlite3_value **argv) {
   const size_t n_term = (size_t)argc * sizeof(attnx_term);
   const size_t n_text = text ? strlen(text) + 1 : 0;
-  attne_plan *plan = sqlite3_malloc64(sizeof *plan + n_term + n_text);
+  attnx_plan *plan = sqlite3_malloc64(sizeof *plan + n_term + n_text);
   if (!plan) return NULL;
   plan->n_term = text ? argc : 0;
   char *p = (char *)plan->term + n_term;
@@ -296,7 +296,7 @@ attne_plan *attnx_plan_read(const char *text, int argc, sqlite3_value **argv) {
   return plan;
 }
 
-const attnx_term *attnx_plan_find(const attne_plan *plan, int column, int op) {
+const attnx_term *attnx_plan_find(const attnx_plan *plan, int column, int op) {
   for (int i = 0; i < plan->n_term; i++) {
     const attnx_term *term = &plan->term[i];
     if (is_limit(op) ? term->op == op
@@ -312,7 +312,7 @@ static int is_filter(const attnx_index *index, const attnx_term *term) {
   return !is_limit(term->op) && term->column < index->config.n_column;
 }
 
-int attnx_plan_filters(const attnx_index *index, const attne_plan *plan) {
+int attnx_plan_filters(const attnx_index *index, const attnx_plan *plan) {
   for (int i = 0; i < plan->n_term; i++) {
     if (is_filter(index, &plan->term[i])) return 1;
   }
@@ -327,7 +327,7 @@ typedef struct sources {
   int text;   /* of own texts */
 } sources;
 
-static sources find_sources(const attnx_index *index, const attne_plan *plan) {
+static sources find_sources(const attnx_index *index, const attnx_plan *plan) {
   sources s = {0};
   for (int i = 0; i < plan->n_term; i++) {
     const attnx_term *term = &plan->term[i];
@@ -407,7 +407,7 @@ static int append_term(sqlite3_str *s, const attnx_index *index, const char *id,
 }
 
 static int append_terms(sqlite3_str *s, const attnx_index *index, const char *id,
-                        const attne_plan *plan) {
+                        const attnx_plan *plan) {
   int rc = SQLITE_OK, n = 0;
   for (int i = 0; rc == SQLITE_OK && i < plan->n_term; i++) {
     if (!is_filter(index, &plan->term[i])) continue;
@@ -438,7 +438,7 @@ static int has_value(const attnx_term *term) {
          term->op != SQLITE_INDEX_CONSTRAINT_ISNOTNULL;
 }
 
-static int bind_terms(attnx_index *index, const attne_plan *plan, sqlite3_stmt *stmt) {
+static int bind_terms(attnx_index *index, const attnx_plan *plan, sqlite3_stmt *stmt) {
   int rc = SQLITE_OK, n = 0;
   for (int i = 0; rc == SQLITE_OK && i < plan->n_term; i++) {
     const attnx_term *term = &plan->term[i];
@@ -449,7 +449,7 @@ static int bind_terms(attnx_index *index, const attne_plan *plan, sqlite3_stmt *
   return rc;
 }
 
-int attnx_plan_rows(attnx_index *index, const attne_plan *plan, int flags, int ordered,
+int attnx_plan_rows(attnx_index *index, const attnx_plan *plan, int flags, int ordered,
                     sqlite3_stmt **out) {
   const attnx_config *config = &index->config;
   sources from = find_sources(index, plan);

@@ -97,7 +97,7 @@ static void sort_ids(attnx_ids *ids) {
   if (i < ids->n) attn_sort(ids->id, ids->n, sizeof *ids->id, compare_ids);
 }
 
-static int collect_ids(attnx_cursor *cursor, const attne_plan *plan) {
+static int collect_ids(attnx_cursor *cursor, const attnx_plan *plan) {
   attnx_index *index = attnx_cursor_index(cursor);
   sqlite3_stmt *stmt;
   int rc = attnx_plan_rows(index, plan, ATTNX_PLAN_MATCH, 0, &stmt);
@@ -335,7 +335,7 @@ static int read_count(attnx_index *index, sqlite3_value *value, const char *what
 
 /* LIMIT and OFFSET together say how many rows SQLite will take, if it drops none.  Of
 ** `(a, b) > (1, 2)` the table is told `a >= 1` alone: then it asks for more. */
-static void read_limit(const attne_plan *plan, sqlite3_uint64 *wanted) {
+static void read_limit(const attnx_plan *plan, sqlite3_uint64 *wanted) {
   const attnx_term *limit = attnx_plan_find(plan, 0, SQLITE_INDEX_CONSTRAINT_LIMIT);
   const attnx_term *offset = attnx_plan_find(plan, 0, SQLITE_INDEX_CONSTRAINT_OFFSET);
   sqlite3_int64 n = limit ? sqlite3_value_int64(limit->value) : -1;
@@ -368,7 +368,7 @@ static int read_bound(attnx_cursor *cursor, const attnx_term *term) {
   return 1;
 }
 
-static int read_bounds(attnx_cursor *cursor, const attne_plan *plan) {
+static int read_bounds(attnx_cursor *cursor, const attnx_plan *plan) {
   int n = attnx_cursor_index(cursor)->config.n_column;
   cursor->low = -HUGE_VAL;
   cursor->high = HUGE_VAL;
@@ -418,7 +418,7 @@ static int read_query(attnx_cursor *cursor, sqlite3_value *value) {
   return rc;
 }
 
-static int filter_search(attnx_cursor *cursor, const attne_plan *plan) {
+static int filter_search(attnx_cursor *cursor, const attnx_plan *plan) {
   attnx_index *index = attnx_cursor_index(cursor);
   const attnx_term *match =
       attnx_plan_find(plan, index->config.n_column + ATTNX_HIDDEN_MATCH, 0);
@@ -491,7 +491,7 @@ int attnx_cursor_filter(sqlite3_vtab_cursor *base, int flags, const char *text, 
                         sqlite3_value **argv) {
   attnx_cursor *cursor = (attnx_cursor *)base;
   attnx_index *index = attnx_cursor_index(cursor);
-  attne_plan *plan = attnx_plan_read(text, argc, argv);
+  attnx_plan *plan = attnx_plan_read(text, argc, argv);
   if (!plan) return SQLITE_NOMEM;
   reset(cursor);
   cursor->flags = flags;

@@ -14,14 +14,14 @@
 /* -------------------------------------------------------------------- attn_status */
 
 typedef struct status_rows {
-  attne_rows base;
+  attns_rows base;
   char **schema; /* all; the current one is schema[i] */
   int i;
   sqlite3_stmt *names; /* of the indexes of a schema */
   sqlite3_stmt *one;   /* the row of an index */
 } status_rows;
 
-static int open_status(attne_rows *base, sqlite3_value **argument, char **error) {
+static int open_status(attns_rows *base, sqlite3_value **argument, char **error) {
   status_rows *rows = (status_rows *)base;
   (void)argument;
   rows->i = -1;
@@ -77,7 +77,7 @@ static int open_one(status_rows *rows, const char *schema, const char *name,
       schema, name, schema, name);
 }
 
-static int next_status(attne_rows *base, char **error) {
+static int next_status(attns_rows *base, char **error) {
   status_rows *rows = (status_rows *)base;
   sqlite3 *db = attns_connection_db(base->connection);
   int rc;
@@ -101,7 +101,7 @@ static int next_status(attne_rows *base, char **error) {
   return rc == SQLITE_ROW ? rc : attns_sql_db_error(db, "attn_status", error);
 }
 
-static void status_column(attne_rows *base, sqlite3_context *ctx, int i) {
+static void status_column(attns_rows *base, sqlite3_context *ctx, int i) {
   status_rows *rows = (status_rows *)base;
   /* Sums are counts: total() made them real, so that none is 0 and not NULL. */
   if (i == 5 || i == 8 || i == 9) {
@@ -111,7 +111,7 @@ static void status_column(attne_rows *base, sqlite3_context *ctx, int i) {
   }
 }
 
-static void close_status(attne_rows *base) {
+static void close_status(attns_rows *base) {
   status_rows *rows = (status_rows *)base;
   sqlite3_finalize(rows->one);
   sqlite3_finalize(rows->names);

@@ -15,12 +15,12 @@
 /* Row `row` of the trace is that of a layer, a head and a position, and of weights
 ** also a second position. */
 typedef struct trace_rows {
-  attne_rows base;
+  attns_rows base;
   attns_trace trace;
   size_t n, next;
 } trace_rows;
 
-static int open_trace(attne_rows *base, const attns_trace_choice *choice, char **error) {
+static int open_trace(attns_rows *base, const attns_trace_choice *choice, char **error) {
   trace_rows *rows = (trace_rows *)base;
   if (sqlite3_value_type(choice->text) == SQLITE_NULL) return SQLITE_OK;
   int rc = attns_trace_run(&rows->trace, base->connection, choice, error);
@@ -30,21 +30,21 @@ static int open_trace(attne_rows *base, const attns_trace_choice *choice, char *
   return rc;
 }
 
-static int open_attention(attne_rows *rows, sqlite3_value **a, char **error) {
+static int open_attention(attns_rows *rows, sqlite3_value **a, char **error) {
   attns_trace_choice choice = {
       ATTNS_TRACE_WEIGHTS,     a[0], a[1], a[2], attns_trace_number(a[3]),
       attns_trace_number(a[4])};
   return open_trace(rows, &choice, error);
 }
 
-static int open_heads(attne_rows *rows, sqlite3_value **a, char **error) {
+static int open_heads(attns_rows *rows, sqlite3_value **a, char **error) {
   attns_trace_choice choice = {
       ATTNS_TRACE_VECTORS,     a[0], a[1], a[2], attns_trace_number(a[3]),
       attns_trace_number(a[4])};
   return open_trace(rows, &choice, error);
 }
 
-static int open_hidden(attne_rows *rows, sqlite3_value **a, char **error) {
+static int open_hidden(attns_rows *rows, sqlite3_value **a, char **error) {
   attns_trace_choice choice = {.kind = ATTNS_TRACE_HIDDEN,
                                .text = a[0],
                                .model = a[1],
@@ -52,13 +52,13 @@ static int open_hidden(attne_rows *rows, sqlite3_value **a, char **error) {
   return open_trace(rows, &choice, error);
 }
 
-static int next_row(attne_rows *base, char **error) {
+static int next_row(attns_rows *base, char **error) {
   trace_rows *rows = (trace_rows *)base;
   (void)error;
   return rows->next++ < rows->n ? SQLITE_ROW : SQLITE_DONE;
 }
 
-static void close_trace(attne_rows *base) {
+static void close_trace(attns_rows *base) {
   attns_trace_free(&((trace_rows *)base)->trace);
 }
 
@@ -66,7 +66,7 @@ static void result_number(sqlite3_context *ctx, size_t n) {
   sqlite3_result_int64(ctx, (sqlite3_int64)n);
 }
 
-static void attention_column(attne_rows *base, sqlite3_context *ctx, int i) {
+static void attention_column(attns_rows *base, sqlite3_context *ctx, int i) {
   trace_rows *rows = (trace_rows *)base;
   const attns_trace *trace = &rows->trace;
   const size_t n = trace->tokens.n, row = rows->next - 1;
@@ -96,7 +96,7 @@ static void attention_column(attne_rows *base, sqlite3_context *ctx, int i) {
   }
 }
 
-static void heads_column(attne_rows *base, sqlite3_context *ctx, int i) {
+static void heads_column(attns_rows *base, sqlite3_context *ctx, int i) {
   trace_rows *rows = (trace_rows *)base;
   const attns_trace *trace = &rows->trace;
   const size_t n = trace->tokens.n, d = trace->n_block / n / 3;
@@ -121,7 +121,7 @@ static void heads_column(attne_rows *base, sqlite3_context *ctx, int i) {
   }
 }
 
-static void hidden_column(attne_rows *base, sqlite3_context *ctx, int i) {
+static void hidden_column(attns_rows *base, sqlite3_context *ctx, int i) {
   trace_rows *rows = (trace_rows *)base;
   const attns_trace *trace = &rows->trace;
   const size_t n = trace->tokens.n, d = trace->n_block / n, row = rows->next - 1;

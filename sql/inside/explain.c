@@ -17,7 +17,7 @@
 #include <string.h>
 
 typedef struct explain_rows {
-  attne_rows base;
+  attns_rows base;
   attns_trace a, b;
   int weighted;  /* 1: token i counts i + 1 times */
   double factor; /* 1 / (|u| |v|) */
@@ -71,7 +71,7 @@ static int run(attns_trace *trace, attns_connection *c, sqlite3_value *text,
   return rc == SQLITE_OK ? check_pooling(trace->model, error) : rc;
 }
 
-static int open_explain(attne_rows *base, sqlite3_value **argument, char **error) {
+static int open_explain(attns_rows *base, sqlite3_value **argument, char **error) {
   explain_rows *rows = (explain_rows *)base;
   if (sqlite3_value_type(argument[0]) == SQLITE_NULL ||
       sqlite3_value_type(argument[1]) == SQLITE_NULL)
@@ -88,7 +88,7 @@ static int open_explain(attne_rows *base, sqlite3_value **argument, char **error
   return SQLITE_OK;
 }
 
-static int next_pair(attne_rows *base, char **error) {
+static int next_pair(attns_rows *base, char **error) {
   explain_rows *rows = (explain_rows *)base;
   (void)error;
   return rows->next++ < rows->n ? SQLITE_ROW : SQLITE_DONE;
@@ -102,7 +102,7 @@ static double share(const explain_rows *rows, size_t i, size_t j) {
   return sum * weight(rows, i) * weight(rows, j) * rows->factor;
 }
 
-static void explain_column(attne_rows *base, sqlite3_context *ctx, int column) {
+static void explain_column(attns_rows *base, sqlite3_context *ctx, int column) {
   explain_rows *rows = (explain_rows *)base;
   size_t i = (rows->next - 1) / rows->b.tokens.n, j = (rows->next - 1) % rows->b.tokens.n;
   switch (column) {
@@ -124,7 +124,7 @@ static void explain_column(attne_rows *base, sqlite3_context *ctx, int column) {
   }
 }
 
-static void close_explain(attne_rows *base) {
+static void close_explain(attns_rows *base) {
   explain_rows *rows = (explain_rows *)base;
   attns_trace_free(&rows->a);
   attns_trace_free(&rows->b);

@@ -322,12 +322,12 @@ static void stack_end(sqlite3_context *ctx) {
 /* --------------------------------------------------------------------------- rows */
 
 typedef struct matrix_rows {
-  attne_rows base;
+  attns_rows base;
   float *x;
   size_t n, n_column, next;
 } matrix_rows;
 
-static int open_rows(attne_rows *base, sqlite3_value **argument, char **error) {
+static int open_rows(attns_rows *base, sqlite3_value **argument, char **error) {
   matrix_rows *rows = (matrix_rows *)base;
   if (sqlite3_value_type(argument[0]) == SQLITE_NULL) return SQLITE_OK;
   sqlite3_int64 n;
@@ -342,13 +342,13 @@ static int open_rows(attne_rows *base, sqlite3_value **argument, char **error) {
                         (unsigned long long)rows->n, n);
 }
 
-static int next_row(attne_rows *base, char **error) {
+static int next_row(attns_rows *base, char **error) {
   matrix_rows *rows = (matrix_rows *)base;
   (void)error;
   return rows->next++ * rows->n_column < rows->n ? SQLITE_ROW : SQLITE_DONE;
 }
 
-static void row_column(attne_rows *base, sqlite3_context *ctx, int i) {
+static void row_column(attns_rows *base, sqlite3_context *ctx, int i) {
   matrix_rows *rows = (matrix_rows *)base;
   if (i == 0) {
     sqlite3_result_int64(ctx, (sqlite3_int64)rows->next - 1);
@@ -358,7 +358,7 @@ static void row_column(attne_rows *base, sqlite3_context *ctx, int i) {
   attns_result_floats_copy(ctx, rows->x + (rows->next - 1) * n, n);
 }
 
-static void close_rows(attne_rows *base) {
+static void close_rows(attns_rows *base) {
   sqlite3_free(((matrix_rows *)base)->x);
 }
 

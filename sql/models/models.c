@@ -184,7 +184,7 @@ const attns_function attns_models_functions[] = {
 /* ------------------------------------------------------------------ attn_models */
 
 typedef struct model_rows {
-  attne_rows base;
+  attns_rows base;
   char **schema; /* all of them; the current one is schema[i] */
   int i;
   sqlite3_stmt *stmt; /* over the current schema */
@@ -193,7 +193,7 @@ typedef struct model_rows {
 
 /* A configuration that cannot be read makes NULLs; but first it is seen whether any can,
 ** which takes SQLite's JSON functions and what the limits of the connection allow. */
-static int open_models(attne_rows *base, sqlite3_value **argument, char **error) {
+static int open_models(attns_rows *base, sqlite3_value **argument, char **error) {
   model_rows *rows = (model_rows *)base;
   sqlite3 *db = attns_connection_db(base->connection);
   attns_document document;
@@ -256,7 +256,7 @@ static int describe_row(model_rows *rows) {
   return rc == SQLITE_ERROR || rc == SQLITE_TOOBIG ? SQLITE_OK : rc;
 }
 
-static int next_model(attne_rows *base, char **error) {
+static int next_model(attns_rows *base, char **error) {
   model_rows *rows = (model_rows *)base;
   sqlite3 *db = attns_connection_db(base->connection);
   for (;;) {
@@ -281,7 +281,7 @@ static int next_model(attne_rows *base, char **error) {
   }
 }
 
-static void model_column(attne_rows *base, sqlite3_context *ctx, int i) {
+static void model_column(attns_rows *base, sqlite3_context *ctx, int i) {
   model_rows *rows = (model_rows *)base;
   const attn_model_info *info = &rows->info;
   /* Zero stands for a configuration that could not be read. */
@@ -328,7 +328,7 @@ static void model_column(attne_rows *base, sqlite3_context *ctx, int i) {
   }
 }
 
-static void close_models(attne_rows *base) {
+static void close_models(attns_rows *base) {
   model_rows *rows = (model_rows *)base;
   sqlite3_finalize(rows->stmt);
   sqlite3_free(rows->schema);

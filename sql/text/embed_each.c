@@ -32,7 +32,7 @@ enum {
 };
 
 typedef struct each_rows {
-  attne_rows base;
+  attns_rows base;
   const attn_model *model; /* ours */
   attn_workspace *workspace;
   sqlite3_stmt *query; /* NULL: at its end */
@@ -82,7 +82,7 @@ static int begin_embedding(each_rows *rows, attn_prompt prompt, char **error) {
   return attns_sql_status(status, &err, error);
 }
 
-static int open_each(attne_rows *base, sqlite3_value **argument, char **error) {
+static int open_each(attns_rows *base, sqlite3_value **argument, char **error) {
   each_rows *rows = (each_rows *)base;
   const attn_model *model;
   attn_prompt prompt;
@@ -177,7 +177,7 @@ static int embed_batch(each_rows *rows, char **error) {
                           error);
 }
 
-static int next_each(attne_rows *base, char **error) {
+static int next_each(attns_rows *base, char **error) {
   each_rows *rows = (each_rows *)base;
   int rc = SQLITE_OK;
   if (++rows->next < rows->n_row) return SQLITE_ROW;
@@ -188,7 +188,7 @@ static int next_each(attne_rows *base, char **error) {
   return rows->n_row ? SQLITE_ROW : SQLITE_DONE;
 }
 
-static void each_column(attne_rows *base, sqlite3_context *ctx, int i) {
+static void each_column(attns_rows *base, sqlite3_context *ctx, int i) {
   each_rows *rows = (each_rows *)base;
   int at = rows->at[rows->next];
   uint32_t n = attn_model_get_info(rows->model)->dimension;
@@ -199,7 +199,7 @@ static void each_column(attne_rows *base, sqlite3_context *ctx, int i) {
   }
 }
 
-static void close_each(attne_rows *base) {
+static void close_each(attns_rows *base) {
   each_rows *rows = (each_rows *)base;
   free_batch(rows);
   sqlite3_finalize(rows->query);

@@ -134,7 +134,7 @@ static void result_token(const hidden *h, sqlite3_context *ctx, int32_t id) {
 /* ---------------------------------------------------------------- attn_fill_mask */
 
 typedef struct fill_rows {
-  attne_rows base;
+  attns_rows base;
   hidden h;
   uint32_t k; /* of each mask */
   size_t mask;
@@ -159,7 +159,7 @@ static int find_masks(fill_rows *rows, char **error) {
       (int)n, text, (sqlite3_uint64)h->n_id);
 }
 
-static int open_fill(attne_rows *base, sqlite3_value **argument, char **error) {
+static int open_fill(attns_rows *base, sqlite3_value **argument, char **error) {
   fill_rows *rows = (fill_rows *)base;
   attn_text text;
   size_t first;
@@ -180,7 +180,7 @@ static int open_fill(attne_rows *base, sqlite3_value **argument, char **error) {
   return SQLITE_OK;
 }
 
-static int next_fill(attne_rows *base, char **error) {
+static int next_fill(attns_rows *base, char **error) {
   fill_rows *rows = (fill_rows *)base;
   attn_error err = {0};
   const float *probability;
@@ -197,7 +197,7 @@ static int next_fill(attne_rows *base, char **error) {
   return status == ATTN_OK ? SQLITE_ROW : attns_sql_status(status, &err, error);
 }
 
-static void fill_column(attne_rows *base, sqlite3_context *ctx, int i) {
+static void fill_column(attns_rows *base, sqlite3_context *ctx, int i) {
   fill_rows *rows = (fill_rows *)base;
   const attn_prediction *guess = &rows->guess[rows->next];
   switch (i) {
@@ -219,7 +219,7 @@ static void fill_column(attne_rows *base, sqlite3_context *ctx, int i) {
   }
 }
 
-static void close_fill(attne_rows *base) {
+static void close_fill(attns_rows *base) {
   fill_rows *rows = (fill_rows *)base;
   sqlite3_free(rows->guess);
   close_hidden(&rows->h);
@@ -244,7 +244,7 @@ const attns_table attns_fill_mask_table = {
 /* -------------------------------------------------------------------- attn_cloze */
 
 typedef struct cloze_rows {
-  attne_rows base;
+  attns_rows base;
   hidden h;
   attn_masking how;
   sqlite3_stmt *query; /* NULL: at its end */
@@ -272,7 +272,7 @@ static int get_masking(sqlite3 *db, sqlite3_value *value, char **error,
   return rc;
 }
 
-static int open_cloze(attne_rows *base, sqlite3_value **argument, char **error) {
+static int open_cloze(attns_rows *base, sqlite3_value **argument, char **error) {
   cloze_rows *rows = (cloze_rows *)base;
   attn_text sql;
   sqlite3 *db = attns_connection_db(base->connection);
@@ -344,7 +344,7 @@ static int read_batch(cloze_rows *rows, char **error) {
   return rc;
 }
 
-static int next_cloze(attne_rows *base, char **error) {
+static int next_cloze(attns_rows *base, char **error) {
   cloze_rows *rows = (cloze_rows *)base;
   hidden *h = &rows->h;
   const float *probability;
@@ -365,7 +365,7 @@ static int next_cloze(attne_rows *base, char **error) {
   return SQLITE_ROW;
 }
 
-static void cloze_column(attne_rows *base, sqlite3_context *ctx, int i) {
+static void cloze_column(attns_rows *base, sqlite3_context *ctx, int i) {
   cloze_rows *rows = (cloze_rows *)base;
   const hidden *h = &rows->h;
   const size_t at = rows->next - 1;
@@ -391,7 +391,7 @@ static void cloze_column(attne_rows *base, sqlite3_context *ctx, int i) {
   }
 }
 
-static void close_cloze(attne_rows *base) {
+static void close_cloze(attns_rows *base) {
   cloze_rows *rows = (cloze_rows *)base;
   empty_batch(rows);
   sqlite3_finalize(rows->query);

@@ -14,7 +14,7 @@
 #include <string.h>
 
 typedef struct generate_rows {
-  attne_rows base;
+  attns_rows base;
   const attn_model *model;   /* ours */
   attn_generator *generator; /* NULL: there is nothing to generate */
   attns_ticker ticker;
@@ -41,7 +41,7 @@ static int begin(generate_rows *rows, attn_sequence prompt, sqlite3_value *optio
   return rc;
 }
 
-static int open_generate(attne_rows *base, sqlite3_value **argument, char **error) {
+static int open_generate(attns_rows *base, sqlite3_value **argument, char **error) {
   generate_rows *rows = (generate_rows *)base;
   const attn_model *model;
   attns_token_ids prompt = {0};
@@ -65,7 +65,7 @@ static int open_generate(attne_rows *base, sqlite3_value **argument, char **erro
   return rc;
 }
 
-static int next_generated(attne_rows *base, char **error) {
+static int next_generated(attns_rows *base, char **error) {
   generate_rows *rows = (generate_rows *)base;
   attn_error err = {0};
   if (!rows->generator) return SQLITE_DONE;
@@ -91,7 +91,7 @@ static void result_text(generate_rows *rows, sqlite3_context *ctx) {
   }
 }
 
-static void generate_column(attne_rows *base, sqlite3_context *ctx, int i) {
+static void generate_column(attns_rows *base, sqlite3_context *ctx, int i) {
   generate_rows *rows = (generate_rows *)base;
   uint32_t n = 0;
   const char *text;
@@ -115,7 +115,7 @@ static void generate_column(attne_rows *base, sqlite3_context *ctx, int i) {
   }
 }
 
-static void close_generate(attne_rows *base) {
+static void close_generate(attns_rows *base) {
   generate_rows *rows = (generate_rows *)base;
   attn_generator_free(rows->generator);
   attns_ticker_close(&rows->ticker);

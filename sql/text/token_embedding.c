@@ -59,7 +59,7 @@ const attns_function attns_embedding_functions[] = {
 /* ------------------------------------------------------------------ attn_nearest */
 
 typedef struct nearest_rows {
-  attne_rows base;
+  attns_rows base;
   const attn_model *model; /* ours */
   attn_near *near;
   uint32_t n, next;
@@ -80,7 +80,7 @@ static int search(nearest_rows *rows, const float *vector, size_t n, uint32_t k,
       error);
 }
 
-static int open_nearest(attne_rows *base, sqlite3_value **argument, char **error) {
+static int open_nearest(attns_rows *base, sqlite3_value **argument, char **error) {
   nearest_rows *rows = (nearest_rows *)base;
   const attn_model *model;
   float *vector = NULL;
@@ -99,13 +99,13 @@ static int open_nearest(attne_rows *base, sqlite3_value **argument, char **error
   return rc;
 }
 
-static int next_nearest(attne_rows *base, char **error) {
+static int next_nearest(attns_rows *base, char **error) {
   nearest_rows *rows = (nearest_rows *)base;
   (void)error;
   return rows->next++ < rows->n ? SQLITE_ROW : SQLITE_DONE;
 }
 
-static void nearest_column(attne_rows *base, sqlite3_context *ctx, int i) {
+static void nearest_column(attns_rows *base, sqlite3_context *ctx, int i) {
   nearest_rows *rows = (nearest_rows *)base;
   const attn_near *near = &rows->near[rows->next - 1];
   uint32_t n = 0;
@@ -124,7 +124,7 @@ static void nearest_column(attne_rows *base, sqlite3_context *ctx, int i) {
   }
 }
 
-static void close_nearest(attne_rows *base) {
+static void close_nearest(attns_rows *base) {
   nearest_rows *rows = (nearest_rows *)base;
   sqlite3_free(rows->near);
   attn_model_release(rows->model);

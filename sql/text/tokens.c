@@ -99,13 +99,13 @@ const attns_function attns_tokens_functions[] = {
 /* ------------------------------------------------------------------------- rows */
 
 typedef struct token_rows {
-  attne_rows base;
+  attns_rows base;
   const attn_model *model;
   attn_tokens tokens;
   size_t next;
 } token_rows;
 
-static int open_tokens(attne_rows *base, sqlite3_value **argument, char **error) {
+static int open_tokens(attns_rows *base, sqlite3_value **argument, char **error) {
   token_rows *rows = (token_rows *)base;
   if (sqlite3_value_type(argument[0]) == SQLITE_NULL) return SQLITE_OK;
   int rc = tokenize(base->connection, argument[0], argument[1], 0, error, &rows->model,
@@ -115,13 +115,13 @@ static int open_tokens(attne_rows *base, sqlite3_value **argument, char **error)
   return rc;
 }
 
-static int next_token(attne_rows *base, char **error) {
+static int next_token(attns_rows *base, char **error) {
   token_rows *rows = (token_rows *)base;
   (void)error;
   return rows->next++ < rows->tokens.n ? SQLITE_ROW : SQLITE_DONE;
 }
 
-static void token_column(attne_rows *base, sqlite3_context *ctx, int i) {
+static void token_column(attns_rows *base, sqlite3_context *ctx, int i) {
   token_rows *rows = (token_rows *)base;
   const attn_token *token = &rows->tokens.token[rows->next - 1];
   uint32_t n = 0;
@@ -146,7 +146,7 @@ static void token_column(attne_rows *base, sqlite3_context *ctx, int i) {
   }
 }
 
-static void close_tokens(attne_rows *base) {
+static void close_tokens(attns_rows *base) {
   token_rows *rows = (token_rows *)base;
   attn_tokens_free(&rows->tokens);
   attn_model_release(rows->model);

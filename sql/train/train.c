@@ -19,7 +19,7 @@
 #include <string.h>
 
 typedef struct train_rows {
-  attne_rows base;
+  attns_rows base;
   sqlite3 *db;
   char *schema, *name;
   char *options; /* the engine's memory */
@@ -115,7 +115,7 @@ static int begin(train_rows *rows, char **error) {
   return rc;
 }
 
-static int open_train(attne_rows *base, sqlite3_value **argument, char **error) {
+static int open_train(attns_rows *base, sqlite3_value **argument, char **error) {
   train_rows *rows = (train_rows *)base;
   attn_text name, sql;
   rows->db = attns_connection_db(base->connection);
@@ -262,7 +262,7 @@ static int keep(train_rows *rows, double now, char **error) {
   return SQLITE_OK;
 }
 
-static int next_report(attne_rows *base, char **error) {
+static int next_report(attns_rows *base, char **error) {
   train_rows *rows = (train_rows *)base;
   double every = attn_trainer_option(rows->trainer, "progress"), now;
   uint64_t n_done = rows->progress.step;
@@ -284,7 +284,7 @@ static int next_report(attne_rows *base, char **error) {
   return rc == SQLITE_OK ? SQLITE_ROW : rc;
 }
 
-static void train_column(attne_rows *base, sqlite3_context *ctx, int i) {
+static void train_column(attns_rows *base, sqlite3_context *ctx, int i) {
   train_rows *rows = (train_rows *)base;
   const attn_train_progress *p = &rows->progress;
   switch (i) {
@@ -318,7 +318,7 @@ static void train_column(attne_rows *base, sqlite3_context *ctx, int i) {
   }
 }
 
-static void close_train(attne_rows *base) {
+static void close_train(attns_rows *base) {
   train_rows *rows = (train_rows *)base;
   attns_ticker_close(&rows->ticker);
   attn_trainer_free(rows->trainer);
