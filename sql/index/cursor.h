@@ -45,9 +45,13 @@ typedef struct attnx_cursor {
   sqlite3_uint64 n_hit; /* rows that it has given */
   sqlite3_uint64 n_given;
   sqlite3_uint64 n_change; /* of the index, when it was made */
-  double sigma;            /* of its bound; 0: exact */
-  attnx_id_set seen;       /* rows that were given, where the order does not tell */
-  double distance;         /* of the current row */
+  int is_exact;            /* it leaves no row out */
+  int in_order;            /* rows come by distance, and is_exact from the first on */
+  attnx_id_set seen;       /* rows that were met, where the order does not tell */
+  attn_hit *held;          /* rows in order, of which the first n_given were given */
+  size_t n_held, n_held_alloc;
+  size_t n_collect; /* rows to collect before any is given; 0: none */
+  double distance;  /* of the current row */
   sqlite3_int64 place;
   int rc; /* why vectors could not be fetched */
 } attnx_cursor;

@@ -13,13 +13,20 @@
 **
 ** or all lists.
 **
-** How many rows are wanted is not always known: SQLite before 3.41 says nothing of
-** LIMIT, and rows may be passed over (distance > x, several windows of one row).  A
-** search for some rows is much faster than one for all; so it is made for few, and
-** when these are used up it is made again for more, now exactly.  Where rows have to be
-** in order, those up to the distance, and rowid, of the last one are then passed over;
-** else only those that were given: no row comes twice.  The same is done when the table
-** is changed while a cursor is open on it.
+** A search for some rows is much faster than one for all.  How many are wanted is not
+** always known: SQLite may not pass LIMIT, and rows may be passed over (distance > x,
+** several windows of one row).  So a search is made for few rows, and when they are used
+** up it is made again for more, now exactly.  The same is done when the table changes
+** while a cursor is open on it.  No row comes twice, and none that matches is lost:
+**
+**   - Without ORDER BY distance, the ids of the rows that were given are kept.
+**   - With it, and where it is known how many rows SQLite will take (k, LIMIT without
+**     OFFSET), the rows are those of the search without it: all are collected, sorted by
+**     distance and rowid, and then given.
+**   - With it and without such a number the search is exact, as an approximate one may
+**     meet a row after a farther one was given.  So the pages of a result that is read
+**     with LIMIT and OFFSET fit together.  What a further search gives up to the distance
+**     and rowid of the last row is passed over.
 */
 #include "cursor.h"
 #include "../vec.h"
@@ -40,7 +47,9 @@ static int append_id(attnx_ids *ids, sqlite3_int64 id, char **error) {
 }
 
 static size_t find_key(const attnx_id_set *set, sqlite3_uint64 key) {
-  size_t at = (size_t)((key * 0x9E3779B97F4A7C15u) >> 20) & (set->n_slot - 1);
+  /* A product carries bits upwards only, so the high half of the key comes down first. */
+  sqlite3_uint64 mixed = (key ^ key >> 32) * 0x9E3779B97F4A7C15u;
+  size_t at = (size_t)(mixed >> 32) & (set->n_slot - 1);
   while (set->key[at] && set->key[at] != key) at = (at + 1) & (set->n_slot - 1);
   return at;
 }
@@ -237,7 +246,8 @@ static int begin_search(attnx_cursor *cursor) {
       .d = index->dimension,
       .k = cursor->k,
       .max_distance = cursor->high == HUGE_VAL ? NULL : &cursor->high,
-      .sigma = cursor->sigma,
+      /* With windows a row would come at the distance of another than its best. */
+      .sigma = cursor->is_exact || index->config.window ? 0 : ATTN_SIGMA,
       .fetch = fetch,
       .ctx = cursor,
   };
@@ -250,7 +260,7 @@ static int begin_search(attnx_cursor *cursor) {
                        &err);
   }
   if (rc == SQLITE_OK) {
-    int some = index->lists && cursor->k && cursor->sigma > 0;
+    int some = index->lists && cursor->k && !cursor->is_exact;
     rc = some ? scan_lists(cursor, &blob) : scan_all(cursor, &blob);
   }
   sqlite3_blob_close(blob);
@@ -264,46 +274,100 @@ static int is_behind(const attnx_cursor *cursor, const attn_hit *hit) {
          (hit->distance == cursor->distance && hit->row.rowid > cursor->rowid);
 }
 
+/* A row of several windows is at the distance of its best, which comes first: it counts as
+** seen, and a window behind it does not bring back a row that is too near. */
 static int is_wanted(attnx_cursor *cursor, const attn_hit *hit, int *wanted) {
-  *wanted = hit->distance >= cursor->low &&
-            !(cursor->low_open && hit->distance == cursor->low) &&
-            !(cursor->high_open && hit->distance == cursor->high);
-  if (cursor->flags & ATTNX_PLAN_ORDERED && !is_behind(cursor, hit)) *wanted = 0;
-  if (!*wanted) return SQLITE_OK;
-  if (cursor->flags & ATTNX_PLAN_ORDERED && !attnx_cursor_index(cursor)->config.window) {
-    return SQLITE_OK;
+  const int has_windows = attnx_cursor_index(cursor)->config.window != 0;
+  int is_new = 1, rc = SQLITE_OK;
+  if (has_windows || !cursor->in_order) {
+    rc = insert_id(&cursor->seen, hit->row.rowid, &is_new);
   }
-  return insert_id(&cursor->seen, hit->row.rowid, wanted);
+  *wanted = is_new && hit->distance >= cursor->low &&
+            !(cursor->low_open && hit->distance == cursor->low) &&
+            !(cursor->high_open && hit->distance == cursor->high) &&
+            (!cursor->in_order || is_behind(cursor, hit));
+  return rc;
+}
+
+/* The next row of the search, or of a further one, that was not given before;
+** hit->found is 0 at the end. */
+static int find_hit(attnx_cursor *cursor, attn_hit *hit) {
+  attnx_index *index = attnx_cursor_index(cursor);
+  attn_error err = {""};
+  int wanted = 0;
+  while (!wanted) {
+    int rc = search_status(cursor, attn_search_next(cursor->search, &err, hit), &err);
+    if (rc != SQLITE_OK) return rc;
+    if (hit->found) {
+      cursor->n_hit++;
+      rc = is_wanted(cursor, hit, &wanted);
+    } else if (cursor->n_unscanned || (cursor->k && cursor->n_hit >= cursor->k)) {
+      cursor->k = cursor->k > index->directory.n_live / GROWTH ? 0 : cursor->k * GROWTH;
+      cursor->is_exact = 1;
+      rc = begin_search(cursor);
+    } else {
+      return SQLITE_OK;
+    }
+    if (rc != SQLITE_OK) return rc;
+  }
+  return SQLITE_OK;
+}
+
+static int compare_hits(const void *a, const void *b) {
+  const attn_hit *x = a, *y = b;
+  if (x->distance != y->distance) return x->distance < y->distance ? -1 : 1;
+  return x->row.rowid < y->row.rowid ? -1 : x->row.rowid > y->row.rowid;
+}
+
+/* Collects and sorts the rows from n_given on. */
+static int collect_hits(attnx_cursor *cursor) {
+  char **error = &attnx_cursor_index(cursor)->base.zErrMsg;
+  attn_hit hit;
+  cursor->n_held = (size_t)cursor->n_given;
+  while (cursor->n_held < cursor->n_collect) {
+    int rc = find_hit(cursor, &hit);
+    if (rc != SQLITE_OK) return rc;
+    if (!hit.found) break;
+    if (cursor->n_held == cursor->n_held_alloc) {
+      rc = attns_grow(&cursor->held, &cursor->n_held_alloc, 16, sizeof hit, error);
+      if (rc != SQLITE_OK) return rc;
+    }
+    cursor->held[cursor->n_held++] = hit;
+  }
+  if (cursor->n_held > cursor->n_given) {
+    attn_sort(cursor->held + cursor->n_given, cursor->n_held - (size_t)cursor->n_given,
+              sizeof hit, compare_hits);
+  }
+  return SQLITE_OK;
+}
+
+/* The table has changed: rows that were collected and not given may be gone. */
+static int search_again(attnx_cursor *cursor) {
+  int rc = SQLITE_OK, is_new;
+  const int collects = cursor->n_given < cursor->n_held;
+  if (collects) clear_set(&cursor->seen);
+  for (size_t i = 0; rc == SQLITE_OK && collects && i < cursor->n_given; i++) {
+    rc = insert_id(&cursor->seen, cursor->held[i].row.rowid, &is_new);
+  }
+  if (rc == SQLITE_OK) rc = begin_search(cursor);
+  if (rc == SQLITE_OK && collects) rc = collect_hits(cursor);
+  return rc;
 }
 
 static int next_hit(attnx_cursor *cursor) {
   attnx_index *index = attnx_cursor_index(cursor);
-  attn_error err = {""};
   attn_hit hit;
-  int rc = SQLITE_OK, wanted = 0;
-  while (!wanted) {
-    if (cursor->n_given == cursor->wanted) {
-      cursor->eof = 1;
-      return SQLITE_OK;
-    }
-    if (cursor->n_change != index->n_change) rc = begin_search(cursor);
-    if (rc == SQLITE_OK) {
-      rc = search_status(cursor, attn_search_next(cursor->search, &err, &hit), &err);
-    }
-    if (rc != SQLITE_OK) return rc;
-    if (hit.found) {
-      cursor->n_hit++;
-      rc = is_wanted(cursor, &hit, &wanted);
-    } else if (cursor->n_unscanned || (cursor->k && cursor->n_hit >= cursor->k)) {
-      cursor->k = cursor->k > index->directory.n_live / GROWTH ? 0 : cursor->k * GROWTH;
-      cursor->sigma = 0;
-      rc = begin_search(cursor);
-    } else {
-      cursor->eof = 1;
-      return SQLITE_OK;
-    }
-    if (rc != SQLITE_OK) return rc;
+  int rc = SQLITE_OK;
+  cursor->eof = 1;
+  if (cursor->n_given == cursor->wanted) return SQLITE_OK;
+  if (cursor->n_change != index->n_change) rc = search_again(cursor);
+  if (rc != SQLITE_OK) return rc;
+  if (cursor->n_given < cursor->n_held) {
+    hit = cursor->held[cursor->n_given];
+  } else if ((rc = find_hit(cursor, &hit)) != SQLITE_OK || !hit.found) {
+    return rc;
   }
+  cursor->eof = 0;
   cursor->n_given++;
   cursor->rowid = hit.row.rowid;
   cursor->distance = hit.distance;
@@ -335,9 +399,9 @@ static int read_count(attnx_index *index, sqlite3_value *value, const char *what
 
 /* LIMIT and OFFSET together say how many rows SQLite will take, if it drops none.  Of
 ** `(a, b) > (1, 2)` the table is told `a >= 1` alone: then it asks for more. */
-static void read_limit(const attnx_plan *plan, sqlite3_uint64 *wanted) {
+static void read_limit(const attnx_plan *plan, const attnx_term *offset,
+                       sqlite3_uint64 *wanted) {
   const attnx_term *limit = attnx_plan_find(plan, 0, SQLITE_INDEX_CONSTRAINT_LIMIT);
-  const attnx_term *offset = attnx_plan_find(plan, 0, SQLITE_INDEX_CONSTRAINT_OFFSET);
   sqlite3_int64 n = limit ? sqlite3_value_int64(limit->value) : -1;
   sqlite3_int64 skip = offset ? sqlite3_value_int64(offset->value) : 0;
   if (n <= 0) return;
@@ -418,6 +482,20 @@ static int read_query(attnx_cursor *cursor, sqlite3_value *value) {
   return rc;
 }
 
+/* How many rows the first search is made for, and whether it may be approximate. */
+static void choose_search(attnx_cursor *cursor, const attnx_plan *plan) {
+  const attnx_index *index = attnx_cursor_index(cursor);
+  const int is_ordered = cursor->flags & ATTNX_PLAN_ORDERED;
+  const attnx_term *offset = attnx_plan_find(plan, 0, SQLITE_INDEX_CONSTRAINT_OFFSET);
+  sqlite3_uint64 first = cursor->wanted;
+  read_limit(plan, offset, &first);
+  cursor->k = first != UINT64_MAX ? first : cursor->high == HUGE_VAL ? FIRST_K : 0;
+  cursor->is_exact = index->exact || first > index->directory.n_live ||
+                     (is_ordered && (offset || first == UINT64_MAX));
+  cursor->in_order = is_ordered && cursor->is_exact;
+  cursor->n_collect = is_ordered && !cursor->is_exact ? (size_t)first : 0;
+}
+
 static int filter_search(attnx_cursor *cursor, const attnx_plan *plan) {
   attnx_index *index = attnx_cursor_index(cursor);
   const attnx_term *match =
@@ -436,11 +514,9 @@ static int filter_search(attnx_cursor *cursor, const attnx_plan *plan) {
   cursor->has_filter = attnx_plan_filters(index, plan);
   if (rc == SQLITE_OK && cursor->has_filter) rc = collect_ids(cursor, plan);
   if (rc != SQLITE_OK) return rc;
-  sqlite3_uint64 first = cursor->wanted;
-  read_limit(plan, &first);
-  cursor->k = first != UINT64_MAX ? first : cursor->high == HUGE_VAL ? FIRST_K : 0;
-  cursor->sigma = index->exact ? 0 : ATTN_SIGMA;
+  choose_search(cursor, plan);
   if (cursor->wanted > 0) rc = begin_search(cursor);
+  if (rc == SQLITE_OK && cursor->n_collect) rc = collect_hits(cursor);
   return rc == SQLITE_OK ? next_hit(cursor) : rc;
 }
 
@@ -471,6 +547,7 @@ static void reset(attnx_cursor *cursor) {
   cursor->rows = NULL;
   cursor->filter.n = 0;
   clear_set(&cursor->seen);
+  cursor->n_held = cursor->n_collect = 0;
   cursor->n_given = 0;
   cursor->has_row = 0;
   cursor->eof = 1;
@@ -481,6 +558,7 @@ int attnx_cursor_close(sqlite3_vtab_cursor *base) {
   reset(cursor);
   sqlite3_finalize(cursor->source);
   sqlite3_free(cursor->filter.id);
+  sqlite3_free(cursor->held);
   sqlite3_free(cursor->query);
   sqlite3_value_free(cursor->match);
   sqlite3_free(cursor);

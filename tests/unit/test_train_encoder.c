@@ -1,7 +1,8 @@
 /*
 ** test_train_encoder.c - a BERT encoder that learns: loss, gradients and AdamW by PyTorch
 ** (tests/fixtures/train), gradients by finite differences with dropout at work, and the
-** same bits for any number of threads. isa: all
+** same bits for any number of threads.
+** isa: all
 */
 #include "unit.h"
 #include "../../engine/kernels/kernels.h"
