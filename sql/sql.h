@@ -83,10 +83,10 @@ extern const attns_aggregate attns_matrix_aggregates[];
 extern const attns_function attns_embed_functions[], attns_tokens_functions[],
     attns_models_functions[], attns_import_functions[], attns_quantize_functions[],
     attns_export_functions[], attns_info_functions[], attns_threads_functions[],
-    attns_limit_functions[], attns_vec_functions[], attns_index_functions[],
-    attns_highlight_functions[], attns_matrix_functions[], attns_step_functions[],
-    attns_svg_functions[], attns_decode_functions[], attns_embedding_functions[],
-    attns_train_tokenizer_functions[];
+    attns_limit_functions[], attns_vec_functions[], attns_content_functions[],
+    attns_cache_functions[], attns_highlight_functions[], attns_matrix_functions[],
+    attns_step_functions[], attns_svg_functions[], attns_decode_functions[],
+    attns_embedding_functions[], attns_train_tokenizer_functions[];
 
 /* A table-valued function whose rows are made by C code: columns first, then one
 ** hidden column per argument. */

@@ -386,6 +386,11 @@ static void distance(sqlite3_context *ctx, sqlite3_value **argv, attn_metric met
   attn_error err = {""};
   char *error = NULL;
   double result = 0;
+  /* A row without a vector has no distance, and does not end a query over all rows. */
+  if (sqlite3_value_type(argv[0]) == SQLITE_NULL ||
+      sqlite3_value_type(argv[1]) == SQLITE_NULL) {
+    return;
+  }
   int rc = value_pair(ctx, argv, &error, &a, &b);
   if (rc == SQLITE_OK)
     rc = attns_sql_status(attn_vector_distance(metric, &a, &b, &err, &result), &err,

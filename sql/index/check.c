@@ -8,6 +8,9 @@
 **     its center
 **   - pending rows are rows; own content has a text for every row
 **   - the texts that are kept are those that the vectors were made of
+**
+** With rank 1, as in FTS5, an index of external content is compared with it, too: the
+** rows are the same, and what their vectors were made of, or are, is what they hold.
 */
 #include "index.h"
 #include <string.h>
@@ -169,8 +172,29 @@ static int check_counts(attnx_index *index, sqlite3_int64 n_part) {
 
 /* ------------------------------------------------------------------------- texts */
 
-static int check_text(attnx_index *index, sqlite3_int64 id, sqlite3_int64 hash,
-                      sqlite3_value **column) {
+/* Compares the vector that a row holds with the one that the index has. */
+static int check_given(attnx_index *index, sqlite3_int64 id, sqlite3_int64 place,
+                       sqlite3_value *value) {
+  const char *name = index->config.column[index->config.vector].name;
+  const sqlite3_uint64 n_byte = index->dimension * sizeof(float);
+  sqlite3_blob *blob = NULL;
+  float *given = NULL, *stored = sqlite3_malloc64(n_byte);
+  int rc = stored ? attnx_index_vector(index, value, name, 0, &given) : SQLITE_NOMEM;
+  if (rc == SQLITE_OK) rc = attnx_chunks_vector(index, place, &blob, stored);
+  sqlite3_blob_close(blob);
+  if (rc == SQLITE_OK && memcmp(given, stored, n_byte) != 0) {
+    rc = attnx_index_corrupt(index, "%s: row %lld of %s has another vector",
+                             index->config.table, id, index->config.content_table);
+  }
+  sqlite3_free(given);
+  sqlite3_free(stored);
+  return rc;
+}
+
+/* A row that has a vector and does not wait: made of a text with this hash, or given. */
+static int check_row(attnx_index *index, sqlite3_int64 id, sqlite3_int64 place,
+                     const sqlite3_int64 *hash, sqlite3_value **column) {
+  const attnx_config *config = &index->config;
   sqlite3_stmt *stmt;
   char *text = NULL;
   size_t n_text;
@@ -178,44 +202,109 @@ static int check_text(attnx_index *index, sqlite3_int64 id, sqlite3_int64 hash,
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, id);
   if (rc == SQLITE_OK) rc = attnx_storage_step(index, stmt);
   if (rc != SQLITE_ROW) return rc;
-  for (int i = 0; i < index->config.n_column; i++)
+  for (int i = 0; i < config->n_column; i++)
     column[i] = sqlite3_column_value(stmt, i + 1);
-  rc = attnx_index_text(index, &id, column, &text, &n_text);
-  if (rc == SQLITE_OK && (!text || attnx_index_hash(text, n_text) != hash)) {
-    rc = attnx_index_corrupt(index, "%s: the vector of row %lld was made of another text",
-                             index->config.table, id);
+  sqlite3_value *vector = config->vector >= 0 ? column[config->vector] : NULL;
+  int is_given = vector && sqlite3_value_type(vector) != SQLITE_NULL;
+  if (is_given && !hash) {
+    rc = check_given(index, id, place, vector);
+  } else if (hash && !is_given) {
+    rc = attnx_index_text(index, &id, column, &text, &n_text);
+    if (rc == SQLITE_OK && (!text || attnx_index_hash(text, n_text) != *hash)) {
+      rc = attnx_index_corrupt(index,
+                               "%s: the vector of row %lld was made of another text",
+                               config->table, id);
+    }
+  } else if (config->content == ATTNX_CONTENT_EXTERNAL) {
+    rc = attnx_index_corrupt(index, "%s: the vector of row %lld is not that of %s",
+                             config->table, id, config->content_table);
+  } else {
+    rc = SQLITE_OK;
   }
   sqlite3_free(text);
   sqlite3_reset(stmt);
   return rc;
 }
 
-static int check_texts(attnx_index *index) {
+static int check_rows(attnx_index *index) {
+  const attnx_config *config = &index->config;
   sqlite3_stmt *rows;
-  if (index->config.content != ATTNX_CONTENT_OWN || !index->config.n_text)
-    return SQLITE_OK;
   sqlite3_value **column =
-      sqlite3_malloc64((sqlite3_uint64)index->config.n_column * sizeof(sqlite3_value *));
+      sqlite3_malloc64((sqlite3_uint64)config->n_column * sizeof(sqlite3_value *));
   if (!column) return SQLITE_NOMEM;
-  int rc = attnx_storage_prepare(index,
-                                 "SELECT id, hash FROM $rows WHERE hash IS NOT NULL"
-                                 " AND id NOT IN (SELECT id FROM $pending)",
-                                 &rows);
+  int rc = attnx_storage_prepare(
+      index,
+      config->n_text ? "SELECT id, place, hash FROM $rows WHERE place IS"
+                       " NOT NULL AND id NOT IN (SELECT id FROM $pending)"
+                     : "SELECT id, place, NULL FROM $rows WHERE place IS"
+                       " NOT NULL AND id NOT IN (SELECT id FROM $pending)",
+      &rows);
   while (rc == SQLITE_OK && (rc = attnx_storage_step(index, rows)) == SQLITE_ROW) {
-    rc = check_text(index, sqlite3_column_int64(rows, 0), sqlite3_column_int64(rows, 1),
-                    column);
+    sqlite3_int64 hash = sqlite3_column_int64(rows, 2);
+    int has_hash = sqlite3_column_type(rows, 2) != SQLITE_NULL;
+    rc = attns_interrupted(index->db)
+             ? SQLITE_INTERRUPT
+             : check_row(index, sqlite3_column_int64(rows, 0),
+                         sqlite3_column_int64(rows, 1), has_hash ? &hash : NULL, column);
   }
   sqlite3_finalize(rows);
   sqlite3_free(column);
   return rc;
 }
 
-int attnx_check(attnx_index *index, char **problem) {
+/* The first row that one side has and the other has not. */
+static int check_difference(attnx_index *index, const char *sql, const char *format) {
+  sqlite3_stmt *stmt;
+  int rc = attnx_storage_prepare(index, sql, &stmt);
+  if (rc == SQLITE_OK) rc = attnx_storage_step(index, stmt);
+  if (rc == SQLITE_ROW) {
+    rc = attnx_index_corrupt(index, format, index->config.table,
+                             sqlite3_column_int64(stmt, 0), index->config.content_table);
+  }
+  sqlite3_finalize(stmt);
+  return rc;
+}
+
+static int check_content(attnx_index *index) {
+  const attnx_config *config = &index->config;
+  char *lost =
+      sqlite3_mprintf("SELECT id FROM $rows WHERE id NOT IN (SELECT d.\"%w\" FROM "
+                      "\"%w\".\"%w\" d WHERE d.\"%w\" IS NOT NULL) LIMIT 1",
+                      config->content_rowid, config->schema, config->content_table,
+                      config->content_rowid);
+  char *missed =
+      sqlite3_mprintf("SELECT d.\"%w\" FROM \"%w\".\"%w\" d WHERE d.\"%w\" IS "
+                      "NOT NULL AND d.\"%w\" NOT IN (SELECT id FROM $rows) LIMIT 1",
+                      config->content_rowid, config->schema, config->content_table,
+                      config->content_rowid, config->content_rowid);
+  int rc = lost && missed ? SQLITE_OK : SQLITE_NOMEM;
+  if (rc == SQLITE_OK) {
+    rc =
+        check_difference(index, lost,
+                         "%s: row %lld is in the index and not in %s; 'rebuild' takes it "
+                         "out");
+  }
+  if (rc == SQLITE_OK) {
+    rc = check_difference(
+        index, missed, "%s: row %lld of %s is not in the index; 'rebuild' takes it in");
+  }
+  sqlite3_free(lost);
+  sqlite3_free(missed);
+  return rc == SQLITE_OK ? check_rows(index) : rc;
+}
+
+int attnx_check(attnx_index *index, int with_content, char **problem) {
+  const attnx_content content = index->config.content;
   sqlite3_int64 n_part = 0;
   *problem = NULL;
   int rc = check_chunks(index, &n_part);
   if (rc == SQLITE_OK) rc = check_counts(index, n_part);
-  if (rc == SQLITE_OK) rc = check_texts(index);
+  if (rc == SQLITE_OK && content == ATTNX_CONTENT_OWN && index->config.n_text) {
+    rc = check_rows(index);
+  }
+  if (rc == SQLITE_OK && content == ATTNX_CONTENT_EXTERNAL && with_content) {
+    rc = check_content(index);
+  }
   if (rc == SQLITE_ERROR) rc = SQLITE_CORRUPT_VTAB; /* a shadow table is missing */
   if (rc != SQLITE_CORRUPT_VTAB || !index->base.zErrMsg) return rc;
   *problem = index->base.zErrMsg;

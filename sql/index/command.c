@@ -5,7 +5,8 @@
 **                     embeds so many rows now and leaves the others pending
 **   step, n           embeds up to n pending rows (all without a rank)
 **   optimize          packs vectors into full chunks
-**   integrity-check   SQLITE_CORRUPT_VTAB if anything is wrong (check.c)
+**   integrity-check   SQLITE_CORRUPT_VTAB if anything is wrong (check.c); with rank 1
+**                     also where the index differs from its content table
 **   delete-all        empties the table
 **   delete            the row of the given rowid, as FTS5's external content has it
 **   deferred, exact   1 or 0: sets the option of that name
@@ -37,8 +38,8 @@ static int run_optimize(attnx_index *index, sqlite3_int64 rank, sqlite3_value *r
 
 static int run_check(attnx_index *index, sqlite3_int64 rank, sqlite3_value *rowid) {
   char *problem = NULL;
-  (void)rank, (void)rowid;
-  int rc = attnx_check(index, &problem);
+  (void)rowid;
+  int rc = attnx_check(index, rank == 1, &problem);
   if (rc == SQLITE_OK && problem) rc = attnx_index_corrupt(index, "%s", problem);
   sqlite3_free(problem);
   return rc;
@@ -86,11 +87,16 @@ static int run_probes(attnx_index *index, sqlite3_int64 rank, sqlite3_value *row
 }
 
 static const command commands[] = {
-    {"rebuild", RANK_OPTIONAL, run_rebuild},   {"step", RANK_OPTIONAL, run_step},
-    {"optimize", RANK_NONE, run_optimize},     {"integrity-check", RANK_NONE, run_check},
-    {"delete-all", RANK_NONE, run_delete_all}, {"delete", RANK_NONE, run_delete},
-    {"deferred", RANK_NEEDED, run_deferred},   {"exact", RANK_NEEDED, run_exact},
-    {"lists", RANK_NEEDED, run_lists},         {"probes", RANK_NEEDED, run_probes},
+    {"rebuild", RANK_OPTIONAL, run_rebuild},
+    {"step", RANK_OPTIONAL, run_step},
+    {"optimize", RANK_NONE, run_optimize},
+    {"integrity-check", RANK_OPTIONAL, run_check},
+    {"delete-all", RANK_NONE, run_delete_all},
+    {"delete", RANK_NONE, run_delete},
+    {"deferred", RANK_NEEDED, run_deferred},
+    {"exact", RANK_NEEDED, run_exact},
+    {"lists", RANK_NEEDED, run_lists},
+    {"probes", RANK_NEEDED, run_probes},
 };
 
 static const command *find_command(const char *name) {

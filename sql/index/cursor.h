@@ -25,7 +25,10 @@ typedef struct attnx_cursor {
   sqlite3_int64 rowid;  /* of the current row */
   sqlite3_stmt *rows;   /* a scan; NULL: a search */
   sqlite3_stmt *source; /* the columns of a row */
-  int has_row;          /* source stands on the current row */
+  int has_row;          /* source stands on row source_id */
+  sqlite3_int64 source_id;
+  int by_rowid;         /* a scan that looks for rowids */
+  int no_content;       /* there is no content table, and rows are given by rowid alone */
 
   /* What is searched for. */
   float *query;

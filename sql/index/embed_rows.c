@@ -124,17 +124,33 @@ static int check_vector(attnx_index *index, const char *what, const float *x, si
                           index->config.table, what);
 }
 
+/* A text that does not begin like a JSON array. */
+static int is_plain_text(sqlite3_value *value, int *out) {
+  *out = 0;
+  if (sqlite3_value_type(value) != SQLITE_TEXT) return SQLITE_OK;
+  const char *text = (const char *)sqlite3_value_text(value);
+  if (!text) return SQLITE_NOMEM;
+  *out = text[strspn(text, " \t\r\n")] != '[';
+  return SQLITE_OK;
+}
+
 int attnx_index_vector(attnx_index *index, sqlite3_value *value, const char *what,
                        int or_text, float **out) {
   size_t n = 0;
   *out = NULL;
-  if (or_text && sqlite3_value_type(value) != SQLITE_BLOB) {
-    /* Anything but "[..." is read faster as what it is. */
-    const char *text = (const char *)sqlite3_value_text(value);
-    if (!text) return SQLITE_NOMEM;
-    if (text[strspn(text, " \t\r\n")] != '[') return SQLITE_OK;
+  if (or_text && sqlite3_value_type(value) != SQLITE_BLOB &&
+      sqlite3_value_type(value) != SQLITE_TEXT) {
+    return SQLITE_OK;
   }
-  int rc = parse(index, value, what, or_text, out, &n);
+  int is_text, rc = is_plain_text(value, &is_text);
+  if (rc != SQLITE_OK || (is_text && or_text)) return rc;
+  if (is_text) {
+    return attnx_index_fail(index,
+                            "%s: %s is a text, and the table has no model; expected a "
+                            "vector: a blob of float32, a JSON array, or embed(text)",
+                            index->config.table, what);
+  }
+  rc = parse(index, value, what, or_text, out, &n);
   if (rc == SQLITE_OK && *out) rc = check_vector(index, what, *out, n);
   if (rc != SQLITE_OK) {
     sqlite3_free(*out);

@@ -8,18 +8,19 @@
 **
 **   config.c    what stands between the parentheses
 **   storage.c   the shadow tables and the statements over them
-**   cache.c     codes in memory, shared by the connections of a process
+**   code_cache.c codes in memory, shared by the connections of a process
 **   chunks.c    vectors and codes: directory, free slots, changes
 **   flush.c     writes what is changed of them
 **   ivf.c       lists of chunks, of which a search scans the nearest
-**   embed.c     from texts to vectors, by the model that the index remembers
+**   content.c   the content table: checked at CREATE; attn_triggers
+**   embed_rows.c from texts to vectors, by the model that the index remembers
 **   rows.c      insert, update, delete
 **   sync.c      pending rows, step, rebuild, optimize
 **   plan.c      what a query asks for: xBestIndex, and the rows that a filter lets through
 **   query.c     the cursor: scans, searches, columns
 **   check.c     integrity-check
 **   command.c   INSERT INTO docs_ai(docs_ai, rank) VALUES('command', n)
-**   status.c    attn_status, attn_triggers, attn_cache
+**   status.c    attn_status
 **   highlight.c attn_highlight
 **   vtab.c      the module
 **
@@ -195,6 +196,12 @@ int attnx_index_fail(attnx_index *index, const char *format, ...);
 
 /* What SQLite said of the last call. */
 int attnx_index_db_error(attnx_index *index);
+
+/* ---------------------------------------------------------------------- content */
+
+/* Whether a new index can follow its content table: it is there, has the columns, and
+** content_rowid is unique. */
+int attnx_content_check(attnx_index *index);
 
 /* ------------------------------------------------------------------------ cache */
 
@@ -423,8 +430,9 @@ int attnx_sync_delete_all(attnx_index *index);
 int attnx_sync_salvage(attnx_index *index);
 int attnx_sync_optimize(attnx_index *index);
 
-/* Looks for damage: *problem is what was found first, or NULL. */
-int attnx_check(attnx_index *index, char **problem);
+/* Looks for damage, and with_content: for differences from external content: *problem is
+** what was found first, or NULL. */
+int attnx_check(attnx_index *index, int with_content, char **problem);
 
 int attnx_command(attnx_index *index, sqlite3_value *rowid, sqlite3_value **column);
 

@@ -55,6 +55,12 @@ static const char *operator_sql(int op) {
   return NULL;
 }
 
+/* SQLite does not say how these two compare.  Bytes that are equal are equal in every
+** collation, so the index leaves out those alone, and SQLite checks the rest. */
+static int is_inequality(int op) {
+  return op == SQLITE_INDEX_CONSTRAINT_NE || op == SQLITE_INDEX_CONSTRAINT_ISNOT;
+}
+
 static int is_comparison(int op) {
   return op == SQLITE_INDEX_CONSTRAINT_GT || op == SQLITE_INDEX_CONSTRAINT_LE ||
          op == SQLITE_INDEX_CONSTRAINT_LT || op == SQLITE_INDEX_CONSTRAINT_GE;
@@ -76,14 +82,27 @@ typedef enum role {
   ROLE_NONE,
   ROLE_MATCH,
   ROLE_K,
+  ROLE_K_LEAST, /* k > 5, which no search can be asked for */
   ROLE_DISTANCE,
   ROLE_FILTER,
   ROLE_LIMIT
 } role;
 
+/* Whether MATCH on the column is that of the table: it holds the row's vector, or is the
+** only text that is embedded. */
+static int is_searched(const attnx_config *config, int column) {
+  if (column < 0) return 0;
+  attnx_column_kind kind = config->column[column].kind;
+  return kind == ATTNX_COLUMN_VECTOR ||
+         (kind == ATTNX_COLUMN_TEXT && config->n_text == 1);
+}
+
 static role role_of(const attnx_config *config, int column, int op) {
   if (is_limit(op)) return ROLE_LIMIT;
   if (column < config->n_column) {
+    if (op == SQLITE_INDEX_CONSTRAINT_MATCH) {
+      return is_searched(config, column) ? ROLE_MATCH : ROLE_NONE;
+    }
     if (!operator_sql(op)) return ROLE_NONE;
     return column < 0 || is_stored(config, column) ? ROLE_FILTER : ROLE_NONE;
   }
@@ -93,7 +112,12 @@ static role role_of(const attnx_config *config, int column, int op) {
                ? ROLE_MATCH
                : ROLE_NONE;
   case ATTNX_HIDDEN_K:
-    return op == SQLITE_INDEX_CONSTRAINT_EQ ? ROLE_K : ROLE_NONE;
+    return op == SQLITE_INDEX_CONSTRAINT_EQ || op == SQLITE_INDEX_CONSTRAINT_IS ||
+                   op == SQLITE_INDEX_CONSTRAINT_LE || op == SQLITE_INDEX_CONSTRAINT_LT
+               ? ROLE_K
+           : op == SQLITE_INDEX_CONSTRAINT_GE || op == SQLITE_INDEX_CONSTRAINT_GT
+               ? ROLE_K_LEAST
+               : ROLE_NONE;
   default:
     return is_comparison(op) ? ROLE_DISTANCE : ROLE_NONE;
   }
@@ -121,22 +145,59 @@ static void take(builder *b, int i, int omit) {
       filter && c->iColumn >= 0 ? sqlite3_vtab_collation(b->info, i) : "";
   b->info->aConstraintUsage[i].argvIndex = ++b->n_argument;
   b->info->aConstraintUsage[i].omit = (unsigned char)omit;
-  sqlite3_str_appendf(b->plan, "%d,%d,%d,%d,%s;", c->op, c->iColumn, list,
+  int column = role_of(&b->index->config, c->iColumn, c->op) == ROLE_MATCH
+                   ? b->index->config.n_column + ATTNX_HIDDEN_MATCH
+                   : c->iColumn;
+  sqlite3_str_appendf(b->plan, "%d,%d,%d,%d,%s;", c->op, column, list,
                       (int)strlen(collation), collation);
   if (!omit) b->all = 0;
   if (filter) b->n_filter++;
   if (c->iColumn < 0 && c->op == SQLITE_INDEX_CONSTRAINT_EQ && !list) b->unique = 1;
 }
 
+/* MATCH on one of several texts that are embedded as one. */
+static int check_column(const builder *b, const struct sqlite3_index_constraint *c) {
+  const attnx_config *config = &b->index->config;
+  if (c->op != SQLITE_INDEX_CONSTRAINT_MATCH || c->iColumn < 0 ||
+      c->iColumn >= config->n_column ||
+      config->column[c->iColumn].kind != ATTNX_COLUMN_TEXT || config->n_text == 1) {
+    return SQLITE_OK;
+  }
+  return attnx_index_fail(b->index,
+                          "%s: column %s is embedded together with the other texts of "
+                          "its row; expected %s MATCH a query",
+                          config->table, config->column[c->iColumn].name, config->table);
+}
+
 /* A plan needs the values of MATCH and k. */
 static int find_match(builder *b) {
   const attnx_config *config = &b->index->config;
+  int n_k = 0, least = 0, rc = SQLITE_OK;
   for (int i = 0; i < b->info->nConstraint; i++) {
     const struct sqlite3_index_constraint *c = &b->info->aConstraint[i];
     role r = role_of(config, c->iColumn, c->op);
-    if (r != ROLE_MATCH && r != ROLE_K) continue;
-    if (!c->usable) return SQLITE_CONSTRAINT;
-    if (r == ROLE_MATCH) b->match = 1;
+    if ((rc = check_column(b, c)) != SQLITE_OK) return rc;
+    if (r == ROLE_MATCH || r == ROLE_K) {
+      if (!c->usable) return SQLITE_CONSTRAINT;
+      if (r == ROLE_MATCH) b->match = 1;
+    }
+    n_k += r == ROLE_K;
+    least |= r == ROLE_K_LEAST;
+  }
+  const char *table = config->table;
+  if (least) {
+    return attnx_index_fail(b->index,
+                            "%s: k has a lower bound; expected k = n, the number of rows "
+                            "to find at most, and ORDER BY distance LIMIT n OFFSET m for "
+                            "those behind the first m",
+                            table);
+  }
+  if (n_k > 1)
+    return attnx_index_fail(b->index, "%s: k is given twice; expected one", table);
+  if (n_k && !b->match) {
+    return attnx_index_fail(b->index,
+                            "%s: k without a search; expected %s MATCH a query beside it",
+                            table, table);
   }
   return SQLITE_OK;
 }
@@ -165,7 +226,9 @@ static void take_terms(builder *b) {
       take(b, i, 1);
     } else if (c->usable && r == ROLE_FILTER) {
       /* Another table's column may compare otherwise than it was declared here. */
-      take(b, i, c->iColumn < 0 || config->content != ATTNX_CONTENT_EXTERNAL);
+      take(b, i,
+           c->iColumn < 0 ||
+               (config->content != ATTNX_CONTENT_EXTERNAL && !is_inequality(c->op)));
     } else {
       b->all = 0;
     }

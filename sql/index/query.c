@@ -267,6 +267,41 @@ static int begin_search(attnx_cursor *cursor) {
   return rc;
 }
 
+/* Makes cursor->source stand on a row; has_row is 0 where there is none. */
+static int read_source(attnx_cursor *cursor, sqlite3_int64 id) {
+  attnx_index *index = attnx_cursor_index(cursor);
+  int rc = SQLITE_OK;
+  if (cursor->has_row && cursor->source_id == id) return SQLITE_OK;
+  cursor->has_row = 0;
+  cursor->source_id = id;
+  if (!cursor->source) rc = attnx_storage_source(index, &cursor->source);
+  if (rc == SQLITE_OK) rc = sqlite3_reset(cursor->source);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(cursor->source, 1, id);
+  if (rc == SQLITE_OK) rc = attnx_storage_step(index, cursor->source);
+  cursor->has_row = rc == SQLITE_ROW;
+  return rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+/* Whether the content table has no such row any more.  REPLACE deletes rows by their
+** other keys without a trigger that could tell the index.  A table that is not there at
+** all is an error only where its columns are read. */
+static int is_ghost(attnx_cursor *cursor, sqlite3_int64 id, int *out) {
+  attnx_index *index = attnx_cursor_index(cursor);
+  *out = 0;
+  if (index->config.content != ATTNX_CONTENT_EXTERNAL || cursor->no_content) {
+    return SQLITE_OK;
+  }
+  int rc = read_source(cursor, id);
+  if (rc == SQLITE_ERROR && !cursor->source) {
+    sqlite3_free(index->base.zErrMsg);
+    index->base.zErrMsg = NULL;
+    cursor->no_content = 1;
+    return SQLITE_OK;
+  }
+  *out = rc == SQLITE_OK && !cursor->has_row;
+  return rc;
+}
+
 /* Whether a row comes behind the one that was given last. */
 static int is_behind(const attnx_cursor *cursor, const attn_hit *hit) {
   if (!cursor->n_given) return 1;
@@ -286,6 +321,11 @@ static int is_wanted(attnx_cursor *cursor, const attn_hit *hit, int *wanted) {
             !(cursor->low_open && hit->distance == cursor->low) &&
             !(cursor->high_open && hit->distance == cursor->high) &&
             (!cursor->in_order || is_behind(cursor, hit));
+  if (rc == SQLITE_OK && *wanted) {
+    int ghost;
+    rc = is_ghost(cursor, hit->row.rowid, &ghost);
+    *wanted = !ghost;
+  }
   return rc;
 }
 
@@ -504,10 +544,15 @@ static int filter_search(attnx_cursor *cursor, const attnx_plan *plan) {
   int rc = SQLITE_OK;
   cursor->wanted = UINT64_MAX;
   if (k) rc = read_count(index, k->value, "k", &cursor->wanted);
+  if (k && k->op == SQLITE_INDEX_CONSTRAINT_LT && cursor->wanted > 0) cursor->wanted--;
   cursor->has_k = k != NULL;
   if (rc != SQLITE_OK) return rc;
-  cursor->eof =
-      sqlite3_value_type(match->value) == SQLITE_NULL || !read_bounds(cursor, plan);
+  if (sqlite3_value_type(match->value) == SQLITE_NULL) {
+    return attnx_index_fail(
+        index, "%s: the query is NULL; expected a %s", index->config.table,
+        attnx_config_embeds(&index->config) ? "text or a vector" : "vector");
+  }
+  cursor->eof = !read_bounds(cursor, plan);
   if (cursor->eof) return SQLITE_OK;
   rc = attnx_index_refresh(index);
   if (rc == SQLITE_OK) rc = read_query(cursor, match->value);
@@ -522,12 +567,19 @@ static int filter_search(attnx_cursor *cursor, const attnx_plan *plan) {
 
 /* ---------------------------------------------------------------------- the cursor */
 
+/* What is looked for by rowid is also found where the content has lost it: a trigger
+** deletes it so. */
 static int next_row(attnx_cursor *cursor) {
-  int rc = attnx_storage_step(attnx_cursor_index(cursor), cursor->rows);
-  cursor->eof = rc != SQLITE_ROW;
-  if (rc != SQLITE_ROW) return rc;
-  cursor->rowid = sqlite3_column_int64(cursor->rows, 0);
-  return SQLITE_OK;
+  int ghost, rc;
+  do {
+    ghost = 0;
+    rc = attnx_storage_step(attnx_cursor_index(cursor), cursor->rows);
+    cursor->eof = rc != SQLITE_ROW;
+    if (rc != SQLITE_ROW) return rc;
+    cursor->rowid = sqlite3_column_int64(cursor->rows, 0);
+    rc = cursor->by_rowid ? SQLITE_OK : is_ghost(cursor, cursor->rowid, &ghost);
+  } while (rc == SQLITE_OK && ghost);
+  return rc;
 }
 
 int attnx_cursor_open(sqlite3_vtab *base, sqlite3_vtab_cursor **out) {
@@ -549,7 +601,7 @@ static void reset(attnx_cursor *cursor) {
   clear_set(&cursor->seen);
   cursor->n_held = cursor->n_collect = 0;
   cursor->n_given = 0;
-  cursor->has_row = 0;
+  cursor->has_row = cursor->no_content = 0;
   cursor->eof = 1;
 }
 
@@ -577,6 +629,7 @@ int attnx_cursor_filter(sqlite3_vtab_cursor *base, int flags, const char *text, 
   if (rc == SQLITE_OK && flags & ATTNX_PLAN_MATCH) {
     rc = filter_search(cursor, plan);
   } else if (rc == SQLITE_OK) {
+    cursor->by_rowid = attnx_plan_find(plan, -1, 0) != NULL;
     rc = attnx_plan_rows(index, plan, flags, 1, &cursor->rows);
     if (rc == SQLITE_OK) rc = next_row(cursor);
   }
@@ -603,17 +656,8 @@ int attnx_cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *out) {
 
 int attnx_cursor_source(attnx_cursor *cursor) {
   attnx_index *index = attnx_cursor_index(cursor);
-  int rc = SQLITE_OK;
-  if (cursor->has_row) return SQLITE_OK;
-  if (!cursor->source) rc = attnx_storage_source(index, &cursor->source);
-  if (rc == SQLITE_OK) rc = sqlite3_reset(cursor->source);
-  if (rc == SQLITE_OK) rc = sqlite3_bind_int64(cursor->source, 1, cursor->rowid);
-  if (rc == SQLITE_OK) rc = attnx_storage_step(index, cursor->source);
-  if (rc == SQLITE_ROW) {
-    cursor->has_row = 1;
-    return SQLITE_OK;
-  }
-  if (rc != SQLITE_OK) return rc;
+  int rc = read_source(cursor, cursor->rowid);
+  if (rc != SQLITE_OK || cursor->has_row) return rc;
   return attnx_index_corrupt(
       index, "%s: missing row %lld in content table %s", index->config.table,
       cursor->rowid, index->config.content_table ? index->config.content_table : "");

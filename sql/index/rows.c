@@ -231,7 +231,13 @@ static int store_given(attnx_index *index, sqlite3_int64 id, const float *vector
 static int write_row(attnx_index *index, const sqlite3_int64 *id, attnx_row_state *row,
                      sqlite3_value **column, new_vector *vector, sqlite3_int64 *rowid) {
   int rc = SQLITE_OK, has_id = id != NULL;
-  if (vector->how == VECTOR_NONE && id) rc = attnx_rows_clear(index, *id, row);
+  /* A given vector that is taken away does not stay until the text is embedded: it could
+  ** not be told from one that is to be kept. */
+  int is_taken =
+      vector->how == VECTOR_TEXT && index->deferred && row->place >= 0 && !row->has_hash;
+  if ((vector->how == VECTOR_NONE || is_taken) && id) {
+    rc = attnx_rows_clear(index, *id, row);
+  }
   /* The chunk wants the id that only _rows can give. */
   if (rc == SQLITE_OK && !id) rc = put_row(index, NULL, row, column, rowid);
   if (id) *rowid = *id;

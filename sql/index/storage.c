@@ -167,7 +167,7 @@ static const struct {
     [ATTNX_PENDING_NEXT] =
         {"SELECT id, text FROM $pending WHERE id >= ?1 ORDER BY id LIMIT ?2", NULL},
     [ATTNX_WINDOW_PUT] =
-        {"REPLACE INTO $windows(place, id, first, last) VALUES(?1, ?2, ?3, ?4)", NULL},
+        {"INSERT INTO $windows(place, id, first, last) VALUES(?1, ?2, ?3, ?4)", NULL},
     [ATTNX_WINDOW_LIST] = {"SELECT place FROM $windows WHERE id = ?1", NULL},
     [ATTNX_WINDOW_DELETE] = {"DELETE FROM $windows WHERE id = ?1", NULL},
     [ATTNX_WINDOW_GET] = {"SELECT first, last FROM $windows WHERE place = ?1", NULL},

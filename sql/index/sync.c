@@ -405,7 +405,7 @@ int attnx_sync_rebuild(attnx_index *index, sqlite3_int64 n) {
                             "%s is contentless: there is nothing to rebuild it from",
                             index->config.table);
   }
-  rc = attnx_check(index, &problem);
+  rc = attnx_check(index, 0, &problem);
   if (rc == SQLITE_OK && problem) {
     rc = has_given(&index->config) ? attnx_index_corrupt(index, "%s", problem)
                                    : drop_vectors(index);
@@ -562,7 +562,7 @@ static int move_vectors(attnx_index *index) {
 
 int attnx_sync_optimize(attnx_index *index) {
   char *problem = NULL;
-  int rc = attnx_check(index, &problem);
+  int rc = attnx_check(index, 0, &problem);
   if (rc == SQLITE_OK && problem) rc = attnx_index_corrupt(index, "%s", problem);
   sqlite3_free(problem);
   if (rc != SQLITE_OK || index->directory.n_live == 0) return rc;

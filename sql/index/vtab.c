@@ -81,9 +81,45 @@ static void clear_queue(attnx_index *index) {
   index->queue_bytes = 0;
 }
 
+/* Whether ROLLBACK TO took back the CREATE of the table, or another one was made in its
+** place.  SQLite calls no xRollbackTo for a table that was created after the savepoint. */
+static int is_gone(attnx_index *index, int *out) {
+  sqlite3_int64 stamp;
+  sqlite3_stmt *stmt;
+  *out = 0;
+  int rc = attnx_storage_stamp(index, &stamp);
+  if (rc == SQLITE_OK && stamp == index->stamp) return SQLITE_OK;
+  if (rc != SQLITE_OK && (rc & 0xff) != SQLITE_ERROR && (rc & 0xff) != SQLITE_CORRUPT) {
+    return rc;
+  }
+  if (rc == SQLITE_OK) {
+    *out = 1;
+    return SQLITE_OK;
+  }
+  char *error = NULL;
+  int missing = 0;
+  int found = attns_prepare(index->db, &stmt, &error,
+                            "SELECT 1 FROM \"%w\".sqlite_schema WHERE type = 'table' AND "
+                            "name = %Q COLLATE NOCASE",
+                            index->config.schema, index->config.table);
+  if (found == SQLITE_OK) missing = sqlite3_step(stmt) == SQLITE_DONE;
+  if (found == SQLITE_OK) found = sqlite3_finalize(stmt);
+  sqlite3_free(error);
+  if (found != SQLITE_OK) return found;
+  *out = missing;
+  return missing ? SQLITE_OK : rc;
+}
+
 int attnx_index_flush(attnx_index *index) {
+  if (index->writing && (index->dirty || index->is_torn)) {
+    int gone, rc = is_gone(index, &gone);
+    if (gone) attnx_index_discard(index);
+    if (gone || rc != SQLITE_OK) return rc;
+  }
   if (index->is_torn) {
-    return attnx_index_fail(index, "%s: a change was written by half; expected ROLLBACK",
+    return attnx_index_fail(index,
+                            "%s: the index was left half written by a failed statement; "
+                            "ROLLBACK is needed",
                             index->config.table);
   }
   if (!index->dirty) return SQLITE_OK;
@@ -140,7 +176,8 @@ static int declare(attnx_index *index) {
 static int create(attnx_index *index) {
   const attnx_config *config = &index->config;
   const attn_model *model;
-  int rc = attnx_storage_create(index);
+  int rc = attnx_content_check(index);
+  if (rc == SQLITE_OK) rc = attnx_storage_create(index);
   if (rc == SQLITE_OK && attnx_config_embeds(config)) {
     rc = attnx_index_model(index, 1, &model);
   } else if (rc == SQLITE_OK) {
@@ -293,7 +330,7 @@ static int index_integrity(sqlite3_vtab *base, const char *schema, const char *t
   (void)schema, (void)table, (void)flags;
   int rc = attnx_index_flush(index);
   if (rc == SQLITE_OK) rc = attnx_index_refresh(index);
-  if (rc == SQLITE_OK) rc = attnx_check(index, problem);
+  if (rc == SQLITE_OK) rc = attnx_check(index, 0, problem);
   if (rc != SQLITE_CORRUPT_VTAB) return rc;
   *problem = index->base.zErrMsg;
   index->base.zErrMsg = NULL;

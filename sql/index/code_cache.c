@@ -1,5 +1,5 @@
 /*
-** cache.c - codes of chunks in memory, shared by all connections of the process.
+** code_cache.c - codes of chunks in memory, shared by all connections of the process.
 **
 ** A chunk is kept under its stamp, a random number that is drawn anew whenever the
 ** chunk changes.  So an entry is never out of date: a connection asks for the stamps
@@ -229,3 +229,24 @@ sqlite3_int64 attnx_code_cache_used(void) {
   pthread_mutex_unlock(&mutex);
   return result;
 }
+
+/* --------------------------------------------------------------------- attn_cache */
+
+static void cache(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
+  sqlite3_int64 n = -1;
+  char *error = NULL;
+  int rc = argc
+               ? attns_value_whole(argv[0], "attn_cache: bytes", 0, INT64_MAX, &error, &n)
+               : SQLITE_OK;
+  if (rc == SQLITE_OK) {
+    sqlite3_result_int64(ctx, attnx_code_cache_limit(n));
+  } else {
+    attns_result_error(ctx, rc, error);
+  }
+}
+
+const attns_function attns_cache_functions[] = {
+    {"attn_cache", 0, SQLITE_UTF8, cache},
+    {"attn_cache", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY, cache},
+    {NULL, 0, 0, NULL},
+};
