@@ -127,6 +127,9 @@ build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h build/fuzz/libattn.o bu
 testfixture:
 	tests/testfixture/build build/testfixture
 
+newest:
+	tests/testfixture/library newest build/testfixture-newest
+
 model:
 	tests/get_model
 
@@ -154,11 +157,11 @@ ifdef T
 	@$(MAKE) --no-print-directory -s -j2 testfixture model all $(TEST_NEEDS)
 	@tests/run -c $(C) $(T)
 else
-	@$(MAKE) --no-print-directory -s -j2 testfixture model all unit asan
+	@$(MAKE) --no-print-directory -s -j2 testfixture newest model all unit asan
 	@tests/run
 endif
 C = $(if $(filter unit/%,$T),native,$(if $(filter check_%,$T),shell,debug))
-TEST_NEEDS = $(patsubst native,unit,$(filter native asan,$C))
+TEST_NEEDS = $(patsubst native,unit,$(filter native asan newest,$C))
 
 # The engine on arm64, emulated; also a part of test-all.
 test-arm64:
@@ -184,6 +187,6 @@ clean:
 
 -include $(OBJ_SO:.o=.d) $(UNIT:$B/%=$B/tests/%.d)
 
-.PHONY: all unit sources asan tsan coverage fuzz testfixture model deps demo tour test test-all \
+.PHONY: all unit sources asan tsan coverage fuzz testfixture newest model deps demo tour test test-all \
   test-arm64 bench clean bench-kernels
 .SECONDARY: $(UNIT:$B/%=$B/tests/%.o)

@@ -27,8 +27,8 @@ typedef struct attnx_cursor {
   sqlite3_stmt *source; /* the columns of a row */
   int has_row;          /* source stands on row source_id */
   sqlite3_int64 source_id;
-  int by_rowid;         /* a scan that looks for rowids */
-  int no_content;       /* there is no content table, and rows are given by rowid alone */
+  int skips_ghosts; /* a scan, of rows that the content has */
+  int no_content;   /* there is no content table, and rows are given by rowid alone */
 
   /* What is searched for. */
   float *query;

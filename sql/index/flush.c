@@ -105,9 +105,41 @@ static int flush_codes(attnx_index *index, const attnx_chunk_entry *entry) {
   return rc;
 }
 
+/* The same slots put and cleared, in a chunk of the same stamp, make the same codes. */
+static sqlite3_int64 next_stamp(const attnx_index *index,
+                                const attnx_chunk_entry *entry) {
+  const attnx_open_chunk *open = entry->open;
+  const void *data = attnx_codes_data(open->codes);
+  const size_t d = index->dimension;
+  sqlite3_uint64 hash = (sqlite3_uint64)entry->stamp;
+  if (!hash) {
+    hash = attnx_hash(d, index->config.metric);
+    hash = attnx_hash_floats(hash, attn_chunk_center(data), d);
+  }
+  hash = attnx_hash(hash, entry->n_slot);
+  for (uint32_t slot = 0; slot < entry->n_slot; slot++) {
+    if (!get_bit(open->changed, slot)) continue;
+    hash = attnx_hash(hash, slot);
+    if (!get_bit(open->put, slot)) continue;
+    hash = attnx_hash(hash, (sqlite3_uint64)attn_chunk_rowid(data)[slot]);
+    hash = attnx_hash_floats(
+        hash, open->part[slot / ATTNX_PART_SLOTS] + slot % ATTNX_PART_SLOTS * d, d);
+  }
+  return hash ? (sqlite3_int64)hash : 1;
+}
+
+/* The directory of every connection follows from these. */
+static void note_entry(attnx_index *index, const attnx_chunk_entry *entry) {
+  attnx_storage_changed(index, (sqlite3_uint64)entry->id);
+  attnx_storage_changed(index, entry->n_live);
+  attnx_storage_changed(index, (sqlite3_uint64)entry->stamp);
+  attnx_storage_changed(index, entry->list);
+}
+
 static int put_entry(attnx_index *index, const attnx_chunk_entry *entry) {
   sqlite3_stmt *stmt;
   int rc = attnx_storage_statement(index, ATTNX_CHUNK_PUT, &stmt);
+  note_entry(index, entry);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, entry->id);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 2, entry->n_slot);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 3, entry->n_live);
@@ -125,6 +157,7 @@ static int flush_entry(attnx_index *index, attnx_chunk_entry *entry) {
     rc = flush_part(index, entry, p);
   }
   if (rc == SQLITE_OK && entry->n_live == 0) {
+    note_entry(index, entry);
     rc = delete_row(index, ATTNX_CODES_DELETE, entry->id);
     if (rc == SQLITE_OK) rc = delete_row(index, ATTNX_CHUNK_DELETE, entry->id);
     return rc;
@@ -132,7 +165,7 @@ static int flush_entry(attnx_index *index, attnx_chunk_entry *entry) {
   if (rc == SQLITE_OK) rc = flush_codes(index, entry);
   if (rc == SQLITE_OK) {
     attnx_code_cache_drop(entry->stamp);
-    entry->stamp = attnx_storage_new_stamp(index);
+    entry->stamp = next_stamp(index, entry);
     rc = put_entry(index, entry);
   }
   return rc;
@@ -176,6 +209,7 @@ int attnx_chunks_drop_old(attnx_index *index) {
       rc = delete_row(index, ATTNX_VECTORS_DELETE,
                       (entry.id << ATTNX_CHUNK_SHIFT | slot) >> ATTNX_PART_SHIFT);
     }
+    attnx_storage_changed(index, (sqlite3_uint64)entry.id);
     if (rc == SQLITE_OK) rc = delete_row(index, ATTNX_CODES_DELETE, entry.id);
     if (rc == SQLITE_OK) rc = delete_row(index, ATTNX_CHUNK_DELETE, entry.id);
     if (rc == SQLITE_OK) dir->n_live -= entry.n_live;

@@ -169,11 +169,15 @@ int attnx_storage_check_dimension(attnx_index *index, uint32_t d);
 int attnx_storage_stamp(attnx_index *index, sqlite3_int64 *out);
 int attnx_storage_load(attnx_index *index);
 
-/* A number that never was before.  Where random numbers come again, as in a process
-** that was forked, the stamp of the index tells them apart. */
-sqlite3_int64 attnx_storage_new_stamp(const attnx_index *index);
+/* A stamp stands for content by a hash of all that made it: the same in every database
+** that ran the same statements, whatever the machine. */
+sqlite3_uint64 attnx_hash(sqlite3_uint64 hash, sqlite3_uint64 word);
+sqlite3_uint64 attnx_hash_floats(sqlite3_uint64 hash, const float *x, size_t n);
 
-/* Says that the database has changed: a new stamp. */
+/* Notes a change of what connections have in memory. */
+void attnx_storage_changed(attnx_index *index, sqlite3_uint64 word);
+
+/* Says that the database has changed: a new stamp, of the one before and what was noted. */
 int attnx_storage_touch(attnx_index *index);
 
 /* What a row of _rows says of its vector. */
@@ -340,9 +344,10 @@ struct attnx_index {
   sqlite3_stmt *statement[ATTNX_N_STATEMENT];
 
   /* State of the database as of `stamp`, which every change of it replaces. */
-  sqlite3_int64 stamp;  /* 0: not read */
-  uint32_t dimension;   /* 0: not known before there is a model */
-  char *model, *sha256; /* that made the vectors; NULL: none yet */
+  sqlite3_int64 stamp;   /* 0: not read */
+  sqlite3_uint64 change; /* a hash of what was written since */
+  uint32_t dimension;    /* 0: not known before there is a model */
+  char *model, *sha256;  /* that made the vectors; NULL: none yet */
   int deferred, exact;
   int n_list, n_probe; /* settings: see attnx_config */
   attnx_directory directory;
@@ -358,6 +363,8 @@ struct attnx_index {
   int dirty;      /* there is something to flush */
   int knows_last; /* while writing: no row has an id above last_id */
   sqlite3_int64 last_id;
+  int is_replaced; /* another attnx_index of this connection is that of the table now */
+  double rate;     /* rows per second of the latest embedding, 0: none yet */
   sqlite3_uint64 n_change; /* of anything; for cursors */
   attnx_queued *queue;
   size_t n_queue, n_queue_alloc;
@@ -454,7 +461,8 @@ enum {
   ATTNX_PLAN_MATCH = 1,
   ATTNX_PLAN_DESC = 2,
   ATTNX_PLAN_ORDERED = 4,
-  ATTNX_PLAN_VALUE = 8
+  ATTNX_PLAN_VALUE = 8,
+  ATTNX_PLAN_READS = 16 /* columns, and not rowids alone */
 };
 
 typedef struct attnx_plan {

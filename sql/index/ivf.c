@@ -78,13 +78,16 @@ int attnx_ivf_load(attnx_index *index, sqlite3_int64 stamp) {
 
 int attnx_ivf_drop(attnx_index *index) {
   attnx_ivf_free(index);
+  attnx_storage_changed(index, 0);
   return attnx_storage_exec(index, "DELETE FROM $lists;"
                                    "DELETE FROM $config WHERE key = 'list_stamp'");
 }
 
 static int store(attnx_index *index, const float *center, uint32_t n) {
   sqlite3_stmt *stmt;
-  sqlite3_int64 stamp = attnx_storage_new_stamp(index);
+  sqlite3_uint64 hash = attnx_hash_floats(attnx_hash(index->dimension, n), center,
+                                          (size_t)n * index->dimension);
+  sqlite3_int64 stamp = hash ? (sqlite3_int64)hash : 1;
   int rc = attnx_storage_statement(index, ATTNX_LIST_PUT, &stmt);
   for (uint32_t i = 0; rc == SQLITE_OK && i < n; i++) {
     rc = sqlite3_bind_int64(stmt, 1, i);

@@ -211,6 +211,20 @@ static int find_role(const builder *b, role wanted) {
   return -1;
 }
 
+/* Beside c LIKE 'a%' SQLite offers the range that the text lies in, which leaves out blobs
+** that the pattern matches.  It cannot be told from a range that was written, and that one
+** SQLite checks itself. */
+static int has_pattern(const builder *b, int column) {
+  for (int i = 0; i < b->info->nConstraint; i++) {
+    const struct sqlite3_index_constraint *c = &b->info->aConstraint[i];
+    if (c->iColumn == column && (c->op == SQLITE_INDEX_CONSTRAINT_LIKE ||
+                                 c->op == SQLITE_INDEX_CONSTRAINT_GLOB)) {
+      return 1;
+    }
+  }
+  return 0;
+}
+
 static void take_terms(builder *b) {
   const attnx_config *config = &b->index->config;
   int n_match = 0, n_k = 0;
@@ -224,7 +238,8 @@ static void take_terms(builder *b) {
       take(b, i, 1);
     } else if (c->usable && r == ROLE_DISTANCE && b->match) {
       take(b, i, 1);
-    } else if (c->usable && r == ROLE_FILTER) {
+    } else if (c->usable && r == ROLE_FILTER &&
+               !(is_comparison(c->op) && has_pattern(b, c->iColumn))) {
       /* Another table's column may compare otherwise than it was declared here. */
       take(b, i,
            c->iColumn < 0 ||
@@ -248,6 +263,13 @@ static void take_limit(builder *b) {
     const struct sqlite3_index_constraint *c = &b->info->aConstraint[i];
     if (is_limit(c->op) && c->usable) take(b, i, 0);
   }
+}
+
+/* Whether the statement uses columns of the row; SQLite has one bit for all from 63 on. */
+static int reads_columns(const builder *b) {
+  const int n = b->index->config.n_column;
+  return n > 62 ? b->info->colUsed != 0
+                : (b->info->colUsed & (((sqlite3_uint64)1 << n) - 1)) != 0;
 }
 
 static int is_distance(const attnx_config *config, int column) {
@@ -328,7 +350,8 @@ int attnx_plan_best_index(attnx_index *index, sqlite3_index_info *info) {
   info->orderByConsumed = ordered;
   info->idxNum = (b.match ? ATTNX_PLAN_MATCH : 0) | (desc ? ATTNX_PLAN_DESC : 0) |
                  (b.match && ordered ? ATTNX_PLAN_ORDERED : 0) |
-                 (needs_value(&b) ? ATTNX_PLAN_VALUE : 0);
+                 (needs_value(&b) ? ATTNX_PLAN_VALUE : 0) |
+                 (reads_columns(&b) ? ATTNX_PLAN_READS : 0);
   estimate(&b);
   info->idxStr = sqlite3_str_finish(b.plan);
   info->needToFreeIdxStr = 1;

@@ -567,8 +567,8 @@ static int filter_search(attnx_cursor *cursor, const attnx_plan *plan) {
 
 /* ---------------------------------------------------------------------- the cursor */
 
-/* What is looked for by rowid is also found where the content has lost it: a trigger
-** deletes it so. */
+/* A scan that reads columns leaves out what the content has lost.  Rowids alone are those
+** of the index, and so is what is looked for by rowid: a trigger deletes it so. */
 static int next_row(attnx_cursor *cursor) {
   int ghost, rc;
   do {
@@ -577,7 +577,7 @@ static int next_row(attnx_cursor *cursor) {
     cursor->eof = rc != SQLITE_ROW;
     if (rc != SQLITE_ROW) return rc;
     cursor->rowid = sqlite3_column_int64(cursor->rows, 0);
-    rc = cursor->by_rowid ? SQLITE_OK : is_ghost(cursor, cursor->rowid, &ghost);
+    rc = cursor->skips_ghosts ? is_ghost(cursor, cursor->rowid, &ghost) : SQLITE_OK;
   } while (rc == SQLITE_OK && ghost);
   return rc;
 }
@@ -629,7 +629,7 @@ int attnx_cursor_filter(sqlite3_vtab_cursor *base, int flags, const char *text, 
   if (rc == SQLITE_OK && flags & ATTNX_PLAN_MATCH) {
     rc = filter_search(cursor, plan);
   } else if (rc == SQLITE_OK) {
-    cursor->by_rowid = attnx_plan_find(plan, -1, 0) != NULL;
+    cursor->skips_ghosts = flags & ATTNX_PLAN_READS && !attnx_plan_find(plan, -1, 0);
     rc = attnx_plan_rows(index, plan, flags, 1, &cursor->rows);
     if (rc == SQLITE_OK) rc = next_row(cursor);
   }

@@ -51,12 +51,14 @@ static int open_one(status_rows *rows, const char *schema, const char *name,
   int rc =
       require_tables(attns_connection_db(rows->base.connection), schema, name, error);
   if (rc != SQLITE_OK) return rc;
+  const attnx_index *index =
+      attnx_index_find(attns_connection_db(rows->base.connection), schema, name);
   return attns_prepare(
       attns_connection_db(rows->base.connection), &rows->one, error,
       "WITH config AS (SELECT key, value FROM \"%w\".\"%w_config\"),"
       " counts AS (SELECT (SELECT count(*) FROM \"%w\".\"%w_rows\") AS n,"
       "  (SELECT count(*) FROM \"%w\".\"%w_pending\") AS pending,"
-      "  (SELECT total(value) FROM config WHERE key = 'rate') AS rate)"
+      "  %!.15g AS rate)"
       "SELECT %Q, %Q, n, pending, n - pending,"
       " (SELECT total(n_live) FROM \"%w\".\"%w_chunks\"),"
       " nullif(rate, 0), CASE WHEN pending = 0 THEN 0 WHEN rate > 0 THEN "
@@ -67,8 +69,8 @@ static int open_one(status_rows *rows, const char *schema, const char *name,
       " (SELECT value FROM config WHERE key = 'model'),"
       " (SELECT value FROM config WHERE key = 'sha256'),"
       " (SELECT count(*) FROM \"%w\".\"%w_lists\") FROM counts",
-      schema, name, schema, name, schema, name, schema, name, schema, name, schema, name,
-      schema, name, schema, name);
+      schema, name, schema, name, schema, name, index ? index->rate : 0, schema, name,
+      schema, name, schema, name, schema, name, schema, name);
 }
 
 static int next_status(attns_rows *base, char **error) {

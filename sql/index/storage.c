@@ -3,14 +3,13 @@
 **
 **   docs_ai_config(key, value)
 **       version    2, of this layout
-**       stamp      a random number that every change of the index replaces: by it a
-**                  connection sees that what it has in memory is out of date
+**       stamp      a hash of all changes so far: by it a connection sees that what it
+**                  has in memory is out of date
 **       dimension  of the vectors
 **       model, sha256   the model that made them, by name and content
 **       center     float32 [dimension], of the codes of the largest chunks
-**       list_stamp a random number that stands for what _lists holds; not there: no lists
+**       list_stamp a hash of what _lists holds; not there: no lists
 **       deferred, exact, lists, probes   settings
-**       rate       rows per second of the latest embedding
 **   docs_ai_rows(id, place, hash, c0, c1, ...)
 **       a row for each row: where its vector is (chunk << 10 | slot; NULL: it has
 **       none), the first 8 bytes of the SHA-256 of the text that it was made of (NULL:
@@ -19,8 +18,8 @@
 **   docs_ai_pending(id, text)
 **       rows that wait for 'step'; the text only where nobody else keeps it
 **   docs_ai_chunks(id, n_slot, n_live, stamp, list)
-**       the directory: slots of a chunk, how many hold a vector, a random number that
-**       stands for the content of its codes, and the list that it belongs to, if any
+**       the directory: slots of a chunk, how many hold a vector, a hash of what was put
+**       into it and taken out, which stands for its codes, and its list, if any
 **   docs_ai_lists(id, center)   float32 [dimension]: the center of list 0, 1, ...
 **   docs_ai_codes(id, data)     the codes of a chunk: engine/search/chunk.c
 **   docs_ai_vectors(id, data)
@@ -31,6 +30,8 @@
 **   docs_ai_windows(place, id, first, last)
 **       with option chunk: the bytes [first, last) of the text of row id that the
 **       vector at that place is of; _rows.place is that of its first window
+**
+** The same statements make the same bytes in all of these, on every machine.
 **
 ** For rows of ready vectors that is 1544 + 206 + 14 bytes at 384 dimensions, and up to 8
 ** more where rowids do not follow one another.
@@ -391,9 +392,40 @@ int attnx_storage_rename(attnx_index *index, const char *name) {
   return rc;
 }
 
+/* ----------------------------------------------------------------------- stamps */
+
+/* Steps of a hash, by splitmix64's finalizer (Steele et al. 2014). */
+sqlite3_uint64 attnx_hash(sqlite3_uint64 hash, sqlite3_uint64 word) {
+  sqlite3_uint64 x = hash ^ (word + 0x9E3779B97F4A7C15u + (hash << 6) + (hash >> 2));
+  x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9u;
+  x = (x ^ x >> 27) * 0x94D049BB133111EBu;
+  return x ^ x >> 31;
+}
+
+sqlite3_uint64 attnx_hash_floats(sqlite3_uint64 hash, const float *x, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    uint32_t bits;
+    memcpy(&bits, &x[i], sizeof bits);
+    hash = attnx_hash(hash, bits);
+  }
+  return hash;
+}
+
+static sqlite3_uint64 hash_bytes(sqlite3_uint64 hash, const void *data, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    hash = attnx_hash(hash, ((const unsigned char *)data)[i]);
+  }
+  return attnx_hash(hash, n);
+}
+
+void attnx_storage_changed(attnx_index *index, sqlite3_uint64 word) {
+  index->change = attnx_hash(index->change, word);
+}
+
 /* ---------------------------------------------------------------------- _config */
 
 static int set_config(attnx_index *index, const char *key, sqlite3_stmt **stmt) {
+  index->change = hash_bytes(index->change, key, strlen(key));
   int rc = attnx_storage_statement(index, ATTNX_CONFIG_SET, stmt);
   return rc == SQLITE_OK ? sqlite3_bind_text(*stmt, 1, key, -1, SQLITE_STATIC) : rc;
 }
@@ -401,6 +433,7 @@ static int set_config(attnx_index *index, const char *key, sqlite3_stmt **stmt) 
 int attnx_storage_set_int(attnx_index *index, const char *key, sqlite3_int64 value) {
   sqlite3_stmt *stmt;
   int rc = set_config(index, key, &stmt);
+  attnx_storage_changed(index, (sqlite3_uint64)value);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 2, value);
   return rc == SQLITE_OK ? attnx_storage_step(index, stmt) : rc;
 }
@@ -408,6 +441,7 @@ int attnx_storage_set_int(attnx_index *index, const char *key, sqlite3_int64 val
 int attnx_storage_set_text(attnx_index *index, const char *key, const char *value) {
   sqlite3_stmt *stmt;
   int rc = set_config(index, key, &stmt);
+  index->change = hash_bytes(index->change, value, strlen(value));
   if (rc == SQLITE_OK) rc = sqlite3_bind_text(stmt, 2, value, -1, SQLITE_TRANSIENT);
   return rc == SQLITE_OK ? attnx_storage_step(index, stmt) : rc;
 }
@@ -416,6 +450,7 @@ int attnx_storage_set_blob(attnx_index *index, const char *key, const void *data
                            sqlite3_uint64 n) {
   sqlite3_stmt *stmt;
   int rc = set_config(index, key, &stmt);
+  index->change = hash_bytes(index->change, data, (size_t)n);
   if (rc == SQLITE_OK) rc = sqlite3_bind_blob64(stmt, 2, data, n, SQLITE_TRANSIENT);
   return rc == SQLITE_OK ? attnx_storage_step(index, stmt) : rc;
 }
@@ -453,19 +488,12 @@ int attnx_storage_stamp(attnx_index *index, sqlite3_int64 *out) {
   return sqlite3_reset(stmt);
 }
 
-sqlite3_int64 attnx_storage_new_stamp(const attnx_index *index) {
-  sqlite3_uint64 stamp;
-  do {
-    sqlite3_randomness(sizeof stamp, &stamp);
-    stamp ^= (sqlite3_uint64)index->stamp * 0x9E3779B97F4A7C15u;
-  } while (stamp == 0);
-  return (sqlite3_int64)stamp;
-}
-
 int attnx_storage_touch(attnx_index *index) {
-  sqlite3_int64 stamp = attnx_storage_new_stamp(index);
+  sqlite3_uint64 hash = attnx_hash((sqlite3_uint64)index->stamp, index->change);
+  sqlite3_int64 stamp = hash ? (sqlite3_int64)hash : 1;
   int rc = attnx_storage_set_int(index, "stamp", stamp);
   if (rc == SQLITE_OK) index->stamp = stamp;
+  index->change = 0;
   index->n_change++;
   return rc;
 }

@@ -305,8 +305,7 @@ int attnx_sync_step(attnx_index *index, sqlite3_int64 n) {
   }
   double seconds = attn_seconds() - begin;
   if (rc == SQLITE_OK && n_embedded && seconds > 0) {
-    rc = attnx_storage_set_int(index, "rate",
-                               (sqlite3_int64)((double)n_embedded / seconds));
+    index->rate = (double)n_embedded / seconds;
   }
   return rc;
 }
@@ -316,6 +315,7 @@ int attnx_sync_step(attnx_index *index, sqlite3_int64 n) {
 /* Throws all vectors away. */
 static int drop_vectors(attnx_index *index) {
   attnx_chunks_free(index);
+  attnx_storage_changed(index, 0);
   int rc = attnx_storage_exec(index, "DELETE FROM $chunks; DELETE FROM $codes;"
                                      "DELETE FROM $vectors;"
                                      "DELETE FROM $config WHERE key = 'center'");

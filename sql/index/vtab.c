@@ -16,6 +16,11 @@
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static attnx_index *first;
 
+static int is_same_table(const attnx_index *a, const attnx_index *b) {
+  return a->db == b->db && sqlite3_stricmp(a->config.table, b->config.table) == 0 &&
+         sqlite3_stricmp(a->config.schema, b->config.schema) == 0;
+}
+
 static void link_index(attnx_index *index) {
   pthread_mutex_lock(&mutex);
   index->next = first;
@@ -45,11 +50,20 @@ attnx_index *attnx_index_find(sqlite3 *db, const char *schema, const char *table
   return index;
 }
 
+/* The next index of the same table behind `index` in the list, or the first of all. */
+static attnx_index *next_same(const attnx_index *table, const attnx_index *index) {
+  pthread_mutex_lock(&mutex);
+  attnx_index *at = index ? index->next : first;
+  while (at && (at == table || !is_same_table(at, table))) at = at->next;
+  pthread_mutex_unlock(&mutex);
+  return at;
+}
+
 /* ------------------------------------------------------------------------- state */
 
 int attnx_index_refresh(attnx_index *index) {
   sqlite3_int64 stamp;
-  if (index->writing) return SQLITE_OK;
+  if (index->writing && !index->is_replaced) return SQLITE_OK;
   int rc = attnx_storage_stamp(index, &stamp);
   if (rc != SQLITE_OK || stamp == index->stamp) return rc;
   index->stamp = 0;
@@ -192,6 +206,29 @@ static int create(attnx_index *index) {
   return rc == SQLITE_OK ? attnx_storage_touch(index) : rc;
 }
 
+/* When a connection reads its schema again within a transaction, as ALTER TABLE makes it,
+** the table is connected a second time while the transaction, and cursors, still hold the
+** one before.  What waits in that one's memory is written first; but where the table is
+** new, that belonged to one whose CREATE was rolled back. */
+static int take_over(attnx_index *index, int is_new) {
+  int rc = SQLITE_OK;
+  for (attnx_index *at = next_same(index, NULL); rc == SQLITE_OK && at;
+       at = next_same(index, at)) {
+    if (is_new) {
+      attnx_index_discard(at);
+    } else if (at->writing) {
+      rc = attnx_index_flush(at);
+      if (rc != SQLITE_OK) {
+        sqlite3_free(index->base.zErrMsg);
+        index->base.zErrMsg = at->base.zErrMsg;
+        at->base.zErrMsg = NULL;
+      }
+    }
+    at->is_replaced = 1;
+  }
+  return rc;
+}
+
 static int init(sqlite3 *db, attns_connection *connection, int argc,
                 const char *const *argv, int is_new, sqlite3_vtab **out, char **error) {
   attnx_index *index = sqlite3_malloc64(sizeof *index);
@@ -204,6 +241,7 @@ static int init(sqlite3 *db, attns_connection *connection, int argc,
   if (rc == SQLITE_OK && is_new)
     rc = attnx_config_check_new(&index->config, &index->base.zErrMsg);
   if (rc == SQLITE_OK) rc = declare(index);
+  if (rc == SQLITE_OK) rc = take_over(index, is_new);
   if (rc == SQLITE_OK && is_new) rc = create(index);
   index->stamp = 0;
   if (rc == SQLITE_OK) {
